@@ -1,0 +1,82 @@
+package preview
+
+import "time"
+
+// PullRequest is what GitHub says of a pull request right now.
+type PullRequest struct {
+	Number      int
+	Open        bool
+	Merged      bool
+	Draft       bool
+	Title       string // hostile text
+	Author      string // login
+	AuthorIsBot bool
+	HeadSHA     string // 40 hexadecimal characters
+	HeadRef     string // hostile text
+	Fork        bool   // the head is in another repository, or in one that was deleted
+	BaseRef     string
+	BaseSHA     string
+	Labels      []string
+	URL         string // the page of the pull request
+}
+
+// Role is a person's standing on a repository, from GitHub's role_name.
+type Role string
+
+// The roles, weakest first.
+const (
+	RoleNone        Role = "none"
+	RoleViewer      Role = "viewer"      // read, triage
+	RoleContributor Role = "contributor" // write
+	RoleMaintainer  Role = "maintainer"  // maintain
+	RoleOwner       Role = "owner"       // admin
+)
+
+// AtLeast reports whether r may do what needs min. An unknown role may do nothing.
+func (r Role) AtLeast(min Role) bool {
+	return r.rank() > 0 && r.rank() >= min.rank()
+}
+
+func (r Role) rank() int {
+	switch r {
+	case RoleViewer:
+		return 1
+	case RoleContributor:
+		return 2
+	case RoleMaintainer:
+		return 3
+	case RoleOwner:
+		return 4
+	}
+	return 0
+}
+
+// Verb is a slash command's name, or a button's action.
+type Verb string
+
+// The commands. VerbUnknown stands for anything else that began with "/flaresmith".
+const (
+	VerbHelp    Verb = "help"
+	VerbStatus  Verb = "status"
+	VerbRebuild Verb = "rebuild"
+	VerbResetDB Verb = "reset-db"
+	VerbExtend  Verb = "extend"
+	VerbDestroy Verb = "destroy"
+	VerbPreview Verb = "preview"
+	VerbApprove Verb = "approve"
+	VerbUnknown Verb = "unknown"
+)
+
+// Command is one wish of a person, recorded once whatever happens to the delivery that brought it.
+type Command struct {
+	Key       string // "comment:<comment id>", or "check:<check run id>:<identifier>:<time>"
+	ProjectID string
+	PR        int
+	CommentID int64 // 0: a button
+	Verb      Verb
+	Argument  string // hostile text, at most 100 characters
+	Actor     string // login
+	ActorID   int64
+	CreatedAt time.Time // as GitHub says
+	ReplyID   int64     // the comment that answers, once written
+}

@@ -1,0 +1,163 @@
+package preview
+
+import "io/fs"
+
+// Kind names one kind of resource that an environment is made of.
+type Kind string
+
+// The kinds of resource, in the order of their dependencies.
+const (
+	KindDatabase   Kind = "database"   // a database branch with its own role
+	KindSchema     Kind = "schema"     // the migrations and the seed in that branch
+	KindWorker     Kind = "worker"     // the deployed Worker, bound to the branch
+	KindCollection Kind = "collection" // API collection and environment that point at the Worker
+)
+
+// Kinds lists every kind in the order of their dependencies.
+func Kinds() []Kind { return []Kind{KindDatabase, KindSchema, KindWorker, KindCollection} }
+
+// Mark says whose a resource is. A provider stores it beside what it makes (a comment on the
+// database, a file next to the Worker), where the resource itself can't change it.
+type Mark struct {
+	Project     string `json:"project"`     // Project.ID
+	Environment string `json:"environment"` // Environment.ID
+}
+
+// Resource is one thing that should exist, as the desired step computes it.
+type Resource struct {
+	Kind Kind
+	Name string // provider-side name; matches NamePattern
+	Mark Mark
+	// Digest sums up everything that the resource depends on. The provider stores it with the
+	// mark when, and only when, Apply has finished, and echoes it in Observed: equal means up to date.
+	Digest string
+	Layout Layout
+	// Parent is the database to branch from, as the operator's table names it (KindDatabase, KindSchema).
+	Parent string
+	// Reset asks for a fresh copy of the parent before anything else (KindDatabase).
+	Reset bool
+	// SHA is the commit that is being deployed, for annotations and labels.
+	SHA string
+}
+
+// Layout says where in the repository the parts of a preview are. Paths are slash-separated,
+// relative to the repository's root and checked to be local.
+type Layout struct {
+	WranglerConfig  string // e.g. "wrangler.jsonc"
+	WorkerEntry     string // empty: "main" of the Wrangler configuration
+	DatabaseBinding string // name of the text binding that carries the connection string, e.g. "DATABASE_URL"
+	Migrations      string // folder, e.g. "drizzle"; empty: none
+	MigrationFormat MigrationFormat
+	Seed            string // SQL file run after the migrations of a fresh branch; empty: none
+	Collections     string // folder of Postman v2.1 files, e.g. "postman"; empty: none
+}
+
+// MigrationFormat is how a migrations folder is read.
+type MigrationFormat string
+
+// The formats of a migrations folder.
+const (
+	MigrationsAuto    MigrationFormat = "auto"    // drizzle when meta/_journal.json exists, else sql
+	MigrationsDrizzle MigrationFormat = "drizzle" // drizzle-kit's journal, and its bookkeeping table
+	MigrationsSQL     MigrationFormat = "sql"     // *.sql in name order, our own bookkeeping table
+)
+
+// Observed is what a provider found under a resource's name.
+type Observed struct {
+	Exists  bool
+	Owned   bool   // it carries exactly the resource's mark
+	Digest  string // of the last finished Apply; empty while unfinished or unhealthy
+	Outputs Outputs
+}
+
+// Inputs is what Apply may need besides the resource itself. Which fields are set follows from
+// the kind's dependencies: schema gets Source and the database's outputs; worker gets Bundle and
+// the database's outputs; collection gets Source and the worker's outputs.
+type Inputs struct {
+	Source  fs.FS   // the repository at Resource.SHA, read-only and safe to walk
+	Bundle  *Bundle // the compiled Worker
+	Outputs Outputs // of every resource that this one depends on, merged
+	// Known values that must not appear in any message, error or log line.
+	Redact []Secret
+}
+
+// Outputs is what one resource offers to the next ones and to the report. Each provider fills
+// the fields of its kind.
+type Outputs struct {
+	DatabaseURL  Secret `json:"-"`                      // KindDatabase: postgres:// URL of the branch's own role
+	DatabaseName string `json:"databaseName,omitempty"` // KindDatabase
+
+	Migrations   []string `json:"migrations,omitempty"`   // KindSchema: names applied in this branch beyond the parent's, in order
+	SchemaDiff   string   `json:"schemaDiff,omitempty"`   // KindSchema: SQL that leads from the parent to the branch
+	BehindParent []string `json:"behindParent,omitempty"` // KindSchema: names that the parent has and the branch lacks
+	DataReset    string   `json:"dataReset,omitempty"`    // KindSchema: why the data was reset in this Apply
+
+	URL string `json:"url,omitempty"` // KindWorker: where the preview answers
+
+	Files []string `json:"files,omitempty"` // KindCollection: what was written
+}
+
+// Merge returns o with every field that other sets.
+func (o Outputs) Merge(other Outputs) Outputs {
+	if other.DatabaseURL != "" {
+		o.DatabaseURL = other.DatabaseURL
+	}
+	if other.DatabaseName != "" {
+		o.DatabaseName = other.DatabaseName
+	}
+	if other.Migrations != nil {
+		o.Migrations = other.Migrations
+	}
+	if other.SchemaDiff != "" {
+		o.SchemaDiff = other.SchemaDiff
+	}
+	if other.BehindParent != nil {
+		o.BehindParent = other.BehindParent
+	}
+	if other.DataReset != "" {
+		o.DataReset = other.DataReset
+	}
+	if other.URL != "" {
+		o.URL = other.URL
+	}
+	if other.Files != nil {
+		o.Files = other.Files
+	}
+	return o
+}
+
+// Bundle is a compiled Worker: one main ES module and what it imports, ready for upload.
+type Bundle struct {
+	MainModule         string // name of the entry in Modules
+	Modules            []Module
+	CompatibilityDate  string // yyyy-mm-dd
+	CompatibilityFlags []string
+	Vars               map[string]string // plain text bindings of the Wrangler configuration
+	DatabaseBinding    string            // the binding that gets the branch's connection string
+	Digest             string            // SHA-256 over all of the above, hex
+}
+
+// Module is one file of a bundle.
+type Module struct {
+	Name    string
+	Type    ModuleType
+	Content []byte
+}
+
+// ModuleType is how the runtime treats a module.
+type ModuleType string
+
+// The types of module.
+const (
+	ModuleES   ModuleType = "esm"
+	ModuleText ModuleType = "text"
+	ModuleData ModuleType = "data"
+	ModuleWasm ModuleType = "wasm"
+)
+
+// Found is one marked resource that a provider holds, whether or not anybody still wants it.
+type Found struct {
+	Kind Kind
+	Name string
+	Mark Mark
+}
