@@ -26,6 +26,16 @@ CREATE TABLE projects (
     UNIQUE (installation_id, repo_id)
 );
 
+-- The newest push to each branch, by GitHub's own time: core environments are chosen from these.
+CREATE TABLE branches (
+    project_id uuid NOT NULL REFERENCES projects (id),
+    branch     text NOT NULL,
+    sha        text NOT NULL,
+    pushed_at  timestamptz NOT NULL,
+    deleted    boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (project_id, branch)
+);
+
 -- What an installation, or one repository of it, may use. Written by the operator only; for one
 -- organisation the configuration's variables are written here at start.
 CREATE TABLE entitlements (
