@@ -103,11 +103,15 @@ CREATE TABLE environments (
     message        text NOT NULL DEFAULT '',
     problems       jsonb NOT NULL DEFAULT '[]',
     failing_since  timestamptz,
+    attempts       int NOT NULL DEFAULT 0,        -- passes in a row that ended in a transient error
+    next_pass_at   timestamptz,                   -- the sweep wants a pass then: retry, expiry
+    admitted_at    timestamptz,                   -- previews: holds one of the project's places
     report         jsonb NOT NULL DEFAULT '{}',   -- ids and digests of what GitHub was told
     created_at     timestamptz NOT NULL DEFAULT now(),
     updated_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (project_id, kind, pr)
 ) WITH (fillfactor = 70);
+CREATE INDEX environments_due ON environments (next_pass_at) WHERE next_pass_at IS NOT NULL;
 
 -- The ledger: what was created for an environment. A row is written before the provider is
 -- called, so that nothing exists that the ledger does not know.
