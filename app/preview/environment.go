@@ -94,6 +94,8 @@ type Environment struct {
 	Message       string    // for a person: why it is as it is
 	Problems      []Problem // what the user must fix, from the last pass
 	FailingSince  time.Time // zero while nothing fails
+	Attempts      int       // passes in a row that ended in a transient error
+	NextPassAt    time.Time // the sweep wants a pass then; zero: no time
 	CreatedAt     time.Time
 }
 

@@ -36,6 +36,9 @@ type Resource struct {
 	Parent string
 	// Reset asks for a fresh copy of the parent before anything else (KindDatabase).
 	Reset bool
+	// Keep forbids replacing data (core environments): where only a reset would help, Apply of
+	// KindSchema answers with an InvalidError instead.
+	Keep bool
 	// SHA is the commit that is being deployed, for annotations and labels.
 	SHA string
 }

@@ -2,8 +2,12 @@ package reconcile
 
 import (
 	"context"
+	"io"
+	"io/fs"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/report"
 )
 
 // Provider observes and changes one kind of resource at one outside system.
@@ -24,4 +28,114 @@ type Provider interface {
 	Delete(ctx context.Context, r preview.Resource) error
 	// List finds everything that carries any mark of ours, in name order.
 	List(ctx context.Context) ([]preview.Found, error)
+}
+
+// Store keeps environments, their ledger and their history. Every write that takes a lease
+// changes nothing and returns preview.ErrLeaseLost when the lease is no longer the caller's.
+type Store interface {
+	Leases
+	Environments
+	Projects
+	Commands
+	Ledger
+	History
+}
+
+// Leases keep two passes from working on one environment at once.
+type Leases interface {
+	// Acquire leases the environment, or returns preview.ErrLeased, or preview.ErrNotFound.
+	Acquire(ctx context.Context, environmentID string, ttl time.Duration) (preview.Lease, preview.Environment, error)
+	// Renew extends the lease and tells the newest wanted generation: the fence of a pass.
+	Renew(ctx context.Context, l preview.Lease, ttl time.Duration) (wanted int64, err error)
+	Release(ctx context.Context, l preview.Lease) error
+}
+
+// Environments are the rows that passes write.
+type Environments interface {
+	// SaveEnvironment writes what a pass decided: everything but the generations, which events bump.
+	SaveEnvironment(ctx context.Context, l preview.Lease, e preview.Environment) error
+	// Admit takes one of the project's places, of which there are limit, for a preview. It returns
+	// 0 when the preview has a place, else its position in the queue from 1, oldest first.
+	Admit(ctx context.Context, l preview.Lease, limit int) (position int, err error)
+	// Leave gives the place back and wants a pass for each preview that waits for one.
+	Leave(ctx context.Context, l preview.Lease) error
+}
+
+// Projects are the repositories and what they may use.
+type Projects interface {
+	Project(ctx context.Context, id string) (preview.Project, error)
+	// Entitlement is preview.ErrNotFound when the operator listed neither the repository nor its installation.
+	Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error)
+	// GoodConfig is the newest configuration of the default branch that was valid.
+	GoodConfig(ctx context.Context, projectID string) (data []byte, found bool, err error)
+	SaveGoodConfig(ctx context.Context, projectID string, data []byte) error
+}
+
+// Commands are what people asked for on a pull request, each once.
+type Commands interface {
+	// PendingCommands are those not yet done, oldest first. Those older than the pull request's
+	// last close or reopen are marked dropped and are not in the answer.
+	PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error)
+	// FinishCommand records the outcome: done, refused or invalid.
+	FinishCommand(ctx context.Context, key, outcome string, replyID int64) error
+	Audit(ctx context.Context, e preview.AuditEntry) error
+}
+
+// Ledger is what was begun at the providers, so that nothing exists that it does not know.
+type Ledger interface {
+	// Ledger lists what was ever begun for the environment and not yet forgotten.
+	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
+	// RecordIntent is written before a provider creates or changes a resource.
+	RecordIntent(ctx context.Context, l preview.Lease, kind preview.Kind, name string) error
+	RecordApplied(ctx context.Context, l preview.Lease, kind preview.Kind, digest string, out preview.Outputs) error
+	Forget(ctx context.Context, l preview.Lease, kind preview.Kind) error
+}
+
+// History is what passes did and what GitHub was told.
+type History interface {
+	RecordPass(ctx context.Context, p preview.PassRecord) error
+	// Published is the JSON of report.Published; empty before the first report.
+	Published(ctx context.Context, environmentID string) ([]byte, error)
+	SavePublished(ctx context.Context, l preview.Lease, published []byte) error
+}
+
+// GitHub is what a pass reads of a repository. preview.ErrGone means that the installation or the
+// repository is out of reach for good, preview.ErrNotFound that the named thing does not exist.
+type GitHub interface {
+	PullRequest(ctx context.Context, p preview.Project, number int) (preview.PullRequest, error)
+	ChangedFiles(ctx context.Context, p preview.Project, number int) ([]string, error)
+	BranchHead(ctx context.Context, p preview.Project, branch string) (sha string, err error)
+	File(ctx context.Context, p preview.Project, ref, path string) ([]byte, error)
+	// ConfigFile is the configuration at ref, or else the organisation's default.
+	ConfigFile(ctx context.Context, p preview.Project, ref string) (data []byte, found bool, err error)
+	// Archive is the repository at a commit as a gzip tar; the caller closes it.
+	Archive(ctx context.Context, p preview.Project, sha string) (io.ReadCloser, error)
+}
+
+// Conversation is how a pass answers people on a pull request.
+type Conversation interface {
+	Role(ctx context.Context, p preview.Project, login string) (preview.Role, error)
+	React(ctx context.Context, p preview.Project, commentID int64, content string) error
+	// Reply writes or edits the one comment that carries marker.
+	Reply(ctx context.Context, p preview.Project, pr int, marker, body string) (commentID int64, err error)
+}
+
+// Reporter shows a rendering on GitHub. It writes only what changed since prev, and returns what
+// was published so far even with an error.
+type Reporter interface {
+	Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error)
+	AnswerCheck(ctx context.Context, p preview.Project, sha string, check report.Check) error
+}
+
+// Source is an unpacked repository. Close removes it.
+type Source interface {
+	fs.FS
+	Close() error
+}
+
+// Builder turns an archive into a source tree, and that into a Worker's bundle. Neither runs
+// anything of what it is given. What is wrong with the content is an *preview.InvalidError.
+type Builder interface {
+	Unpack(ctx context.Context, archive io.Reader) (Source, error)
+	Bundle(ctx context.Context, source fs.FS, layout preview.Layout) (*preview.Bundle, error)
 }

@@ -1,0 +1,173 @@
+// Package config is the operator's configuration: environment variables in, one checked struct
+// out. It is the only place of the server that reads the environment, and it reports every
+// problem at once, by key. What a repository may choose for itself is another package, repoconfig.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// Config is everything the server is told by its operator. Defaults stand in the tags.
+type Config struct {
+	DatabaseURL preview.Secret `env:"DATABASE_URL"`
+
+	GitHubAppID          int64            `env:"GITHUB_APP_ID"`
+	GitHubPrivateKey     preview.Secret   `env:"GITHUB_APP_PRIVATE_KEY"`
+	GitHubPrivateKeyFile string           `env:"GITHUB_APP_PRIVATE_KEY_FILE"`
+	GitHubWebhookSecrets []preview.Secret `env:"GITHUB_WEBHOOK_SECRET"` // two, comma separated, while rotating
+	GitHubAPIURL         string           `env:"GITHUB_API_URL" envDefault:"https://api.github.com/"`
+
+	// AllowedOrgs are the accounts whose installations get the parents below. Empty: nobody.
+	AllowedOrgs []string `env:"FLARESMITH_ALLOWED_ORGS"`
+	// Parents are the databases that previews may branch from: name=database, the first is the default.
+	Parents     []string `env:"FLARESMITH_PARENTS"`
+	MaxPreviews int      `env:"FLARESMITH_MAX_PREVIEWS" envDefault:"15"`
+
+	Listen        string `env:"FLARESMITH_LISTEN" envDefault:"127.0.0.1:8080"`
+	MetricsListen string `env:"FLARESMITH_METRICS_LISTEN" envDefault:"127.0.0.1:9090"`
+	// PreviewURL is where previews answer, as browsers see it: a preview's label is put before the host.
+	PreviewURL string `env:"FLARESMITH_PREVIEW_URL" envDefault:"http://localhost:8080"`
+	// DataDir holds Worker processes, collection files and caches.
+	DataDir string `env:"FLARESMITH_DATA_DIR" envDefault:"./data"`
+	// BranchDatabaseURL is an administrator's URL of the Postgres server that holds the branches.
+	// Empty: the server of DATABASE_URL.
+	BranchDatabaseURL preview.Secret `env:"FLARESMITH_BRANCH_DATABASE_URL"`
+	// WorkerdPath is the Workers runtime. Empty: fetched once from the npm registry.
+	WorkerdPath string `env:"FLARESMITH_WORKERD"`
+
+	MigrationTimeout time.Duration `env:"FLARESMITH_MIGRATION_TIMEOUT" envDefault:"60s"`
+	OutageDeadline   time.Duration `env:"FLARESMITH_OUTAGE_DEADLINE" envDefault:"15m"`
+	LogLevel         slog.Level    `env:"FLARESMITH_LOG_LEVEL" envDefault:"info"`
+}
+
+// FromEnvironment reads the process's environment; see Load.
+func FromEnvironment() (Config, error) { return Load(env.ToMap(os.Environ())) }
+
+// Load reads the variables, fills defaults, reads the key file and checks everything. The error
+// joins one error a problem, each naming its key and never a secret's value.
+func Load(variables map[string]string) (Config, error) {
+	var c Config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", withoutValues(err))
+	}
+	c.GitHubWebhookSecrets = trimmed(c.GitHubWebhookSecrets)
+	c.AllowedOrgs = trimmed(c.AllowedOrgs)
+	c.Parents = trimmed(c.Parents)
+	var problems []error
+	problem := func(key, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	if c.GitHubPrivateKeyFile != "" {
+		pem, err := os.ReadFile(c.GitHubPrivateKeyFile)
+		if err != nil {
+			problem("GITHUB_APP_PRIVATE_KEY_FILE", "%v", err)
+		}
+		c.GitHubPrivateKey = preview.Secret(pem)
+	}
+	c.check(problem)
+	if dir, err := filepath.Abs(c.DataDir); err != nil {
+		problem("FLARESMITH_DATA_DIR", "%v", err)
+	} else {
+		c.DataDir = dir
+	}
+	if c.BranchDatabaseURL == "" {
+		c.BranchDatabaseURL = c.DatabaseURL
+	}
+	if err := errors.Join(problems...); err != nil {
+		return Config{}, fmt.Errorf("configuration:\n%w", err)
+	}
+	return c, nil
+}
+
+func (c *Config) check(problem func(key, format string, args ...any)) {
+	if c.DatabaseURL == "" {
+		problem("DATABASE_URL", "is missing: the URL of the server's own Postgres database")
+	}
+	if c.GitHubAppID <= 0 {
+		problem("GITHUB_APP_ID", "is missing: the number on the App's settings page")
+	}
+	if c.GitHubPrivateKey == "" {
+		problem("GITHUB_APP_PRIVATE_KEY", "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
+	}
+	switch {
+	case len(c.GitHubWebhookSecrets) == 0:
+		problem("GITHUB_WEBHOOK_SECRET", "is missing: without it anybody could send deliveries")
+	case len(c.GitHubWebhookSecrets) > 2:
+		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
+	}
+	for _, parent := range c.Parents {
+		if name, database, ok := strings.Cut(parent, "="); !ok || name == "" || database == "" {
+			problem("FLARESMITH_PARENTS", "%q is not name=database", parent)
+		}
+	}
+	if len(c.AllowedOrgs) > 0 && len(c.Parents) == 0 {
+		problem("FLARESMITH_PARENTS", "is missing: the databases that previews branch from, e.g. main=shop")
+	}
+	if c.MaxPreviews < 1 || c.MaxPreviews > 15 {
+		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and 15", c.MaxPreviews)
+	}
+	for key, value := range map[string]string{"GITHUB_API_URL": c.GitHubAPIURL, "FLARESMITH_PREVIEW_URL": c.PreviewURL} {
+		if u, err := url.Parse(value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			problem(key, "%q is not an http or https URL", value)
+		}
+	}
+}
+
+// ParentMap is Parents as a map from the name that a repository picks to the database.
+func (c Config) ParentMap() map[string]string {
+	m := map[string]string{}
+	for _, parent := range c.Parents {
+		name, database, _ := strings.Cut(parent, "=")
+		m[name] = database
+	}
+	return m
+}
+
+// DefaultParent is the name of the first parent; empty when there is none.
+func (c Config) DefaultParent() string {
+	if len(c.Parents) == 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(c.Parents[0], "=")
+	return name
+}
+
+func trimmed[S ~string](values []S) []S {
+	var out []S
+	for _, v := range values {
+		if v = S(strings.TrimSpace(string(v))); v != "" && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// withoutValues keeps what env says of each field and drops the value, which may be a secret.
+func withoutValues(err error) error {
+	var aggregate env.AggregateError
+	if !errors.As(err, &aggregate) {
+		return errors.New("could not be read")
+	}
+	var out []error
+	for _, e := range aggregate.Errors {
+		var parse env.ParseError
+		if errors.As(e, &parse) {
+			out = append(out, fmt.Errorf("%s: is not a valid %s", parse.Name, parse.Type))
+			continue
+		}
+		out = append(out, errors.New("a variable could not be read"))
+	}
+	return errors.Join(out...)
+}

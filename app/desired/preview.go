@@ -1,0 +1,188 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
+)
+
+// Facts is everything that decides about a preview, as read a moment ago.
+type Facts struct {
+	Project     preview.Project
+	Environment preview.Environment
+	PullRequest preview.PullRequest
+	// Configured is false when neither the repository nor its organisation has a configuration.
+	Configured bool
+	// ConfigProblems are set when the default branch's file is invalid and no earlier one was valid.
+	ConfigProblems []preview.Problem
+	Policy         repoconfig.Policy    // of the default branch
+	Layout         preview.Layout       // of the pull request's base
+	Entitlement    *preview.Entitlement // nil: the operator listed neither the installation nor the repository
+	ChangedFiles   []string             // read only when the policy asks for paths
+	Now            time.Time
+}
+
+// Outcome is the kind of a verdict.
+type Outcome string
+
+// The outcomes. Only Wanted has resources.
+const (
+	Wanted       Outcome = "wanted"
+	Closed       Outcome = "closed"
+	Unconfigured Outcome = "unconfigured" // nothing happens and nothing is posted
+	Invalid      Outcome = "invalid"      // the configuration itself has problems
+	Skipped      Outcome = "skipped"
+	NotEntitled  Outcome = "not_entitled"
+	Held         Outcome = "held"
+	Expired      Outcome = "expired"
+)
+
+// Verdict says whether a preview should exist, and why not.
+type Verdict struct {
+	Outcome Outcome
+	Reason  string // one sentence for a person; may contain hostile text
+	Hint    string
+}
+
+// Desired is what should exist.
+type Desired struct {
+	Verdict   Verdict
+	Resources []preview.Resource
+}
+
+// Preview decides about one pull request's preview.
+func Preview(f Facts) Desired {
+	verdict := judge(f)
+	if verdict.Outcome != Wanted {
+		return Desired{Verdict: verdict}
+	}
+	parent, ok := parentOf(f)
+	if !ok {
+		return Desired{Verdict: Verdict{Outcome: Invalid,
+			Reason: fmt.Sprintf("preview.database.parent names %q, which the operator does not offer.", f.Policy.Database.Parent),
+			Hint:   "Pick one of the names that the operator configured, or leave it out."}}
+	}
+	mark := preview.Mark{Project: f.Project.ID, Environment: f.Environment.ID}
+	return Desired{Verdict: verdict, Resources: stack(f.Environment, mark, f.Layout, parent, f.PullRequest.HeadSHA)}
+}
+
+// judge lists the reasons against a preview, the most final first.
+func judge(f Facts) Verdict {
+	pr, policy := f.PullRequest, f.Policy
+	skip := func(format string, args ...any) Verdict {
+		return Verdict{Outcome: Skipped, Reason: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case !pr.Open:
+		return Verdict{Outcome: Closed, Reason: "The pull request is closed."}
+	case !f.Configured:
+		return Verdict{Outcome: Unconfigured}
+	case len(f.ConfigProblems) > 0:
+		return Verdict{Outcome: Invalid, Reason: "The configuration on the default branch is invalid."}
+	case f.Entitlement == nil:
+		return Verdict{Outcome: NotEntitled,
+			Reason: "This installation is not on the operator's list, so nothing can be created for it.",
+			Hint:   "Ask the operator of this Flaresmith server to add the organisation."}
+	case !policy.Enabled:
+		return skip("Previews are turned off: preview.enabled is false.")
+	case pr.Fork:
+		return skip("The head is in a fork. Code from forks is not deployed.")
+	case !baseAllowed(policy, pr.BaseRef):
+		return skip("The base branch %s matches none of preview.base_branches.", pr.BaseRef)
+	case pr.Draft && !policy.Drafts:
+		return skip("The pull request is a draft and preview.drafts is false.")
+	case pr.AuthorIsBot && !policy.Bots:
+		return skip("The author is a bot and preview.bots is false.")
+	}
+	if reason := labelReason(policy, pr.Labels); reason != "" {
+		return skip("%s", reason)
+	}
+	if len(f.ChangedFiles) > 0 && policy.IgnoresAll(f.ChangedFiles) {
+		return skip("Every changed file matches preview.paths.ignore.")
+	}
+	switch {
+	case f.Environment.Held:
+		return Verdict{Outcome: Held, Reason: "The preview was destroyed by command.",
+			Hint: "Comment /flaresmith preview to bring it back."}
+	case IsExpired(f.Environment, pr.HeadSHA, f.Now):
+		return Verdict{Outcome: Expired, Reason: "The preview's time is up.",
+			Hint: "Push a commit or comment /flaresmith preview to bring it back."}
+	}
+	return Verdict{Outcome: Wanted}
+}
+
+// IsExpired reports whether the preview's time is up at this head: a newer commit revives it.
+func IsExpired(e preview.Environment, headSHA string, now time.Time) bool {
+	if e.ExpiredSHA != "" {
+		return e.ExpiredSHA == headSHA
+	}
+	return e.HeadSHA == headSHA && !e.ExpiresAt.IsZero() && !now.Before(e.ExpiresAt)
+}
+
+func baseAllowed(policy repoconfig.Policy, base string) bool {
+	return slices.ContainsFunc(policy.BaseBranches, func(pattern string) bool {
+		return repoconfig.BranchMatches(pattern, base)
+	})
+}
+
+func labelReason(policy repoconfig.Policy, labels []string) string {
+	for _, label := range policy.Labels.Skip {
+		if slices.Contains(labels, label) {
+			return fmt.Sprintf("The label %s is one of preview.labels.skip.", label)
+		}
+	}
+	if len(policy.Labels.Require) == 0 {
+		return ""
+	}
+	for _, label := range policy.Labels.Require {
+		if slices.Contains(labels, label) {
+			return ""
+		}
+	}
+	return "None of preview.labels.require is set."
+}
+
+func parentOf(f Facts) (string, bool) {
+	name := f.Policy.Database.Parent
+	if name == "" {
+		name = f.Entitlement.DefaultParent
+	}
+	database, ok := f.Entitlement.Parents[name]
+	return database, ok
+}
+
+// stack is the resources of one environment at one commit. Each digest sums up what the resource
+// depends on; a new commit touches everything but the database itself.
+func stack(e preview.Environment, mark preview.Mark, layout preview.Layout, parent, sha string) []preview.Resource {
+	base := preview.Resource{Name: e.Name, Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
+	resource := func(kind preview.Kind, parent string, about ...any) preview.Resource {
+		r := base
+		r.Kind, r.Parent = kind, parent
+		r.Digest = digest(append(about, kind, e.Name, parent))
+		return r
+	}
+	database := resource(preview.KindDatabase, parent)
+	database.Reset = e.Rebuild || e.ResetDatabase
+	return []preview.Resource{
+		database,
+		resource(preview.KindSchema, parent, sha, layout.Migrations, layout.MigrationFormat, layout.Seed),
+		resource(preview.KindWorker, "", sha, layout.WranglerConfig, layout.WorkerEntry, layout.DatabaseBinding),
+		resource(preview.KindCollection, "", sha, layout.Collections),
+	}
+}
+
+// digest is the first 16 bytes of SHA-256 over the values as JSON, in hexadecimal.
+func digest(about []any) string {
+	text, err := json.Marshal(about)
+	if err != nil { // strings and numbers only: can't fail
+		panic(err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,123 @@
+package plan
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+func resources(kinds ...preview.Kind) []preview.Resource {
+	var rs []preview.Resource
+	for _, k := range kinds {
+		rs = append(rs, preview.Resource{Kind: k, Name: "preview-abc-pr-7", Digest: "new"})
+	}
+	return rs
+}
+
+func TestCalculate(t *testing.T) {
+	t.Parallel()
+	ours := func(digest string) preview.Observed {
+		return preview.Observed{Exists: true, Owned: true, Digest: digest}
+	}
+	all := resources(preview.Kinds()...)
+	reset := resources(preview.Kinds()...)
+	reset[0].Reset = true
+	tests := []struct {
+		name      string
+		reason    string
+		desired   []preview.Resource
+		undesired []preview.Resource
+		observed  map[preview.Kind]preview.Observed
+		want      []string // "name op <- needs"
+	}{
+		{
+			name: "first creation", reason: "branch and migrations run beside fetch and bundle",
+			desired: all,
+			want: []string{"source fetch", "bundle bundle <- source", "database create", "schema create <- database source",
+				"worker create <- bundle database schema", "collection create <- source worker"},
+		},
+		{
+			name: "a push", reason: "migrations wait for the bundle",
+			desired: all,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("old"),
+				"worker": ours("old"), "collection": ours("old")},
+			want: []string{"source fetch", "bundle bundle <- source", "schema update <- source bundle",
+				"worker update <- bundle schema", "collection update <- source worker"},
+		},
+		{
+			name: "nothing changed", reason: "a second pass writes nothing", desired: all,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
+				"worker": ours("new"), "collection": ours("new")},
+		},
+		{
+			name: "credentials renewed", reason: "a Worker with an old password can't connect", desired: all,
+			observed: map[preview.Kind]preview.Observed{"database": ours(""), "schema": ours("new"),
+				"worker": ours("new"), "collection": ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "database update",
+				"schema update <- database source bundle", "worker update <- bundle database schema"},
+		},
+		{
+			name: "reset", reason: "the data is replaced, the URL stays", desired: reset,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
+				"worker": ours("new"), "collection": ours("new")},
+			want: []string{"source fetch", "database reset", "schema update <- database source"},
+		},
+		{
+			name: "reset with a push", reason: "a build that fails touches no database", desired: reset,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
+				"worker": ours("old"), "collection": ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
+				"schema update <- database source bundle", "worker update <- bundle database schema"},
+		},
+		{
+			name: "teardown", reason: "users before what they use; what is not ours stays", undesired: all,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"), "worker": ours(""),
+				"collection": {Exists: true}},
+			want: []string{"worker delete", "schema delete <- worker", "database delete <- worker"},
+		},
+		{name: "teardown of nothing", undesired: all},
+		{
+			name: "no database", reason: "a Worker alone needs none", desired: resources(preview.KindWorker),
+			want: []string{"source fetch", "bundle bundle <- source", "worker create <- bundle"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Calculate(tt.desired, tt.undesired, tt.observed)
+			if err != nil {
+				t.Fatalf("Calculate: %v", err)
+			}
+			if diff := cmp.Diff(tt.want, lines(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tt.reason, diff)
+			}
+		})
+	}
+}
+
+func TestCalculateConflict(t *testing.T) {
+	t.Parallel()
+	_, err := Calculate(resources(preview.KindDatabase), nil,
+		map[preview.Kind]preview.Observed{"database": {Exists: true}})
+	if !errors.Is(err, preview.ErrConflict) {
+		t.Fatalf("got %v, want ErrConflict", err)
+	}
+}
+
+func lines(p Plan) []string {
+	var out []string
+	for _, s := range p.Steps {
+		line := s.Name + " " + string(s.Op)
+		for i, need := range s.Needs {
+			if i == 0 {
+				line += " <-"
+			}
+			line += " " + need
+		}
+		out = append(out, line)
+	}
+	return out
+}

@@ -1,0 +1,64 @@
+package preview
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrLeased is returned when another pass holds the environment.
+var ErrLeased = errors.New("environment is leased by another pass")
+
+// ErrLeaseLost is returned by a write whose lease ran out and was taken over.
+var ErrLeaseLost = errors.New("lease lost")
+
+// Lease is the right to write one environment for a while. Its token fences every write.
+type Lease struct {
+	EnvironmentID string
+	Token         string
+}
+
+// Entitlement is what the operator lets a repository use.
+type Entitlement struct {
+	Parents       map[string]string // the name that a repository picks → the database
+	DefaultParent string            // a key of Parents
+	MaxPreviews   int
+}
+
+// LedgerEntry is one resource that was begun for an environment.
+type LedgerEntry struct {
+	Kind    Kind
+	Name    string
+	Digest  string
+	Outputs Outputs // of the last finished Apply; never a secret
+}
+
+// AuditEntry is one line of the audit table.
+type AuditEntry struct {
+	ProjectID string
+	Actor     string // login; empty: the system
+	ActorID   int64
+	Operation string // e.g. "environment.destroy"
+	Subject   string // e.g. the environment's name
+	Detail    map[string]string
+}
+
+// PassRecord is the history of one pass.
+type PassRecord struct {
+	EnvironmentID string
+	Generation    int64
+	SHA           string
+	Outcome       string
+	Steps         []StepRecord
+	StartedAt     time.Time
+	Duration      time.Duration
+}
+
+// StepRecord is one step of a pass, with times relative to the pass's start.
+type StepRecord struct {
+	Name       string `json:"name"`
+	Op         string `json:"op"`
+	OK         bool   `json:"ok"`
+	StartMS    int64  `json:"startMs"`
+	DurationMS int64  `json:"durationMs"`
+	Error      string `json:"error,omitempty"`
+}
