@@ -1,0 +1,30 @@
+// Package workerd runs the Workers of previews on this machine, in the open-source Workers
+// runtime: the local provider of preview.KindWorker, and the gateway that leads a browser to them.
+//
+// It takes a compiled preview.Bundle and the connection string of the preview's database, and
+// gives a URL under the configured domain. One supervised workerd process serves one preview:
+//
+//	browser ── Gateway (ServeHTTP, by Host) ── Unix socket ── workerd ── Unix socket ── egress ── Postgres
+//
+// # What a Worker can reach
+//
+// workerd says of itself that it is no hardened sandbox, so every wall is outside it. The only
+// way out of the process is a Unix socket on which an HTTP proxy of ours listens. The proxy knows
+// one destination, DatabaseAddress, behind which user and database are pinned in the startup
+// packet; every other connection is refused and every fetch is dropped. workerd's own "network"
+// service is never configured, not even with one loopback address in its allow list: such a list
+// has no ports, and whatever listens on 0.0.0.0 answers on every loopback address.
+// A server that is root gives each preview its own user id and, where the kernel lets it, a
+// network namespace without any interface.
+//
+// # State folder
+//
+//	<Dir>/<name>/mark.json      owner mark, digest, current generation; the digest is written last
+//	<Dir>/<name>/g-<random>/    config.capnp and the modules of one generation
+//
+// No secret is written there: the connection string is handed over in the process's environment.
+// A new generation is started beside the old one, which serves until the new one is ready.
+// After a restart of the server nothing runs, and Observe says so with an empty digest.
+//
+// The package must not know how a bundle is made, where a database comes from, or GitHub.
+package workerd
