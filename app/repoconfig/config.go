@@ -1,0 +1,133 @@
+package repoconfig
+
+import (
+	_ "embed"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// Path is where a repository keeps its configuration. In an organisation's .github repository,
+// which holds the default for all others, it is at flaresmith.yml.
+const Path = ".github/flaresmith.yml"
+
+// Config is one valid file.
+type Config struct {
+	Policy Policy         // counts in the default branch's file only
+	Layout preview.Layout // counts in the file of the pull request's base
+}
+
+// Policy says who gets a preview, for how long, and of what.
+type Policy struct {
+	Enabled      bool
+	TTL          time.Duration // whole hours, 24h to 168h
+	MaxActive    int           // 1 to 15 previews at a time in this repository
+	BaseBranches []string      // patterns as in BranchMatches; one must match the pull request's base
+	Drafts       bool          // drafts get a preview too
+	Bots         bool          // pull requests by bots get one too
+	Labels       Labels
+	Paths        Paths
+	Database     Database
+	Providers    Providers
+	// Environments holds the core environments that the file names; no other exists.
+	Environments map[preview.EnvironmentKind]Core
+	Bindings     Bindings
+}
+
+// Labels choose pull requests by their labels, compared exactly.
+type Labels struct {
+	Require []string // empty: none is needed; else one of these is
+	Skip    []string // any of these forbids a preview
+}
+
+// Paths choose pull requests by what they touch.
+type Paths struct {
+	Ignore []string // a pull request whose files all match gets no preview; see Policy.IgnoresAll
+}
+
+// Database says what a preview's database starts from.
+type Database struct {
+	Parent string // a name in the operator's table; empty: the operator's default
+	Data   Data
+}
+
+// Data is how much of the parent a preview's database gets.
+type Data string
+
+// The kinds of data.
+const (
+	DataCopy       Data = "copy"
+	DataSchemaOnly Data = "schema-only"
+)
+
+// Providers names the implementation of each part.
+type Providers struct {
+	Database   string // postgres or neon
+	Worker     string // workerd or cloudflare
+	Collection string // collection or postman
+}
+
+// Core is a long-lived environment.
+type Core struct {
+	Branch string // pattern as in BranchMatches
+	Deploy Deploy
+}
+
+// DeploysOnPush reports whether the newest push to a matching branch is deployed at once.
+func (c Core) DeploysOnPush() bool { return c.Deploy == DeployPush }
+
+// Deploy is how a core environment moves to another commit.
+type Deploy string
+
+// The ways to deploy. dev and staging always follow pushes.
+const (
+	DeployPush      Deploy = "push"
+	DeployPromotion Deploy = "promotion"
+)
+
+// Bindings lists what a Worker's configuration may bind by id, beyond what a preview makes itself.
+type Bindings struct {
+	Allow []string // ids or names, compared exactly
+}
+
+// Default is the configuration that an empty file stands for.
+func Default() Config {
+	return Config{
+		Policy: Policy{
+			Enabled:      true,
+			TTL:          72 * time.Hour,
+			MaxActive:    15,
+			BaseBranches: []string{"**"},
+			Drafts:       true,
+			Bots:         true,
+			Database:     Database{Data: DataCopy},
+			Providers:    Providers{Database: "postgres", Worker: "workerd", Collection: "collection"},
+			Environments: map[preview.EnvironmentKind]Core{},
+		},
+		Layout: preview.Layout{
+			WranglerConfig:  "wrangler.jsonc",
+			DatabaseBinding: "DATABASE_URL",
+			Migrations:      "drizzle",
+			MigrationFormat: preview.MigrationsAuto,
+			Collections:     "postman",
+		},
+	}
+}
+
+// defaultCore is what a core environment is when the file names it and says nothing more.
+func defaultCore(kind preview.EnvironmentKind) Core {
+	switch kind {
+	case preview.EnvironmentDev:
+		return Core{Branch: "feature/*", Deploy: DeployPush}
+	case preview.EnvironmentStaging:
+		return Core{Branch: "staging", Deploy: DeployPush}
+	default:
+		return Core{Branch: "main", Deploy: DeployPromotion}
+	}
+}
+
+//go:embed flaresmith.schema.json
+var schema string
+
+// Schema is the JSON Schema (draft 2020-12) of the file.
+func Schema() []byte { return []byte(schema) }
