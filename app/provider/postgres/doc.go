@@ -1,0 +1,41 @@
+// Package postgres is the local database provider: it branches databases on any PostgreSQL 15+
+// server and migrates the branches. Its step is acting on KindDatabase and KindSchema.
+//
+// It takes the URL of a superuser and gives two providers: [Branches] (a database with a role of
+// its own, copied from a parent) and [Schema] (migrations, seed and schema difference in that
+// branch). It must not know the reconciler, the store or any other provider.
+//
+// # What is made
+//
+// A branch named N is the database N and the role N. The database is owned by the administrator,
+// so that the role can't touch its comment, which carries the owner mark and the digests; a second
+// copy of the mark is the comment of the role. Everything inside that is no member of an extension
+// belongs to the role. A copy is built under the name N_new, which no branch can have, and renamed
+// last: a database of the name N is a finished one, and what a crash leaves under N_new is dropped by the
+// next Apply. Passwords live in this process's memory only; after a restart the next Apply sets a new one.
+//
+// # What is changed on the server
+//
+// New revokes CONNECT from PUBLIC on every database, and every database made here is born closed,
+// so that a branch's role reaches its own database alone. Roles of the operator that are no
+// superusers need an explicit GRANT CONNECT afterwards.
+//
+// # Hostile SQL
+//
+// Migrations are hostile. After a branch was handed to its role, an administrator's session never
+// runs anything inside it: not even a SELECT, which could be a view over a function. What is read
+// there is read by the branch's role.
+//
+// # Copying
+//
+// CREATE DATABASE … TEMPLATE with STRATEGY wal_log is used when nobody is connected to the parent, else pg_dump
+// and pg_restore, which leave the sessions of the parent alone. Without these tools the parent is fenced: CREATE DATABASE
+// itself holds new sessions back for as long as it copies, so it is enough to end the idle ones
+// after it has begun; a crash leaves nothing to repair.
+//
+// # Schema difference
+//
+// github.com/stripe/pg-schema-diff computes it from two live databases, as the SQL that leads from one to
+// the other. pg_dump with a text diff would need a binary of the server's version on every
+// machine, and shows a reader two texts instead of the statements.
+package postgres
