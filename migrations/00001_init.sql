@@ -7,6 +7,7 @@ CREATE TABLE installations (
     account_id   bigint NOT NULL DEFAULT 0,
     suspended_at timestamptz,
     deleted_at   timestamptz,
+    facts_at     timestamptz NOT NULL DEFAULT 'epoch', -- as in projects
     created_at   timestamptz NOT NULL DEFAULT now()
 );
 
@@ -22,6 +23,7 @@ CREATE TABLE projects (
     archived_at     timestamptz,               -- repository archived, deleted, or taken from the installation
     config          bytea,                     -- the last valid .github/flaresmith.yml of the default branch
     config_sha      text NOT NULL DEFAULT '',  -- digest of that file
+    facts_at        timestamptz NOT NULL DEFAULT 'epoch', -- when GitHub last changed what owner, name, branch and archived_at say
     created_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (installation_id, repo_id)
 );
@@ -60,8 +62,9 @@ CREATE TABLE deliveries (
     received_at     timestamptz NOT NULL DEFAULT now(),
     handled_at      timestamptz,
     error           text NOT NULL DEFAULT '',       -- why the handler gave up; no payload text
-    payload         bytea STORAGE EXTERNAL NOT NULL -- zstd of the signed raw bytes
+    payload         bytea NOT NULL -- zstd of the JSON
 );
+ALTER TABLE deliveries ALTER COLUMN payload SET STORAGE EXTERNAL; -- compressed already; Postgres 15 knows no shorter way
 CREATE INDEX deliveries_by_pr ON deliveries (repo_id, pr, seq) WHERE pr <> 0;
 CREATE INDEX deliveries_unhandled ON deliveries (repo_id, pr, seq) WHERE handled_at IS NULL;
 
@@ -106,6 +109,7 @@ CREATE TABLE environments (
     attempts       int NOT NULL DEFAULT 0,        -- passes in a row that ended in a transient error
     next_pass_at   timestamptz,                   -- the sweep wants a pass then: retry, expiry
     admitted_at    timestamptz,                   -- previews: holds one of the project's places
+    queued_at      timestamptz,                   -- previews: waits for a place since
     report         jsonb NOT NULL DEFAULT '{}',   -- ids and digests of what GitHub was told
     created_at     timestamptz NOT NULL DEFAULT now(),
     updated_at     timestamptz NOT NULL DEFAULT now(),

@@ -14,16 +14,17 @@ import (
 
 // environmentColumns are what scanEnvironment reads, in its order.
 const environmentColumns = `id, project_id, kind, name, pr, branch, sha, state, wanted, observed, held, rebuild,
-	reset_database, expires_at, expired_sha, good_sha, head_sha, message, problems, failing_since, created_at`
+	reset_database, expires_at, expired_sha, good_sha, head_sha, message, problems, failing_since, attempts,
+	next_pass_at, created_at`
 
 // scanEnvironment reads a row of environmentColumns.
 func scanEnvironment(row pgx.Row) (preview.Environment, error) {
 	var e preview.Environment
-	var expires, failing *time.Time
+	var expires, failing, next *time.Time
 	var problems []byte
 	err := row.Scan(&e.ID, &e.ProjectID, &e.Kind, &e.Name, &e.PR, &e.Branch, &e.SHA, &e.State, &e.Wanted, &e.Observed,
 		&e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
-		&failing, &e.CreatedAt)
+		&failing, &e.Attempts, &next, &e.CreatedAt)
 	if err != nil {
 		return preview.Environment{}, err
 	}
@@ -33,27 +34,12 @@ func scanEnvironment(row pgx.Row) (preview.Environment, error) {
 	if len(e.Problems) == 0 {
 		e.Problems = nil
 	}
-	e.ExpiresAt, e.FailingSince = timeOrZero(expires), timeOrZero(failing)
+	e.ExpiresAt, e.FailingSince, e.NextPassAt = timeOrZero(expires), timeOrZero(failing), timeOrZero(next)
 	return e, nil
 }
 
-// Wish is one event's worth of wanting an environment: it says that something changed and lets
-// the next pass find out what.
-type Wish struct {
-	ProjectID string
-	Kind      preview.EnvironmentKind
-	Name      string // preview.PreviewName or preview.CoreName
-	PR        int    // previews only
-	// Branch, SHA and PushedAt name the push that a core environment should serve. They count
-	// only if the push is newer than the one known, so that an environment never goes backward.
-	Branch   string
-	SHA      string
-	PushedAt time.Time
-	// LifecycleAt is when the pull request was closed or reopened; zero for any other event.
-	LifecycleAt time.Time
-	// NewCheck asks for a check run of its own instead of an update of the last one.
-	NewCheck bool
-}
+// Wish is preview.Wish.
+type Wish = preview.Wish
 
 // Want records a wish in one transaction: the environment exists afterwards, its wanted
 // generation is one higher, and a job is armed for it. It returns the environment's id.
@@ -77,8 +63,10 @@ func (s *Store) WantTx(ctx context.Context, tx pgx.Tx, w Wish) (environmentID st
 		ON CONFLICT (project_id, kind, pr) DO UPDATE SET
 			wanted       = e.wanted + 1,
 			lifecycle_at = GREATEST(e.lifecycle_at, excluded.lifecycle_at),
-			branch       = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity') THEN excluded.branch ELSE e.branch END,
-			sha          = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity') THEN excluded.sha ELSE e.sha END,
+			branch       = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity')
+			                        OR excluded.pushed_at = e.pushed_at AND excluded.branch = e.branch THEN excluded.branch ELSE e.branch END,
+			sha          = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity')
+			                        OR excluded.pushed_at = e.pushed_at AND excluded.branch = e.branch THEN excluded.sha ELSE e.sha END,
 			pushed_at    = GREATEST(e.pushed_at, excluded.pushed_at),
 			report       = CASE WHEN $9 THEN e.report - 'checkRunId' - 'checkDigest' ELSE e.report END,
 			updated_at   = now()

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// The outcomes of a command.
+const (
+	OutcomeDone    = "done"
+	OutcomeRefused = "refused" // the person may not do this
+	OutcomeDropped = "dropped" // older than the pull request's last close or reopen
+	OutcomeInvalid = "invalid" // no such command, or its argument is no good
+)
+
+// RecordCommandTx keeps a command and reports whether it is new. One whose key is known changes nothing.
+func (s *Store) RecordCommandTx(ctx context.Context, tx pgx.Tx, c preview.Command) (isNew bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO commands (key, project_id, pr, comment_id, verb, argument, actor, actor_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (key) DO NOTHING`,
+		c.Key, c.ProjectID, c.PR, c.CommentID, c.Verb, c.Argument, c.Actor, c.ActorID, c.CreatedAt)
+	if err != nil {
+		return false, fmt.Errorf("record command %s: %w", c.Key, classed(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// Command records a command and wants its environment, in one transaction. A known command
+// changes nothing at all.
+func (s *Store) Command(ctx context.Context, c preview.Command, w preview.Wish) error {
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		isNew, err := s.RecordCommandTx(ctx, tx, c)
+		if err != nil || !isNew {
+			return err
+		}
+		_, err = s.WantTx(ctx, tx, w)
+		return err
+	})
+}
+
+// WantOnce records key as a command that is done already, and wants the environment only if the
+// key is new: for events that ask for something themselves, where a replay must change nothing.
+func (s *Store) WantOnce(ctx context.Context, c preview.Command, w preview.Wish) error {
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		isNew, err := s.RecordCommandTx(ctx, tx, c)
+		if err != nil || !isNew {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE commands SET done_at = now(), outcome = $2 WHERE key = $1`, c.Key, OutcomeDone); err != nil {
+			return fmt.Errorf("record command %s: %w", c.Key, classed(err))
+		}
+		_, err = s.WantTx(ctx, tx, w)
+		return err
+	})
+}
+
+// PendingCommands returns the commands on the environment's pull request that are not done, oldest
+// first. Those older than the pull request's last close or reopen are dropped first.
+func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error) {
+	var list []preview.Command
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE commands c SET done_at = now(), outcome = $3
+			FROM environments e
+			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.done_at IS NULL AND c.created_at < e.lifecycle_at`,
+			e.ID, e.PR, OutcomeDropped)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT key, project_id, pr, comment_id, verb, argument, actor, actor_id, created_at, reply_id
+			FROM commands WHERE project_id = $1 AND pr = $2 AND done_at IS NULL ORDER BY created_at, key`, e.ProjectID, e.PR)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[preview.Command])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pending commands of %s: %w", e.Name, err)
+	}
+	return list, nil
+}
+
+// FinishCommand records how a command ended, and the comment that answers it (0: none). The first
+// outcome stays; a command that was never recorded is preview.ErrNotFound.
+func (s *Store) FinishCommand(ctx context.Context, key, outcome string, replyID int64) error {
+	var done time.Time
+	err := s.pool.QueryRow(ctx, `
+		UPDATE commands SET
+			done_at  = coalesce(done_at, now()),
+			outcome  = CASE WHEN done_at IS NULL THEN $2 ELSE outcome END,
+			reply_id = CASE WHEN $3 = 0 THEN reply_id ELSE $3 END
+		WHERE key = $1 RETURNING done_at`, key, outcome, replyID).Scan(&done)
+	if err != nil {
+		return fmt.Errorf("finish command %s: %w", key, classed(err))
+	}
+	return nil
+}

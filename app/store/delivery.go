@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+)
+
+// Bounds of one page of PendingDeliveries.
+const (
+	pendingRows  = 32
+	pendingBytes = 32 << 20 // compressed
+)
+
+// Delivery is one webhook delivery. RepoID 0 means that it concerns an installation, PR 0 that
+// it concerns the repository itself.
+type Delivery struct {
+	GUID           string
+	Seq            int64 // order of arrival, set by the store
+	Event          string
+	InstallationID int64
+	RepoID         int64
+	PR             int
+	Payload        []byte // zstd of the JSON
+}
+
+// InsertDeliveries stores deliveries in one transaction and returns how many were new; one whose
+// GUID is known changes nothing. For each pull request with a new delivery the wanted count is
+// raised, and a job is armed if none is. When it returns nil, everything is committed.
+func (s *Store) InsertDeliveries(ctx context.Context, list []Delivery) (stored int, err error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	columns := deliveryColumns(list)
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		stored, err = s.insertDeliveries(ctx, tx, columns)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("insert %d deliveries: %w", len(list), err)
+	}
+	return stored, nil
+}
+
+// deliveryColumns turns rows into the arrays that one INSERT takes.
+func deliveryColumns(list []Delivery) []any {
+	n := len(list)
+	guids, events, payloads := make([]string, n), make([]string, n), make([][]byte, n)
+	installations, repos, prs := make([]int64, n), make([]int64, n), make([]int32, n)
+	for i, d := range list {
+		guids[i], events[i], payloads[i] = d.GUID, d.Event, d.Payload
+		installations[i], repos[i], prs[i] = d.InstallationID, d.RepoID, int32(d.PR) // #nosec G115 -- bounded by the inbox
+	}
+	return []any{guids, events, installations, repos, prs, payloads}
+}
+
+func (s *Store) insertDeliveries(ctx context.Context, tx pgx.Tx, columns []any) (stored int, err error) {
+	// Rows of pr_work are locked in their key's order, so that two batches never wait for each other.
+	rows, err := tx.Query(ctx, `
+		WITH new AS (
+			INSERT INTO deliveries (guid, event, installation_id, repo_id, pr, payload)
+			SELECT guid, event, installation_id, repo_id, pr, payload
+			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::bytea[])
+				WITH ORDINALITY AS d (guid, event, installation_id, repo_id, pr, payload, place)
+			ORDER BY place
+			ON CONFLICT (guid) DO NOTHING
+			RETURNING repo_id, pr
+		), counted AS (
+			SELECT repo_id, pr, count(*) AS n FROM new GROUP BY repo_id, pr ORDER BY repo_id, pr
+		), work AS (
+			INSERT INTO pr_work AS w (repo_id, pr, wanted)
+			SELECT repo_id, pr, n FROM counted
+			ON CONFLICT (repo_id, pr) DO UPDATE SET wanted = w.wanted + excluded.wanted
+			RETURNING repo_id, pr, armed_by IS NULL AS idle
+		)
+		SELECT repo_id, pr, n, idle FROM work JOIN counted USING (repo_id, pr) ORDER BY repo_id, pr`, columns...)
+	if err != nil {
+		return 0, err
+	}
+	var idle []DeliverArgs
+	var key DeliverArgs
+	var n int
+	var isIdle bool
+	_, err = pgx.ForEachRow(rows, []any{&key.RepoID, &key.PR, &n, &isIdle}, func() error {
+		stored += n
+		if isIdle {
+			idle = append(idle, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return stored, s.armWork(ctx, tx, idle)
+}
+
+// armWork gives each of the pr_work rows, which tx has locked, a job of its own.
+func (s *Store) armWork(ctx context.Context, tx pgx.Tx, keys []DeliverArgs) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	args := make([]river.JobArgs, len(keys))
+	repos, prs := make([]int64, len(keys)), make([]int32, len(keys))
+	for i, k := range keys {
+		args[i], repos[i], prs[i] = k, k.RepoID, int32(k.PR) // #nosec G115 -- read from an int column
+	}
+	jobs, err := s.insertJobs(ctx, tx, args...)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE pr_work w SET armed_by = a.job
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS a (repo_id, pr, job)
+		WHERE w.repo_id = a.repo_id AND w.pr = a.pr`, repos, prs, jobs)
+	return err
+}
+
+// WantedDeliveries returns how many deliveries were ever stored for the pull request. Each of them
+// is handled or visible to a PendingDeliveries that follows.
+func (s *Store) WantedDeliveries(ctx context.Context, repoID int64, pr int) (int64, error) {
+	var wanted int64
+	err := s.pool.QueryRow(ctx, `SELECT wanted FROM pr_work WHERE repo_id = $1 AND pr = $2`, repoID, pr).Scan(&wanted)
+	if err != nil {
+		return 0, fmt.Errorf("deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
+	}
+	return wanted, nil
+}
+
+// PendingDeliveries returns the next deliveries of the pull request that are not handled, in the
+// order of their arrival: as many as fit into a page, at least one, none when all are handled.
+func (s *Store) PendingDeliveries(ctx context.Context, repoID int64, pr int) ([]Delivery, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT guid, seq, event, installation_id, repo_id, pr, payload FROM (
+			SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) AS bytes, row_number() OVER (ORDER BY seq) AS place
+			FROM deliveries WHERE repo_id = $1 AND pr = $2 AND handled_at IS NULL ORDER BY seq LIMIT $3
+		) page WHERE bytes <= $4 OR place = 1 ORDER BY seq`, repoID, pr, pendingRows, pendingBytes)
+	if err != nil {
+		return nil, fmt.Errorf("pending deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Delivery])
+	if err != nil {
+		return nil, fmt.Errorf("pending deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
+	}
+	return list, nil
+}
+
+// Handled is a delivery that needs no more work.
+type Handled struct {
+	GUID  string
+	Error string // why its handler gave up, without text of the payload; empty: it did not
+}
+
+// MarkHandled records that deliveries need no more work.
+func (s *Store) MarkHandled(ctx context.Context, list []Handled) error {
+	guids, errs := make([]string, len(list)), make([]string, len(list))
+	for i, h := range list {
+		guids[i], errs[i] = h.GUID, h.Error
+	}
+	_, err := s.pool.Exec(ctx, `
+		UPDATE deliveries d SET handled_at = now(), error = h.error
+		FROM unnest($1::text[], $2::text[]) AS h (guid, error)
+		WHERE d.guid = h.guid AND d.handled_at IS NULL`, guids, errs)
+	if err != nil {
+		return fmt.Errorf("mark %d deliveries as handled: %w", len(list), classed(err))
+	}
+	return nil
+}
+
+// FinishWork says that the job has handled everything up to seen, a count of WantedDeliveries.
+// If nothing came since, the job is completed in the same transaction and FinishWork returns
+// true. Otherwise it returns false, and the caller makes another pass. A job that was replaced by
+// another one is completed and changes nothing else.
+//
+// It works inside a River worker only, with the worker's ctx.
+func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], seen int64) (finished bool, err error) {
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			UPDATE pr_work SET done = $4, armed_by = CASE WHEN wanted = $4 THEN NULL ELSE armed_by END
+			WHERE repo_id = $1 AND pr = $2 AND armed_by = $3
+			RETURNING armed_by IS NULL`, job.Args.RepoID, job.Args.PR, job.ID, seen).Scan(&finished)
+		if err == pgx.ErrNoRows { //nolint:errorlint // QueryRow returns it as it is
+			finished, err = true, nil
+		}
+		if err != nil || !finished {
+			return err
+		}
+		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("finish work on repository %d, pull request %d: %w", job.Args.RepoID, job.Args.PR, err)
+	}
+	return finished, nil
+}
+
+// RearmStaleWork gives a job to every pull request that has deliveries to handle and no live job,
+// as after a job that failed for good, and returns how many there were.
+func (s *Store) RearmStaleWork(ctx context.Context) (int, error) {
+	var armed int
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT repo_id, pr FROM pr_work w
+			WHERE wanted > done AND NOT EXISTS (SELECT FROM river_job j WHERE j.id = w.armed_by AND j.`+liveJob+`)
+			ORDER BY repo_id, pr LIMIT 1000 FOR UPDATE SKIP LOCKED`)
+		if err != nil {
+			return err
+		}
+		stale, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DeliverArgs])
+		if err != nil {
+			return err
+		}
+		armed = len(stale)
+		return s.armWork(ctx, tx, stale)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("re-arm deliveries: %w", err)
+	}
+	return armed, nil
+}
+
+// QueueAge returns how long the oldest delivery that is not handled has waited, 0 if there is none.
+func (s *Store) QueueAge(ctx context.Context) (time.Duration, error) {
+	var seconds float64
+	err := s.pool.QueryRow(ctx, `
+		SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM deliveries WHERE handled_at IS NULL`).Scan(&seconds)
+	if err != nil {
+		return 0, fmt.Errorf("age of deliveries: %w", classed(err))
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
