@@ -21,11 +21,13 @@ type Facts struct {
 	Configured bool
 	// ConfigProblems are set when the default branch's file is invalid and no earlier one was valid.
 	ConfigProblems []preview.Problem
-	Policy         repoconfig.Policy    // of the default branch
-	Layout         preview.Layout       // of the pull request's base
-	Entitlement    *preview.Entitlement // nil: the operator listed neither the installation nor the repository
-	ChangedFiles   []string             // read only when the policy asks for paths
-	Now            time.Time
+	Policy         repoconfig.Policy // of the default branch
+	Layout         preview.Layout    // of the pull request's base
+	// Offered are the names of the providers that this server has, as the policy may pick them.
+	Offered      []string
+	Entitlement  *preview.Entitlement // nil: the operator listed neither the installation nor the repository
+	ChangedFiles []string             // read only when the policy asks for paths
+	Now          time.Time
 }
 
 // Outcome is the kind of a verdict.
@@ -39,6 +41,7 @@ const (
 	Invalid      Outcome = "invalid"      // the configuration itself has problems
 	Skipped      Outcome = "skipped"
 	NotEntitled  Outcome = "not_entitled"
+	Queued       Outcome = "queued" // wanted, but the project's places are taken; see reconcile
 	Held         Outcome = "held"
 	Expired      Outcome = "expired"
 )
@@ -69,7 +72,7 @@ func Preview(f Facts) Desired {
 			Hint:   "Pick one of the names that the operator configured, or leave it out."}}
 	}
 	mark := preview.Mark{Project: f.Project.ID, Environment: f.Environment.ID}
-	return Desired{Verdict: verdict, Resources: stack(f.Environment, mark, f.Layout, parent, f.PullRequest.HeadSHA)}
+	return Desired{Verdict: verdict, Resources: stack(f, mark, parent, f.PullRequest.HeadSHA)}
 }
 
 // judge lists the reasons against a preview, the most final first.
@@ -91,6 +94,8 @@ func judge(f Facts) Verdict {
 			Hint:   "Ask the operator of this Flaresmith server to add the organisation."}
 	case !policy.Enabled:
 		return skip("Previews are turned off: preview.enabled is false.")
+	case unoffered(f) != "":
+		return Verdict{Outcome: Invalid, Reason: fmt.Sprintf("preview.providers asks for %s, which this server does not have.", unoffered(f))}
 	case pr.Fork:
 		return skip("The head is in a fork. Code from forks is not deployed.")
 	case !baseAllowed(policy, pr.BaseRef):
@@ -123,6 +128,17 @@ func IsExpired(e preview.Environment, headSHA string, now time.Time) bool {
 		return e.ExpiredSHA == headSHA
 	}
 	return e.HeadSHA == headSHA && !e.ExpiresAt.IsZero() && !now.Before(e.ExpiresAt)
+}
+
+// unoffered is the first provider that the policy asks for and the server lacks; empty: none.
+func unoffered(f Facts) string {
+	wanted := f.Policy.Providers
+	for _, name := range []string{wanted.Database, wanted.Worker, wanted.Collection} {
+		if !slices.Contains(f.Offered, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 func baseAllowed(policy repoconfig.Policy, base string) bool {
@@ -159,7 +175,8 @@ func parentOf(f Facts) (string, bool) {
 
 // stack is the resources of one environment at one commit. Each digest sums up what the resource
 // depends on; a new commit touches everything but the database itself.
-func stack(e preview.Environment, mark preview.Mark, layout preview.Layout, parent, sha string) []preview.Resource {
+func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
+	e, layout := f.Environment, f.Layout
 	base := preview.Resource{Name: e.Name, Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
 	resource := func(kind preview.Kind, parent string, about ...any) preview.Resource {
 		r := base
@@ -167,7 +184,9 @@ func stack(e preview.Environment, mark preview.Mark, layout preview.Layout, pare
 		r.Digest = digest(append(about, kind, e.Name, parent))
 		return r
 	}
-	database := resource(preview.KindDatabase, parent)
+	data := f.Policy.Database.Data
+	database := resource(preview.KindDatabase, parent, data)
+	database.SchemaOnly = data == repoconfig.DataSchemaOnly
 	database.Reset = e.Rebuild || e.ResetDatabase
 	return []preview.Resource{
 		database,

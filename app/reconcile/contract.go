@@ -76,9 +76,9 @@ type Commands interface {
 	// PendingCommands are those not yet done, oldest first. Those older than the pull request's
 	// last close or reopen are marked dropped and are not in the answer.
 	PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error)
-	// FinishCommand records the outcome: done, refused or invalid.
-	FinishCommand(ctx context.Context, key, outcome string, replyID int64) error
-	Audit(ctx context.Context, e preview.AuditEntry) error
+	// FinishCommand saves the environment as the command changed it, the command's outcome
+	// (done, refused or invalid) and an audit entry, all or nothing.
+	FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome string) error
 }
 
 // Ledger is what was begun at the providers, so that nothing exists that it does not know.
@@ -96,7 +96,8 @@ type History interface {
 	RecordPass(ctx context.Context, p preview.PassRecord) error
 	// Published is the JSON of report.Published; empty before the first report.
 	Published(ctx context.Context, environmentID string) ([]byte, error)
-	SavePublished(ctx context.Context, l preview.Lease, published []byte) error
+	// SavePublished replaces prev, as it was read before.
+	SavePublished(ctx context.Context, l preview.Lease, prev, published []byte) error
 }
 
 // GitHub is what a pass reads of a repository. preview.ErrGone means that the installation or the
@@ -124,6 +125,7 @@ type Conversation interface {
 // was published so far even with an error.
 type Reporter interface {
 	Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error)
+	// AnswerCheck writes one finished check run on a commit that has no environment.
 	AnswerCheck(ctx context.Context, p preview.Project, sha string, check report.Check) error
 }
 

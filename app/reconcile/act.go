@@ -1,0 +1,206 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/plan"
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// materials are what finished steps hand to the ones that need them.
+type materials struct {
+	mu      sync.Mutex
+	source  Source
+	bundle  *preview.Bundle
+	outputs preview.Outputs
+}
+
+// act runs the plan's steps, each as soon as those it needs have succeeded. A failed step keeps
+// those that need it from starting; the others go on to their end, so that nothing is left
+// half-done only because something else failed. All errors are joined.
+func (p *pass) act(ctx context.Context, steps plan.Plan) error {
+	m := &materials{outputs: p.outputs}
+	defer func() {
+		if m.source != nil {
+			_ = m.source.Close()
+		}
+	}()
+	reported := p.reportWorking(ctx, steps)
+	defer func() { <-reported }()
+
+	done := map[string]chan struct{}{}
+	for _, s := range steps.Steps {
+		done[s.Name] = make(chan struct{})
+	}
+	var mu sync.Mutex
+	failed := map[string]error{} // by step; a step that never started has errNotStarted
+	var group sync.WaitGroup
+	for _, s := range steps.Steps {
+		group.Go(func() {
+			defer close(done[s.Name])
+			for _, need := range s.Needs {
+				<-done[need]
+			}
+			mu.Lock()
+			blocked := slices.ContainsFunc(s.Needs, func(need string) bool { return failed[need] != nil })
+			mu.Unlock()
+			err := errNotStarted
+			if !blocked {
+				err = p.runStep(ctx, s, m)
+			}
+			if err != nil {
+				mu.Lock()
+				failed[s.Name] = err
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	p.outputs = m.outputs
+	p.sortSteps(steps)
+	return joinFailures(steps, failed)
+}
+
+var errNotStarted = errors.New("not started")
+
+// joinFailures joins the errors of the steps that ran, in the plan's order.
+func joinFailures(steps plan.Plan, failed map[string]error) error {
+	var errs []error
+	for _, s := range steps.Steps {
+		if err := failed[s.Name]; err != nil && !errors.Is(err, errNotStarted) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runStep runs one step within its time, behind the fence, and records how it went.
+func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
+	if s.Writes() {
+		if err := p.fence(ctx); err != nil {
+			return err
+		}
+	}
+	started := p.Now()
+	sctx, cancel := context.WithTimeout(ctx, p.StepTimeout)
+	defer cancel()
+	err := p.do(sctx, s, m)
+	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
+		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
+	}
+	record := preview.StepRecord{Name: s.Name, Op: string(s.Op), OK: err == nil,
+		StartMS: started.Sub(p.started).Milliseconds(), DurationMS: p.Now().Sub(started).Milliseconds()}
+	if err != nil {
+		record.Error = personal(err)
+		err = fmt.Errorf("%s %s: %w", s.Op, s.Name, err)
+		p.Logger.Info("step failed", slog.String("environment", p.env.Name), slog.Any("error", err))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.steps = append(p.steps, record)
+	return err
+}
+
+// fence keeps a pass from writing for a generation that is no longer wanted: a close always beats
+// a late deploy.
+func (p *pass) fence(ctx context.Context) error {
+	wanted, err := p.Store.Renew(ctx, p.lease, p.LeaseTTL)
+	switch {
+	case err != nil:
+		return storeError("renew lease", err)
+	case wanted != p.env.Wanted:
+		return errSuperseded
+	}
+	return nil
+}
+
+// do is the step itself.
+func (p *pass) do(ctx context.Context, s plan.Step, m *materials) error {
+	switch s.Op {
+	case plan.OpFetch:
+		return p.fetch(ctx, m)
+	case plan.OpBundle:
+		bundle, err := p.Builder.Bundle(ctx, m.source, p.facts.Layout)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.bundle = bundle
+		return err
+	case plan.OpDelete:
+		return p.remove(ctx, s.Resource)
+	default:
+		return p.apply(ctx, s.Resource, m)
+	}
+}
+
+func (p *pass) fetch(ctx context.Context, m *materials) error {
+	archive, err := p.GitHub.Archive(ctx, p.project, p.facts.PullRequest.HeadSHA)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = archive.Close() }()
+	source, err := p.Builder.Unpack(ctx, archive)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		m.source = source
+	}
+	return err
+}
+
+func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) error {
+	if err := p.Store.RecordIntent(ctx, p.lease, r.Kind, r.Name); err != nil {
+		return storeError("record intent", err)
+	}
+	m.mu.Lock()
+	in := preview.Inputs{Source: m.source, Bundle: m.bundle, Outputs: m.outputs}
+	if in.Outputs.DatabaseURL != "" {
+		in.Redact = []preview.Secret{in.Outputs.DatabaseURL}
+	}
+	m.mu.Unlock()
+	out, err := p.Providers[r.Kind].Apply(ctx, r, in)
+	if err != nil {
+		return err
+	}
+	if err := p.Store.RecordApplied(ctx, p.lease, r.Kind, r.Digest, out); err != nil {
+		return storeError("record "+string(r.Kind), err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outputs = replaceOutputs(m.outputs, r.Kind, out)
+	return nil
+}
+
+// replaceOutputs is Merge, but what a fresh Apply of the schema leaves out is no longer so.
+func replaceOutputs(old preview.Outputs, kind preview.Kind, out preview.Outputs) preview.Outputs {
+	if kind == preview.KindSchema {
+		old.Migrations, old.SchemaDiff, old.BehindParent, old.DataReset = nil, "", nil, ""
+	}
+	return old.Merge(out)
+}
+
+func (p *pass) remove(ctx context.Context, r preview.Resource) error {
+	if err := p.Providers[r.Kind].Delete(ctx, r); err != nil {
+		return err
+	}
+	return storeError("forget "+string(r.Kind), p.Store.Forget(ctx, p.lease, r.Kind))
+}
+
+// sortSteps puts the records into the plan's order, whatever finished first.
+func (p *pass) sortSteps(steps plan.Plan) {
+	order := map[string]int{}
+	for i, s := range steps.Steps {
+		order[s.Name] = i
+	}
+	slices.SortFunc(p.steps, func(a, b preview.StepRecord) int { return order[a.Name] - order[b.Name] })
+}
+
+// backoff is the wait before the next try after n transient failures in a row: 1 s doubling to 60 s.
+func backoff(n int) time.Duration {
+	return min(time.Second<<min(n, 6), time.Minute)
+}

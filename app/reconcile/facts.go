@@ -1,0 +1,153 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flaresmith/flaresmith/app/desired"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
+)
+
+// readFacts asks GitHub and the store for everything that decides, in parallel where it can.
+func (p *pass) readFacts(ctx context.Context) error {
+	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.Offered, Now: p.Now()}
+	if p.env.Kind.Core() {
+		return p.readCoreFacts(ctx)
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		p.facts.PullRequest, err = p.GitHub.PullRequest(gctx, p.project, p.env.PR)
+		return err
+	})
+	group.Go(func() error { return p.readPolicy(gctx) })
+	group.Go(func() error { return p.readEntitlement(gctx) })
+	err := group.Wait()
+	switch {
+	case errors.Is(err, preview.ErrGone), errors.Is(err, preview.ErrNotFound):
+		p.gone = true
+		return nil
+	case err != nil:
+		return err
+	}
+	if !p.facts.PullRequest.Open || !p.facts.Configured {
+		return nil
+	}
+	return p.readChange(ctx)
+}
+
+// readPolicy parses the default branch's configuration. An invalid one leaves the last valid one
+// in force.
+func (p *pass) readPolicy(ctx context.Context) error {
+	data, found, err := p.GitHub.ConfigFile(ctx, p.project, p.project.DefaultBranch)
+	if err != nil {
+		return err
+	}
+	p.facts.Configured = found
+	if !found {
+		return nil
+	}
+	config, problems := repoconfig.Parse(data)
+	if len(problems) == 0 {
+		p.facts.Policy, p.facts.Layout = config.Policy, config.Layout
+		return storeError("save configuration", p.Store.SaveGoodConfig(ctx, p.project.ID, data))
+	}
+	good, found, err := p.Store.GoodConfig(ctx, p.project.ID)
+	if err != nil {
+		return storeError("last good configuration", err)
+	}
+	if config, old := repoconfig.Parse(good); found && len(old) == 0 {
+		p.facts.Policy, p.facts.Layout = config.Policy, config.Layout
+		return nil
+	}
+	p.facts.ConfigProblems = problems
+	return nil
+}
+
+func (p *pass) readEntitlement(ctx context.Context) error {
+	entitlement, err := p.Store.Entitlement(ctx, p.project)
+	switch {
+	case errors.Is(err, preview.ErrNotFound):
+		return nil
+	case err != nil:
+		return storeError("entitlement", err)
+	}
+	p.facts.Entitlement = &entitlement
+	return nil
+}
+
+// readChange reads what the pull request itself touches: the layout of its base, the paths that
+// the policy may ignore, and a change to the configuration, which is checked but not used.
+func (p *pass) readChange(ctx context.Context) error {
+	pr := p.facts.PullRequest
+	if pr.BaseRef != p.project.DefaultBranch {
+		if err := p.readLayout(ctx, pr.BaseRef); err != nil {
+			return err
+		}
+	}
+	changed, err := p.GitHub.ChangedFiles(ctx, p.project, pr.Number)
+	if err != nil {
+		return err
+	}
+	if len(p.facts.Policy.Paths.Ignore) > 0 {
+		p.facts.ChangedFiles = changed
+	}
+	if pr.Fork || !slices.Contains(changed, repoconfig.Path) {
+		return nil
+	}
+	data, err := p.GitHub.File(ctx, p.project, pr.HeadSHA, repoconfig.Path)
+	switch {
+	case errors.Is(err, preview.ErrNotFound): // the change deletes it
+		return nil
+	case err != nil:
+		return err
+	}
+	_, p.configProblems = repoconfig.Parse(data)
+	return nil
+}
+
+// readLayout takes the layout from the base branch where that has a valid configuration.
+func (p *pass) readLayout(ctx context.Context, ref string) error {
+	data, err := p.GitHub.File(ctx, p.project, ref, repoconfig.Path)
+	switch {
+	case errors.Is(err, preview.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	if config, problems := repoconfig.Parse(data); len(problems) == 0 {
+		p.facts.Layout = config.Layout
+	}
+	return nil
+}
+
+// readCoreFacts reads what decides about dev, staging or prod: the policy, and where the branch
+// of the newest push stands now.
+func (p *pass) readCoreFacts(ctx context.Context) error {
+	err := p.readPolicy(ctx)
+	if err == nil {
+		err = p.readEntitlement(ctx)
+	}
+	if err == nil {
+		var head string
+		if head, err = p.GitHub.BranchHead(ctx, p.project, p.env.Branch); err == nil {
+			p.env.SHA = head
+			p.facts.PullRequest = preview.PullRequest{HeadSHA: head, HeadRef: p.env.Branch}
+			return nil
+		}
+	}
+	if errors.Is(err, preview.ErrGone) || errors.Is(err, preview.ErrNotFound) {
+		return p.keepCore()
+	}
+	return fmt.Errorf("facts of %s: %w", p.env.Name, err)
+}
+
+// keepCore leaves a core environment exactly as it is: its branch or repository is out of sight.
+func (p *pass) keepCore() error {
+	p.facts.Configured = false
+	return nil
+}

@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/desired"
+	"github.com/flaresmith/flaresmith/app/plan"
+	"github.com/flaresmith/flaresmith/app/report"
+)
+
+// loadPublished reads what GitHub was told, and keeps the bytes for the exchange in savePublished.
+func (p *pass) loadPublished(ctx context.Context) (report.Published, error) {
+	text, err := p.Store.Published(ctx, p.env.ID)
+	if err != nil {
+		return report.Published{}, storeError("published report", err)
+	}
+	p.publishedText = text
+	var published report.Published
+	if err := json.Unmarshal(text, &published); err != nil {
+		return report.Published{}, storeError("published report", err)
+	}
+	return published, nil
+}
+
+// publish renders the environment as it stands and writes what changed to GitHub.
+func (p *pass) publish(ctx context.Context, phase report.Phase, v desired.Verdict) error {
+	if p.silent(v) {
+		return nil
+	}
+	return p.show(ctx, report.Status{Phase: phase, Reason: p.reason(v)})
+}
+
+// silent reports whether nothing must be said: the repository is out of reach or not configured,
+// or there was never anything to take back.
+func (p *pass) silent(v desired.Verdict) bool {
+	switch {
+	case p.gone:
+		return true
+	case v.Outcome == desired.Unconfigured, v.Outcome == desired.Closed:
+		return p.published == report.Published{}
+	}
+	return false
+}
+
+func (p *pass) reason(v desired.Verdict) string {
+	reason := p.env.Message
+	if v.Hint != "" {
+		reason += " " + v.Hint
+	}
+	return reason
+}
+
+// reportWorking says on GitHub what begins, beside the work itself. The channel closes when said.
+// A report that fails is no reason to stop: the last one of the pass counts.
+func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct{} {
+	said := make(chan struct{})
+	if p.gone || !p.facts.PullRequest.Open {
+		close(said)
+		return said
+	}
+	var running []string
+	for _, s := range steps.Steps {
+		running = append(running, s.Name)
+	}
+	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
+	go func() {
+		defer close(said)
+		if err := p.write(ctx, status); err != nil {
+			p.Logger.Warn("report work", slog.String("environment", p.env.Name), slog.Any("error", err))
+		}
+	}()
+	return said
+}
+
+// show fills in what every report says and writes it.
+func (p *pass) show(ctx context.Context, s report.Status) error {
+	return p.write(ctx, p.status(s))
+}
+
+func (p *pass) status(s report.Status) report.Status {
+	s.Project, s.Environment, s.PullRequest = p.project, p.env, p.facts.PullRequest
+	s.Outputs, s.Problems, s.ConfigProblems, s.Now = p.outputs, p.env.Problems, p.configProblems, p.Now()
+	for _, step := range p.steps {
+		s.Steps = append(s.Steps, report.Step{Name: step.Name, Op: step.Op, OK: step.OK,
+			Duration: time.Duration(step.DurationMS) * time.Millisecond, Error: step.Error})
+	}
+	return s
+}
+
+// write publishes a status and remembers what was written, even after a failure in the middle.
+func (p *pass) write(ctx context.Context, s report.Status) error {
+	rendering := p.limit(report.Render(s), s.Phase)
+	published, err := p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+	if published == p.published {
+		return err
+	}
+	text, encodeErr := json.Marshal(published)
+	if encodeErr != nil {
+		return storeError("encode report", encodeErr)
+	}
+	if saveErr := p.Store.SavePublished(ctx, p.lease, p.publishedText, text); saveErr != nil {
+		return storeError("save report", saveErr)
+	}
+	p.published, p.publishedText = published, text
+	return err
+}
+
+// limit drops the parts that this environment must not have: a core environment has its
+// deployment only, and a pull request that never had a preview gets no comment about none.
+func (p *pass) limit(r report.Rendering, phase report.Phase) report.Rendering {
+	if p.env.Kind.Core() {
+		return report.Rendering{Deployment: r.Deployment}
+	}
+	switch phase {
+	case report.PhaseSkipped, report.PhaseClosed, report.PhaseQueued, report.PhaseHeld, report.PhaseExpired:
+		if p.published.CommentID == 0 {
+			r.Comment = ""
+		}
+		if p.published.DeploymentID == 0 {
+			r.Deployment = nil
+		}
+	}
+	return r
+}
+
+// MergeGroup answers the required check on a merge group's commit, which has no preview of its own.
+func (r *Reconciler) MergeGroup(ctx context.Context, projectID, sha string) error {
+	project, err := r.Store.Project(ctx, projectID)
+	if err != nil {
+		return err
+	}
+	if _, found, err := r.GitHub.ConfigFile(ctx, project, project.DefaultBranch); err != nil || !found {
+		return err
+	}
+	return r.Reporter.AnswerCheck(ctx, project, sha, report.MergeGroupCheck(sha))
+}

@@ -1,0 +1,216 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/desired"
+	"github.com/flaresmith/flaresmith/app/plan"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/report"
+)
+
+// Config is what a Reconciler is made of.
+type Config struct {
+	Store        Store
+	GitHub       GitHub
+	Conversation Conversation
+	Reporter     Reporter
+	Builder      Builder
+	Providers    map[preview.Kind]Provider
+	Offered      []string // the providers' names, as a repository's policy picks them
+
+	LeaseTTL       time.Duration // a pass that is silent for longer loses its lease
+	StepTimeout    time.Duration // bound on one step
+	OutageDeadline time.Duration // a provider down for longer turns the check red
+	Now            func() time.Time
+	Logger         *slog.Logger
+}
+
+// Reconciler runs passes. It is safe for concurrent use; the lease keeps passes of one
+// environment apart.
+type Reconciler struct {
+	Config
+}
+
+// New makes a Reconciler.
+func New(c Config) *Reconciler { return &Reconciler{Config: c} }
+
+// Result tells the caller of a pass what it worked on.
+type Result struct {
+	Seen  int64 // the wanted generation that the pass started from
+	Phase report.Phase
+}
+
+// errSuperseded ends a pass early because a newer generation is wanted.
+var errSuperseded = errors.New("a newer event arrived")
+
+// pass is the state of one run of Pass.
+type pass struct {
+	*Reconciler
+	lease     preview.Lease
+	env       preview.Environment
+	project   preview.Project
+	facts     desired.Facts
+	published report.Published
+	// publishedText is published as the store has it, for the exchange of old for new.
+	publishedText []byte
+	started       time.Time
+	steps         []preview.StepRecord
+	outputs       preview.Outputs
+	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
+	gone bool
+	// configProblems are those of a change to the configuration in this pull request.
+	configProblems []preview.Problem
+}
+
+// Pass brings one environment to what is wanted of it now. It returns preview.ErrLeased when
+// another pass is at work, and an error only when the store failed: what a provider or GitHub did
+// is recorded, shown, and tried again by the time that the row says.
+func (r *Reconciler) Pass(ctx context.Context, environmentID string) (Result, error) {
+	lease, env, err := r.Store.Acquire(ctx, environmentID, r.LeaseTTL)
+	if err != nil {
+		return Result{}, fmt.Errorf("lease environment: %w", err)
+	}
+	p := &pass{Reconciler: r, lease: lease, env: env, started: r.Now()}
+	defer p.release()
+	if err := p.load(ctx); err != nil {
+		return Result{}, err
+	}
+	result := Result{Seen: env.Wanted}
+	verdict, err := p.converge(ctx)
+	if err != nil && isStoreError(err) {
+		return result, err
+	}
+	p.logOutcome(err)
+	result.Phase, err = p.record(ctx, verdict, err)
+	return result, err
+}
+
+// converge is the pass itself, up to the point where its result is recorded.
+func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
+	if err := p.readFacts(ctx); err != nil {
+		return desired.Verdict{}, err
+	}
+	if err := p.runCommands(ctx); err != nil {
+		return desired.Verdict{}, err
+	}
+	want := p.want()
+	if err := p.admit(ctx, &want); err != nil {
+		return want.Verdict, err
+	}
+	undesired, observed, err := p.observe(ctx, want.Resources)
+	if err != nil {
+		return want.Verdict, err
+	}
+	steps, err := plan.Calculate(want.Resources, undesired, observed)
+	if err != nil {
+		return want.Verdict, err
+	}
+	if steps.Empty() {
+		return want.Verdict, nil
+	}
+	if err := p.begin(ctx, want); err != nil {
+		return want.Verdict, err
+	}
+	return want.Verdict, p.act(ctx, steps)
+}
+
+func (p *pass) load(ctx context.Context) error {
+	var err error
+	if p.project, err = p.Store.Project(ctx, p.env.ProjectID); err != nil {
+		return storeError("project of environment", err)
+	}
+	if p.published, err = p.loadPublished(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (p *pass) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := p.Store.Release(ctx, p.lease); err != nil && !errors.Is(err, preview.ErrLeaseLost) {
+		p.Logger.Warn("release lease", slog.String("environment", p.env.Name), slog.Any("error", err))
+	}
+}
+
+// want computes the desired resources from the facts.
+func (p *pass) want() desired.Desired {
+	if p.gone {
+		return desired.Desired{Verdict: desired.Verdict{Outcome: desired.Closed, Reason: "The installation is gone."}}
+	}
+	p.facts.Environment = p.env
+	if p.env.Kind.Core() {
+		return desired.Core(p.facts)
+	}
+	d := desired.Preview(p.facts)
+	p.trackLifetime(d.Verdict)
+	return d
+}
+
+// trackLifetime starts the TTL anew at each new head, and remembers at which head it ran out.
+func (p *pass) trackLifetime(v desired.Verdict) {
+	head := p.facts.PullRequest.HeadSHA
+	switch v.Outcome {
+	case desired.Wanted:
+		if p.env.HeadSHA != head || p.env.ExpiresAt.IsZero() {
+			p.env.ExpiresAt = p.Now().Add(p.facts.Policy.TTL)
+		}
+		p.env.ExpiredSHA = ""
+	case desired.Expired:
+		p.env.ExpiredSHA, p.env.ExpiresAt = head, time.Time{}
+	default:
+		p.env.ExpiresAt, p.env.ExpiredSHA = time.Time{}, ""
+	}
+	p.env.HeadSHA = head
+}
+
+// admit takes a place for a wanted preview, or empties the wish when the project's places are taken.
+func (p *pass) admit(ctx context.Context, want *desired.Desired) error {
+	if want.Verdict.Outcome != desired.Wanted || p.env.Kind.Core() {
+		return nil
+	}
+	limit := min(p.facts.Policy.MaxActive, p.facts.Entitlement.MaxPreviews)
+	position, err := p.Store.Admit(ctx, p.lease, limit)
+	if err != nil {
+		return storeError("admit preview", err)
+	}
+	if position > 0 {
+		*want = desired.Desired{Verdict: desired.Verdict{Outcome: desired.Queued,
+			Reason: fmt.Sprintf("All %d places are taken; this preview is number %d in the queue.", limit, position)}}
+	}
+	return nil
+}
+
+// begin records that work starts, and says so on GitHub.
+func (p *pass) begin(ctx context.Context, want desired.Desired) error {
+	switch {
+	case want.Verdict.Outcome != desired.Wanted:
+	case p.env.GoodSHA == "":
+		p.env.State = preview.StateProvisioning
+	default:
+		p.env.State = preview.StateUpdating
+	}
+	return storeError("save environment", p.Store.SaveEnvironment(ctx, p.lease, p.env))
+}
+
+// storeFailure marks an error of our own store: nothing can be recorded, so the job is tried again.
+type storeFailure struct{ error }
+
+func (e storeFailure) Unwrap() error { return e.error }
+
+func storeError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return storeFailure{fmt.Errorf("%s: %w", what, err)}
+}
+
+func isStoreError(err error) bool {
+	var failure storeFailure
+	return errors.As(err, &failure)
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// Ledger lists what was begun for the environment and not forgotten, by kind.
+func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error) {
+	rows, err := s.pool.Query(ctx, `SELECT kind, name, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind`, environmentID)
+	if err != nil {
+		return nil, fmt.Errorf("ledger of %s: %w", environmentID, classed(err))
+	}
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (preview.LedgerEntry, error) {
+		var entry preview.LedgerEntry
+		var outputs []byte
+		if err := row.Scan(&entry.Kind, &entry.Name, &entry.Digest, &outputs); err != nil {
+			return entry, err
+		}
+		return entry, json.Unmarshal(outputs, &entry.Outputs)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger of %s: %w", environmentID, classed(err))
+	}
+	return entries, nil
+}
+
+// RecordIntent notes that a resource is about to be created or changed.
+func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, kind preview.Kind, name string) error {
+	return s.leased(ctx, l, `
+		INSERT INTO resources (environment_id, kind, name)
+		SELECT id, $3, $4 FROM environments WHERE id = $1 AND lease_token = $2
+		ON CONFLICT (environment_id, kind) DO UPDATE SET name = excluded.name, updated_at = now()`, kind, name)
+}
+
+// RecordApplied notes what a finished Apply left. Outputs marshal without their secrets.
+func (s *Store) RecordApplied(ctx context.Context, l preview.Lease, kind preview.Kind, digest string, out preview.Outputs) error {
+	outputs, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("outputs of %s: %w", kind, err)
+	}
+	return s.leased(ctx, l, `
+		UPDATE resources SET digest = $4, outputs = $5, updated_at = now()
+		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3`, kind, digest, outputs)
+}
+
+// Forget removes a resource that was observed gone. One that is not in the ledger is no error.
+func (s *Store) Forget(ctx context.Context, l preview.Lease, kind preview.Kind) error {
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM resources
+		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3`,
+		l.EnvironmentID, l.Token, kind)
+	if err != nil {
+		return fmt.Errorf("forget %s of %s: %w", kind, l.EnvironmentID, classed(err))
+	}
+	return nil
+}
