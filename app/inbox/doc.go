@@ -1,0 +1,16 @@
+// Package inbox is the first step of the flow: it takes GitHub's webhook deliveries, stores each
+// before it is answered, and later hands it to the handler of its event.
+//
+// A request passes the checks that cost least first (size, headers), then its signature over the
+// raw bytes; only then is anything written. Routing keys (installation, repository, pull request)
+// are scanned out of the JSON, which is parsed fully by the worker and never before the answer.
+// 202 means committed: a delivery that was acknowledged survives a crash of everything. A delivery
+// id that is known is answered 202 and changes nothing.
+//
+// Handlers are go-githubapp's EventHandlers and Scheduler is its Scheduler, whose error-means-not-
+// accepted contract is what a durable inbox needs. Its event dispatcher is not used: it knows one
+// secret where a rotation needs two, reads a body of any size, and keeps the first of two handlers
+// for one event without a word.
+//
+// The package must not know what an event means; that is the handlers' business.
+package inbox

@@ -1,0 +1,232 @@
+package inbox
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/palantir/go-githubapp/githubapp"
+	"github.com/tidwall/gjson"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+const (
+	// MaxBody is the largest delivery that GitHub sends.
+	MaxBody = 25 << 20
+
+	// GitHub gives up after 10 s and does not try again, so it must hear of a failure before that.
+	storeTimeout = 8 * time.Second
+
+	maxDeliveryID = 128 // characters
+	retryAfter    = "5" // seconds
+)
+
+const (
+	headerEvent     = "X-Github-Event"
+	headerDelivery  = "X-Github-Delivery"
+	headerSignature = "X-Hub-Signature-256" // the SHA-1 one beside it is ignored
+)
+
+var eventName = regexp.MustCompile(`^[a-z_]{1,64}$`)
+
+// Observer is told of every delivery, for metrics. Implementations must be safe for concurrent use.
+type Observer interface {
+	// Received is called once a request is answered. The event is empty unless the signature was good.
+	Received(event string, status int)
+	// Handled is called when a delivery left the worker: "done", "ignored" (no handler), "failed"
+	// or "retry".
+	Handled(event, outcome string, took time.Duration)
+}
+
+// Options are what a Handler needs besides its scheduler.
+type Options struct {
+	Secrets  []preview.Secret // active webhook secrets: one, or two while rotating
+	Observer Observer         // nil: nobody
+	Logger   *slog.Logger     // nil: slog.Default()
+}
+
+// Handler is POST /api/github/hook.
+type Handler struct {
+	secrets   [][]byte
+	scheduler githubapp.Scheduler
+	observer  Observer
+	logger    *slog.Logger
+}
+
+// NewHandler makes the webhook's handler. An empty list of secrets, or an empty secret, is an
+// error: it would let everybody in.
+func NewHandler(scheduler githubapp.Scheduler, opts Options) (*Handler, error) {
+	h := &Handler{scheduler: scheduler, observer: opts.Observer, logger: opts.Logger}
+	for _, s := range opts.Secrets {
+		if strings.TrimSpace(s.Reveal()) == "" {
+			return nil, errors.New("a webhook secret is empty")
+		}
+		h.secrets = append(h.secrets, []byte(s.Reveal()))
+	}
+	if len(h.secrets) == 0 {
+		return nil, errors.New("no webhook secret is set")
+	}
+	if h.logger == nil {
+		h.logger = slog.Default()
+	}
+	return h, nil
+}
+
+// refusal is an answer other than 202.
+type refusal struct {
+	status  int
+	code    string
+	message string
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	event, refused := h.receive(w, r)
+	status := http.StatusAccepted
+	body := any(map[string]string{"status": "accepted"})
+	if refused != nil {
+		status = refused.status
+		body = map[string]any{"error": map[string]string{"code": refused.code, "message": refused.message}}
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the peer may be gone; nothing depends on it
+	if h.observer != nil {
+		h.observer.Received(event, status)
+	}
+}
+
+// receive takes one delivery; nil means that it is stored. The event is told once the signature is good.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string, refused *refusal) {
+	d, form, refused := checkHeaders(r)
+	if refused != nil {
+		return "", refused
+	}
+	signature, ok := parseSignature(r.Header.Get(headerSignature))
+	if !ok {
+		return "", &refusal{http.StatusUnauthorized, "signature_missing", "the " + headerSignature + " header is missing or malformed"}
+	}
+	body, refused := readBody(w, r)
+	if refused != nil {
+		return "", refused
+	}
+	if !h.signed(body, signature) {
+		h.logger.WarnContext(r.Context(), "webhook signature does not match", "delivery", d.DeliveryID)
+		return "", &refusal{http.StatusForbidden, "signature_mismatch", "the signature does not match"}
+	}
+	if d.Payload, ok = payloadOf(body, form); !ok {
+		return d.EventType, &refusal{http.StatusBadRequest, "payload_invalid", "the payload is not a JSON object"}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	if err := h.scheduler.Schedule(ctx, d); err != nil {
+		h.logger.ErrorContext(ctx, "webhook delivery not stored", "delivery", d.DeliveryID, "event", d.EventType, "error", err)
+		return d.EventType, &refusal{http.StatusServiceUnavailable, "unavailable", "the delivery could not be stored, try again"}
+	}
+	return d.EventType, nil
+}
+
+// checkHeaders refuses what needs no look at the body.
+func checkHeaders(r *http.Request) (d githubapp.Dispatch, form bool, refused *refusal) {
+	if r.Method != http.MethodPost {
+		return d, false, &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "only POST is accepted"}
+	}
+	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
+	case "application/json":
+	case "application/x-www-form-urlencoded":
+		form = true
+	default:
+		return d, false, &refusal{http.StatusUnsupportedMediaType, "media_type", "the content type must be application/json or application/x-www-form-urlencoded"}
+	}
+	if r.ContentLength > MaxBody {
+		return d, false, tooLarge()
+	}
+	d.EventType, d.DeliveryID = r.Header.Get(headerEvent), r.Header.Get(headerDelivery)
+	if !eventName.MatchString(d.EventType) {
+		return d, false, &refusal{http.StatusBadRequest, "event_invalid", "the " + headerEvent + " header is missing or malformed"}
+	}
+	if !validDeliveryID(d.DeliveryID) {
+		return d, false, &refusal{http.StatusBadRequest, "delivery_invalid", "the " + headerDelivery + " header is missing or malformed"}
+	}
+	return d, form, nil
+}
+
+func validDeliveryID(id string) bool {
+	if id == "" || !utf8.ValidString(id) || utf8.RuneCountInString(id) > maxDeliveryID {
+		return false
+	}
+	return strings.IndexFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+func tooLarge() *refusal {
+	return &refusal{http.StatusRequestEntityTooLarge, "too_large", "a delivery has at most 25 MB"}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge()
+	case err != nil:
+		return nil, &refusal{http.StatusBadRequest, "body_unreadable", "the body could not be read"}
+	}
+	return body, nil
+}
+
+// parseSignature reads "sha256=<64 hexadecimal characters>".
+func parseSignature(header string) (mac []byte, ok bool) {
+	digits, ok := strings.CutPrefix(header, "sha256=")
+	if !ok || len(digits) != hex.EncodedLen(sha256.Size) {
+		return nil, false
+	}
+	mac, err := hex.DecodeString(digits)
+	return mac, err == nil
+}
+
+// signed reports whether one of the secrets made the signature. Every secret is tried, so that
+// the time taken does not tell which one it was.
+func (h *Handler) signed(body, signature []byte) bool {
+	good := false
+	for _, secret := range h.secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(body)
+		if hmac.Equal(mac.Sum(nil), signature) {
+			good = true
+		}
+	}
+	return good
+}
+
+// payloadOf returns the JSON object that the signed body carries.
+func payloadOf(body []byte, form bool) (payload []byte, ok bool) {
+	payload = body
+	if form {
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, false
+		}
+		payload = []byte(values.Get("payload"))
+	}
+	return payload, gjson.ValidBytes(payload) && gjson.ParseBytes(payload).IsObject()
+}

@@ -1,0 +1,233 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/klauspost/compress/zstd"
+	"github.com/palantir/go-githubapp/githubapp"
+	"github.com/riverqueue/river"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/store"
+)
+
+const (
+	jobTimeout     = 5 * time.Minute  // of one job
+	turn           = time.Minute      // after which a busy pull request lets others work
+	handlerTimeout = 30 * time.Second // of one delivery
+	retryCap       = time.Minute      // between attempts: an outage ends within this
+	unclassedTries = 5                // of an error that has no class
+)
+
+// work is the subset of the store that the worker uses.
+type work interface {
+	WantedDeliveries(ctx context.Context, repoID int64, pr int) (int64, error)
+	PendingDeliveries(ctx context.Context, repoID int64, pr int) ([]store.Delivery, error)
+	MarkHandled(ctx context.Context, list []store.Handled) error
+	FinishWork(ctx context.Context, job *river.Job[store.DeliverArgs], seen int64) (finished bool, err error)
+	RearmStaleWork(ctx context.Context) (int, error)
+}
+
+// Worker hands the deliveries of one pull request to their handlers, in the order of their arrival.
+type Worker struct {
+	river.WorkerDefaults[store.DeliverArgs]
+
+	store    work
+	handlers map[string]githubapp.EventHandler
+	decoder  *zstd.Decoder
+	observer Observer
+	logger   *slog.Logger
+}
+
+// NewWorker makes a worker. Two handlers for one event are an error. Observer and logger may be nil.
+func NewWorker(s work, handlers []githubapp.EventHandler, observer Observer, logger *slog.Logger) (*Worker, error) {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*MaxBody))
+	if err != nil {
+		return nil, fmt.Errorf("make decompressor: %w", err)
+	}
+	if logger == nil {
+		logger = slog.Default()
+	}
+	w := &Worker{store: s, handlers: map[string]githubapp.EventHandler{}, decoder: decoder, observer: observer, logger: logger}
+	for _, h := range handlers {
+		for _, event := range h.Handles() {
+			if _, double := w.handlers[event]; double {
+				return nil, fmt.Errorf("event %s has two handlers", event)
+			}
+			w.handlers[event] = h
+		}
+	}
+	return w, nil
+}
+
+// Timeout implements river.Worker.
+func (w *Worker) Timeout(*river.Job[store.DeliverArgs]) time.Duration { return jobTimeout }
+
+// NextRetry implements river.Worker: 1 s, 2 s, 4 s … a minute, so that an outage of the database
+// is over soon after it ended. When the attempts are used up, Rearm starts anew.
+func (w *Worker) NextRetry(job *river.Job[store.DeliverArgs]) time.Time {
+	return time.Now().Add(min(retryCap, time.Second<<min(max(job.Attempt-1, 0), 10)))
+}
+
+// Work implements river.Worker. It returns nil only when the job is completed together with the
+// counter, so that a delivery which arrives at any time finds either this job or none.
+func (w *Worker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) error {
+	end := time.Now().Add(turn)
+	for {
+		seen, err := w.store.WantedDeliveries(ctx, job.Args.RepoID, job.Args.PR)
+		if errors.Is(err, preview.ErrNotFound) {
+			return river.JobCancel(err)
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.drain(ctx, job); err != nil {
+			return err
+		}
+		finished, err := w.store.FinishWork(ctx, job, seen)
+		if err != nil || finished {
+			return err
+		}
+		if time.Now().After(end) {
+			return river.JobSnooze(0) // stays armed
+		}
+	}
+}
+
+// drain hands over what is pending, a page at a time. An error means that the delivery at hand and
+// those behind it stay pending.
+func (w *Worker) drain(ctx context.Context, job *river.Job[store.DeliverArgs]) error {
+	for {
+		page, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		handled := make([]store.Handled, 0, len(page))
+		var stop error
+		for _, d := range page {
+			var reason string
+			if reason, stop = w.settle(ctx, d, job.Attempt); stop != nil {
+				break
+			}
+			handled = append(handled, store.Handled{GUID: d.GUID, Error: reason})
+		}
+		if len(handled) > 0 {
+			if err := w.store.MarkHandled(ctx, handled); err != nil {
+				return errors.Join(stop, err)
+			}
+		}
+		if stop != nil {
+			return stop
+		}
+	}
+}
+
+// settle runs one delivery and decides. It returns why the handler gave up, empty if it did not,
+// or an error when the delivery must be tried again.
+func (w *Worker) settle(ctx context.Context, d store.Delivery, attempt int) (reason string, again error) {
+	start := time.Now()
+	handler, known := w.handlers[d.Event]
+	if !known {
+		w.observe("other", "ignored", start)
+		return "", nil
+	}
+	log := w.logger.With("delivery", d.GUID, "event", d.Event, "repo", d.RepoID, "pr", d.PR, "installation", d.InstallationID)
+	err := w.run(ctx, handler, d)
+	switch {
+	case err == nil:
+		w.observe(d.Event, "done", start)
+		return "", nil
+	case ctx.Err() != nil: // stopping, or out of time: says nothing about the delivery
+		return "", fmt.Errorf("delivery %s: %w", d.GUID, ctx.Err())
+	case retry(err, attempt):
+		w.observe(d.Event, "retry", start)
+		return "", fmt.Errorf("delivery %s: %w", d.GUID, err)
+	}
+	reason = reasonOf(err)
+	log.ErrorContext(ctx, "delivery failed for good", "reason", reason)
+	w.observe(d.Event, "failed", start)
+	return reason, nil
+}
+
+func (w *Worker) observe(event, outcome string, start time.Time) {
+	if w.observer != nil {
+		w.observer.Handled(event, outcome, time.Since(start))
+	}
+}
+
+// errPayload is a stored payload that can't be read back.
+var errPayload = errors.New("stored payload does not decompress")
+
+// panicError is a handler that panicked. It keeps the value's type only: the value may quote the payload.
+type panicError struct{ kind string }
+
+func (e *panicError) Error() string { return "handler panicked with a " + e.kind }
+
+func (w *Worker) run(ctx context.Context, handler githubapp.EventHandler, d store.Delivery) (err error) {
+	payload, err := w.decoder.DecodeAll(d.Payload, nil)
+	if err != nil {
+		return errPayload
+	}
+	ctx, cancel := context.WithTimeout(ctx, handlerTimeout)
+	defer cancel()
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{kind: fmt.Sprintf("%T", value)}
+			w.logger.ErrorContext(ctx, "handler panicked", "delivery", d.GUID, "event", d.Event, "stack", string(debug.Stack()))
+		}
+	}()
+	return handler.Handle(ctx, d.Event, d.GUID, payload)
+}
+
+// retry reports whether another attempt may help. What has no class gets a few: it may be a
+// passing trouble that nobody thought of, and must not stop its pull request for ever.
+func retry(err error, attempt int) bool {
+	var panicked *panicError
+	switch {
+	case errors.Is(err, errPayload), errors.As(err, &panicked):
+		return false
+	}
+	switch preview.Classify(err) {
+	case preview.ClassTransient:
+		return true
+	case preview.ClassPermanent:
+		return attempt < unclassedTries
+	}
+	return false
+}
+
+// reasonOf says why a delivery failed in words of ours: the error's own text may quote the payload.
+func reasonOf(err error) string {
+	var panicked *panicError
+	var invalid *preview.InvalidError
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, errPayload):
+		return errPayload.Error()
+	case errors.As(err, &panicked):
+		return "panic: " + panicked.kind
+	case errors.As(err, &invalid):
+		return "invalid: " + invalid.What
+	case errors.As(err, &pg):
+		return "database: SQLSTATE " + pg.Code
+	}
+	return string(preview.Classify(err))
+}
+
+// Rearm starts a job for each pull request that was left without one. The server calls it each minute.
+func (w *Worker) Rearm(ctx context.Context) error {
+	n, err := w.store.RearmStaleWork(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		w.logger.WarnContext(ctx, "re-armed pull requests whose deliveries had no live job", "count", n)
+	}
+	return nil
+}
