@@ -57,6 +57,9 @@ type Rendering struct {
 	Check      *Check
 	Comment    string // Markdown with the hidden marker; empty: leave as it is
 	Deployment *Deployment
+	// UpdateOnly says that nothing serves: comment and deployment are written only where an
+	// earlier report left one, so that a pull request that never had a preview gets a check alone.
+	UpdateOnly bool
 }
 
 // Check is a check run on one commit.
@@ -68,6 +71,7 @@ type Check struct {
 	Conclusion  string // set when completed
 	Title       string
 	Summary     string
+	Text        string // the steps of the last pass; sent with the rest, and never a reason to send
 	DetailsURL  string
 	Annotations []preview.Problem
 	Actions     []Action
@@ -100,4 +104,15 @@ type Published struct {
 	DeploymentID     int64  `json:"deploymentId,omitempty"`
 	DeploymentSHA    string `json:"deploymentSha,omitempty"`
 	DeploymentDigest string `json:"deploymentDigest,omitempty"`
+}
+
+// Reply is what the answer to one command is made of; CommandReply words it.
+type Reply struct {
+	Command     preview.Command     // Argument and Actor are hostile text
+	Outcome     string              // "done", "refused" (Has is below Needs) or "invalid" (Detail says why)
+	Needs       preview.Role        // RoleNone: anybody
+	Has         preview.Role        // set when Needs is not RoleNone
+	Environment preview.Environment // as the command leaves it: state, GoodSHA, ExpiresAt
+	URL         string              // of the preview that serves now; may be empty
+	Detail      string              // one sentence for a person; may be empty
 }
