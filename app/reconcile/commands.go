@@ -23,6 +23,11 @@ const (
 // maxLifetime bounds what extend can reach, from now.
 const maxLifetime = 168 * time.Hour
 
+// impossible says why a command can't be done, in a sentence for the person who asked.
+type impossible string
+
+func (i impossible) Error() string { return string(i) }
+
 // neededRole is what each command needs. A verb that is not here needs nothing: its answer is help.
 func neededRole(v preview.Verb) preview.Role {
 	switch v {
@@ -61,60 +66,90 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 			p.Logger.Warn("react to command", slog.String("environment", p.env.Name), slog.Any("error", err))
 		}
 	}
-	env, reply, err := p.decide(ctx, c)
+	env, answer, err := p.decide(ctx, c)
 	if err != nil {
 		return err
 	}
-	if c.ReplyID, err = p.Conversation.Reply(ctx, p.project, p.env.PR, report.ReplyMarker(c.Key), report.CommandReply(reply)); err != nil {
+	if c.ReplyID, err = p.Conversation.Reply(ctx, p.project, p.env.PR, report.CommandMarker(c), report.CommandReply(answer)); err != nil {
 		return err
 	}
-	if err := p.Store.FinishCommand(ctx, p.lease, env, c, reply.Outcome); err != nil {
+	if err := p.Store.FinishCommand(ctx, p.lease, env, c, outcome(answer.Kind)); err != nil {
 		return storeError("finish command", err)
 	}
 	p.env = env
 	return nil
 }
 
+func outcome(kind report.AnswerKind) string {
+	switch kind {
+	case report.AnswerRefused:
+		return commandRefused
+	case report.AnswerInvalid, report.AnswerUnknown:
+		return commandInvalid
+	default:
+		return commandDone
+	}
+}
+
 // decide asks GitHub, live, whether the actor may, and computes what the command changes.
-func (p *pass) decide(ctx context.Context, c preview.Command) (preview.Environment, report.Reply, error) {
-	env := p.env
-	reply := report.Reply{Command: c, Outcome: commandDone, Needs: neededRole(c.Verb)}
-	if reply.Needs != preview.RoleNone {
+func (p *pass) decide(ctx context.Context, c preview.Command) (preview.Environment, report.Answer, error) {
+	answer := report.Answer{Kind: report.AnswerAccepted, Command: c, Needs: neededRole(c.Verb)}
+	if answer.Needs != preview.RoleNone {
 		role, err := p.Conversation.Role(ctx, p.project, c.Actor)
 		if err != nil && !errors.Is(err, preview.ErrNotFound) {
-			return env, reply, err
+			return p.env, answer, err
 		}
-		reply.Has = role
-		if !role.AtLeast(reply.Needs) {
-			reply.Outcome = commandRefused
-			return env, reply, nil
+		if answer.Has = role; !role.AtLeast(answer.Needs) {
+			answer.Kind = report.AnswerRefused
+			return p.env, answer, nil
 		}
 	}
-	invalid := func(detail string) {
-		reply.Outcome, reply.Detail = commandInvalid, detail
+	env, err := p.effect(c, &answer)
+	if err != nil {
+		answer.Kind, answer.Reason = report.AnswerInvalid, err.Error()
+		return p.env, answer, nil
 	}
-	if !p.facts.PullRequest.Open && c.Verb != preview.VerbHelp && c.Verb != preview.VerbUnknown {
-		invalid("The pull request is closed, so it has no preview.")
-		return env, reply, nil
+	return env, answer, nil
+}
+
+// effect is the environment as the command leaves it. Its error is a sentence for the person who
+// asked: it can't be done.
+func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environment, error) {
+	env := p.env
+	switch c.Verb {
+	case preview.VerbHelp:
+		answer.Kind = report.AnswerHelp
+		return env, nil
+	case preview.VerbStatus:
+		status := p.status(report.Status{Phase: p.phaseNow(), Reason: env.Message})
+		answer.Kind, answer.Status = report.AnswerStatus, &status
+		return env, nil
+	case preview.VerbUnknown:
+		answer.Kind = report.AnswerUnknown
+		return env, nil
+	}
+	if !p.facts.PullRequest.Open {
+		return env, impossible("The pull request is closed, so it has no preview.")
 	}
 	switch c.Verb {
 	case preview.VerbRebuild:
 		env.Rebuild, env.Held = true, false
-		env = p.revived(env)
+		return p.revived(env), nil
 	case preview.VerbResetDB:
 		env.ResetDatabase = true
+		return env, nil
 	case preview.VerbPreview:
 		env.Held = false
-		env = p.revived(env)
+		return p.revived(env), nil
 	case preview.VerbDestroy:
 		env.Held = true
+		return env, nil
 	case preview.VerbExtend:
-		p.extend(&env, c.Argument, &reply, invalid)
-	case preview.VerbApprove:
-		invalid("Previews of forks can't be approved on this server.")
+		until, err := p.extended(env, c.Argument)
+		env.ExpiresAt, answer.Kind, answer.Until = until, report.AnswerExtended, until
+		return env, err
 	}
-	reply.Environment = env
-	return env, reply, nil
+	return env, impossible("Previews of forks can't be approved on this server.")
 }
 
 // revived gives an expired or destroyed preview a new lifetime.
@@ -123,25 +158,45 @@ func (p *pass) revived(env preview.Environment) preview.Environment {
 	return env
 }
 
-// extend moves the end of the preview's life by the argument, 24 hours when there is none.
-func (p *pass) extend(env *preview.Environment, argument string, reply *report.Reply, invalid func(string)) {
-	by := 24 * time.Hour
+// extended is the preview's end moved by the argument, 24 hours when there is none, and at most
+// maxLifetime from now.
+func (p *pass) extended(env preview.Environment, argument string) (time.Time, error) {
+	by, now := 24*time.Hour, p.Now()
 	if argument != "" {
 		parsed, err := time.ParseDuration(strings.ToLower(argument))
-		if err != nil || parsed <= 0 || parsed > maxLifetime {
-			invalid("The time must be between 1h and 168h, as in: /flaresmith extend 24h")
-			return
+		if err != nil || parsed < time.Hour || parsed > maxLifetime {
+			return time.Time{}, impossible("The time must be between 1h and 168h, as in: /flaresmith extend 24h")
 		}
 		by = parsed
 	}
-	now := p.Now()
-	if env.State == preview.StateArchived || env.ExpiresAt.IsZero() || desired.IsExpired(*env, p.facts.PullRequest.HeadSHA, now) {
-		invalid("There is no preview to extend. Comment /flaresmith preview to bring it back.")
-		return
+	if env.GoodSHA == "" || env.ExpiresAt.IsZero() || desired.IsExpired(env, p.facts.PullRequest.HeadSHA, now) {
+		return time.Time{}, impossible("There is no preview to extend. Comment /flaresmith preview to bring it back.")
 	}
-	env.ExpiresAt = env.ExpiresAt.Add(by)
-	if latest := now.Add(maxLifetime); env.ExpiresAt.After(latest) {
-		env.ExpiresAt = latest
-		reply.Detail = "A preview lives at most 168h from now."
+	until := env.ExpiresAt.Add(by)
+	if latest := now.Add(maxLifetime); until.After(latest) {
+		until = latest
+	}
+	return until, nil
+}
+
+// phaseNow says how the environment stands before this pass acts.
+func (p *pass) phaseNow() report.Phase {
+	switch {
+	case p.env.Held:
+		return report.PhaseHeld
+	case len(p.env.Problems) > 0:
+		return report.PhaseInvalid
+	}
+	switch p.env.State {
+	case preview.StateActive:
+		return report.PhaseReady
+	case preview.StateProvisioning, preview.StateUpdating:
+		return report.PhaseWorking
+	case preview.StateQueued:
+		return report.PhaseQueued
+	case preview.StateError, preview.StateFailed:
+		return report.PhaseOutage
+	default:
+		return report.PhaseSkipped
 	}
 }

@@ -13,16 +13,11 @@ import (
 // observe looks at every provider at once: at what is desired, and at what the ledger remembers
 // and is no longer desired.
 func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesired []preview.Resource, observed map[preview.Kind]preview.Observed, err error) {
-	ledger, err := p.Store.Ledger(ctx, p.env.ID)
-	if err != nil {
-		return nil, nil, storeError("ledger", err)
-	}
 	wanted := map[preview.Kind]bool{}
 	for _, r := range desired {
 		wanted[r.Kind] = true
 	}
-	for _, entry := range ledger {
-		p.outputs = p.outputs.Merge(entry.Outputs)
+	for _, entry := range p.ledger {
 		if !wanted[entry.Kind] && !p.env.Kind.Core() {
 			undesired = append(undesired, preview.Resource{Kind: entry.Kind, Name: entry.Name,
 				Mark: preview.Mark{Project: p.project.ID, Environment: p.env.ID}})

@@ -60,6 +60,7 @@ type pass struct {
 	publishedText []byte
 	started       time.Time
 	steps         []preview.StepRecord
+	ledger        []preview.LedgerEntry // as the pass found it
 	outputs       preview.Outputs
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
 	gone bool
@@ -124,10 +125,14 @@ func (p *pass) load(ctx context.Context) error {
 	if p.project, err = p.Store.Project(ctx, p.env.ProjectID); err != nil {
 		return storeError("project of environment", err)
 	}
-	if p.published, err = p.loadPublished(ctx); err != nil {
-		return err
+	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
+		return storeError("ledger", err)
 	}
-	return nil
+	for _, entry := range p.ledger {
+		p.outputs = p.outputs.Merge(entry.Outputs)
+	}
+	p.published, err = p.loadPublished(ctx)
+	return err
 }
 
 func (p *pass) release() {

@@ -105,14 +105,3 @@ type Published struct {
 	DeploymentSHA    string `json:"deploymentSha,omitempty"`
 	DeploymentDigest string `json:"deploymentDigest,omitempty"`
 }
-
-// Reply is what the answer to one command is made of; CommandReply words it.
-type Reply struct {
-	Command     preview.Command     // Argument and Actor are hostile text
-	Outcome     string              // "done", "refused" (Has is below Needs) or "invalid" (Detail says why)
-	Needs       preview.Role        // RoleNone: anybody
-	Has         preview.Role        // set when Needs is not RoleNone
-	Environment preview.Environment // as the command leaves it: state, GoodSHA, ExpiresAt
-	URL         string              // of the preview that serves now; may be empty
-	Detail      string              // one sentence for a person; may be empty
-}

@@ -1,0 +1,153 @@
+package desired
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
+)
+
+// eligible are facts under which a preview is wanted; tests change one of them.
+func eligible() Facts {
+	return Facts{
+		Project:     preview.Project{ID: "p", Owner: "acme", Name: "shop", DefaultBranch: "main"},
+		Environment: preview.Environment{ID: "e", Kind: preview.EnvironmentPreview, Name: "preview-abc-pr-7", PR: 7, HeadSHA: "sha1"},
+		PullRequest: preview.PullRequest{Number: 7, Open: true, HeadSHA: "sha1", BaseRef: "main"},
+		Configured:  true,
+		Policy:      repoconfig.Default().Policy,
+		Layout:      repoconfig.Default().Layout,
+		Entitlement: &preview.Entitlement{Parents: map[string]string{"main": "shop"}, DefaultParent: "main", MaxPreviews: 15},
+		Offered:     []string{"postgres", "workerd", "collection"},
+		Now:         time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC),
+	}
+}
+
+func TestPreviewVerdict(t *testing.T) {
+	t.Parallel()
+	now := eligible().Now
+	tests := []struct {
+		name   string
+		change func(*Facts)
+		want   Outcome
+	}{
+		{"eligible", func(*Facts) {}, Wanted},
+		{"closed", func(f *Facts) { f.PullRequest.Open = false }, Closed},
+		{"closed beats unconfigured", func(f *Facts) { f.PullRequest.Open, f.Configured = false, false }, Closed},
+		{"no configuration", func(f *Facts) { f.Configured = false }, Unconfigured},
+		{"no valid configuration ever", func(f *Facts) { f.ConfigProblems = []preview.Problem{{Message: "x"}} }, Invalid},
+		{"unlisted installation", func(f *Facts) { f.Entitlement = nil }, NotEntitled},
+		{"turned off", func(f *Facts) { f.Policy.Enabled = false }, Skipped},
+		{"provider that the server lacks", func(f *Facts) { f.Policy.Providers.Database = "neon" }, Invalid},
+		{"fork", func(f *Facts) { f.PullRequest.Fork = true }, Skipped},
+		{"base branch", func(f *Facts) { f.Policy.BaseBranches = []string{"release/*"} }, Skipped},
+		{"draft allowed", func(f *Facts) { f.PullRequest.Draft = true }, Wanted},
+		{"draft", func(f *Facts) { f.PullRequest.Draft, f.Policy.Drafts = true, false }, Skipped},
+		{"bot", func(f *Facts) { f.PullRequest.AuthorIsBot, f.Policy.Bots = true, false }, Skipped},
+		{"skip label", func(f *Facts) { f.PullRequest.Labels, f.Policy.Labels.Skip = []string{"no"}, []string{"no"} }, Skipped},
+		{"required label missing", func(f *Facts) { f.Policy.Labels.Require = []string{"yes"} }, Skipped},
+		{"required label set", func(f *Facts) { f.PullRequest.Labels, f.Policy.Labels.Require = []string{"yes"}, []string{"yes"} }, Wanted},
+		{"only ignored paths", func(f *Facts) { f.ChangedFiles, f.Policy.Paths.Ignore = []string{"docs/a.md"}, []string{"docs/**"} }, Skipped},
+		{"other paths too", func(f *Facts) {
+			f.ChangedFiles, f.Policy.Paths.Ignore = []string{"docs/a.md", "src/a.ts"}, []string{"docs/**"}
+		}, Wanted},
+		{"held", func(f *Facts) { f.Environment.Held = true }, Held},
+		{"expired", func(f *Facts) { f.Environment.ExpiresAt = now }, Expired},
+		{"not yet expired", func(f *Facts) { f.Environment.ExpiresAt = now.Add(time.Second) }, Wanted},
+		{"stays expired at the same head", func(f *Facts) { f.Environment.ExpiredSHA = "sha1" }, Expired},
+		{"a push revives", func(f *Facts) { f.Environment.ExpiredSHA, f.PullRequest.HeadSHA = "sha1", "sha2" }, Wanted},
+		{"a push at the last moment", func(f *Facts) { f.Environment.ExpiresAt, f.PullRequest.HeadSHA = now, "sha2" }, Wanted},
+		{"parent that is not offered", func(f *Facts) { f.Policy.Database.Parent = "prod" }, Invalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := eligible()
+			tt.change(&f)
+			got := Preview(f)
+			if got.Verdict.Outcome != tt.want {
+				t.Errorf("outcome %q (%s), want %q", got.Verdict.Outcome, got.Verdict.Reason, tt.want)
+			}
+			if (len(got.Resources) > 0) != (tt.want == Wanted) {
+				t.Errorf("%d resources for %q", len(got.Resources), tt.want)
+			}
+		})
+	}
+}
+
+func TestPreviewDigests(t *testing.T) {
+	t.Parallel()
+	changed := func(change func(*Facts)) []preview.Kind {
+		f := eligible()
+		change(&f)
+		var kinds []preview.Kind
+		old := Preview(eligible()).Resources
+		for i, r := range Preview(f).Resources {
+			if r.Digest != old[i].Digest {
+				kinds = append(kinds, r.Kind)
+			}
+		}
+		return kinds
+	}
+	tests := []struct {
+		name   string
+		change func(*Facts)
+		want   []preview.Kind
+	}{
+		{"nothing", func(*Facts) {}, nil},
+		{"a push keeps the database", func(f *Facts) { f.PullRequest.HeadSHA = "sha2" },
+			[]preview.Kind{preview.KindSchema, preview.KindWorker, preview.KindCollection}},
+		{"another parent", func(f *Facts) { f.Entitlement.Parents["main"] = "other" },
+			[]preview.Kind{preview.KindDatabase, preview.KindSchema}},
+		{"another migrations folder", func(f *Facts) { f.Layout.Migrations = "sql" }, []preview.Kind{preview.KindSchema}},
+		{"labels", func(f *Facts) { f.PullRequest.Labels = []string{"x"} }, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, changed(tt.change)); diff != "" {
+				t.Errorf("kinds with another digest (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCoreWishes(t *testing.T) {
+	t.Parallel()
+	at := func(minute int) time.Time { return time.Date(2026, 11, 1, 12, minute, 0, 0, time.UTC) }
+	policy := repoconfig.Policy{Environments: map[preview.EnvironmentKind]repoconfig.Core{
+		preview.EnvironmentDev:  {Branch: "feature/*", Deploy: repoconfig.DeployPush},
+		preview.EnvironmentProd: {Branch: "main", Deploy: repoconfig.DeployPromotion},
+	}}
+	heads := []preview.Push{
+		{Branch: "feature/a", SHA: "a", PushedAt: at(1)},
+		{Branch: "feature/b", SHA: "b", PushedAt: at(3)},
+		{Branch: "feature/gone", SHA: "g", PushedAt: at(4), Deleted: true},
+		{Branch: "main", SHA: "m", PushedAt: at(5)},
+	}
+	want := []CoreWish{{Kind: preview.EnvironmentDev, Head: heads[1]}}
+	if diff := cmp.Diff(want, CoreWishes(policy, heads)); diff != "" {
+		t.Errorf("newest push wins, prod waits for promotion (-want +got):\n%s", diff)
+	}
+	if got := CoreWishes(policy, heads[2:3]); got != nil {
+		t.Errorf("a deleted branch moves nothing, got %v", got)
+	}
+}
+
+func TestCoreIsNeverReset(t *testing.T) {
+	t.Parallel()
+	f := eligible()
+	f.Policy.Environments = map[preview.EnvironmentKind]repoconfig.Core{preview.EnvironmentDev: {Branch: "develop", Deploy: repoconfig.DeployPush}}
+	f.Environment = preview.Environment{ID: "d", Kind: preview.EnvironmentDev, Name: "dev-abc", SHA: "sha", Rebuild: true, ResetDatabase: true}
+	d := Core(f)
+	if d.Verdict.Outcome != Wanted {
+		t.Fatalf("verdict %+v", d.Verdict)
+	}
+	for _, r := range d.Resources {
+		if r.Reset || !r.Keep {
+			t.Errorf("%s: reset %v, keep %v", r.Kind, r.Reset, r.Keep)
+		}
+	}
+}
