@@ -1,0 +1,55 @@
+package github
+
+import "maps"
+
+// hookEvents are the events that the App subscribes to, besides those every App gets.
+func hookEvents() []string {
+	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "push", "repository"}
+}
+
+// emitRepo sends an event of a repository to the App, if it is installed there and not suspended.
+// The caller holds s.mu; fields become the caller's no more.
+func (s *Server) emitRepo(event, action string, r *repository, sender *User, fields object) {
+	for _, in := range s.installations {
+		if !in.covers(r) || !in.active() {
+			continue
+		}
+		payload := maps.Clone(fields)
+		if action != "" {
+			payload["action"] = action
+		}
+		if _, ok := payload["repository"]; !ok {
+			payload["repository"] = s.repoJSON(r)
+		}
+		if r.owner.Type == "Organization" {
+			payload["organization"] = s.organizationJSON(r.owner)
+		}
+		payload["sender"] = s.userJSON(sender)
+		payload["installation"] = object{"id": in.id, "node_id": nodeID("I", in.id)}
+		s.hooks.deliver(event, action, in.id, r.id, payload)
+	}
+}
+
+// emitInstallation sends an event of an installation itself, which a suspended or deleted one gets too.
+func (s *Server) emitInstallation(event, action string, in *installation, sender *User, fields object) {
+	payload := maps.Clone(fields)
+	payload["action"] = action
+	payload["sender"] = s.userJSON(sender)
+	payload["installation"] = s.installationJSON(in)
+	s.hooks.deliver(event, action, in.id, 0, payload)
+}
+
+// Ping sends the event that GitHub sends when a webhook is set up.
+func (s *Server) Ping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.next()
+	created := stamp(s.now())
+	s.hooks.deliver("ping", "", 0, 0, object{
+		"zen": "Keep it logically awesome.", "hook_id": id, "hook": object{
+			"type": "App", "id": id, "name": "web", "active": true, "events": hookEvents(), "app_id": s.cfg.AppID,
+			"config":     object{"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": s.hooks.url()},
+			"created_at": created, "updated_at": created, "deliveries_url": s.apiURL("/app/hook/deliveries"),
+		},
+	})
+}
