@@ -1,0 +1,109 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+type checkStore interface {
+	commandStore
+	// WantOnce wants the environment if the command's key is new, and records the command as done.
+	WantOnce(ctx context.Context, c preview.Command, w preview.Wish) error
+	// Environment is preview.ErrNotFound when there is none of that id.
+	Environment(ctx context.Context, id string) (preview.Environment, error)
+}
+
+// verbRerequested is what is recorded for "Re-run": it is done by being wanted.
+const verbRerequested preview.Verb = "rerequested"
+
+// CheckRun handles "check_run": the buttons of our own check run, and its "Re-run".
+type CheckRun struct {
+	store checkStore
+	appID int64
+}
+
+// Handles implements githubapp.EventHandler.
+func (CheckRun) Handles() []string { return []string{"check_run"} }
+
+// Handle implements githubapp.EventHandler.
+func (h CheckRun) Handle(ctx context.Context, event, _ string, payload []byte) error {
+	e, err := decode[gh.CheckRunEvent](event, payload)
+	if err != nil {
+		return err
+	}
+	run := e.GetCheckRun()
+	if run.GetName() != CheckName || run.GetApp().GetID() != h.appID {
+		return nil
+	}
+	if e.GetAction() != "requested_action" && e.GetAction() != "rerequested" {
+		return nil
+	}
+	if run.GetID() <= 0 {
+		return invalid(event)
+	}
+	p, ok, err := project(ctx, h.store, e.GetInstallation(), e.GetRepo())
+	if err != nil || !ok {
+		return err
+	}
+	pr, err := h.pullRequest(ctx, p, run)
+	if err != nil || pr == 0 {
+		return err
+	}
+	if e.GetAction() == "rerequested" {
+		return rerequest(ctx, h.store, p, pr, fmt.Sprintf("check:%d:rerequested", run.GetID()), e.GetSender())
+	}
+	return h.press(ctx, p, pr, &e)
+}
+
+// pullRequest is the number of the pull request that the check run is about: the one whose
+// environment it names, since a commit can be the head of two. 0: none.
+func (h CheckRun) pullRequest(ctx context.Context, p preview.Project, run *gh.CheckRun) (int, error) {
+	if id := run.GetExternalID(); environmentID.MatchString(id) {
+		e, err := h.store.Environment(ctx, id)
+		switch {
+		case preview.Classify(err) == preview.ClassNotFound:
+		case err != nil:
+			return 0, err
+		case e.ProjectID == p.ID && e.Kind == preview.EnvironmentPreview:
+			return e.PR, nil
+		}
+	}
+	for _, pr := range numbers(p, run.PullRequests) {
+		return pr, nil
+	}
+	return 0, nil
+}
+
+// press records a button as the command that its identifier names.
+func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, e *gh.CheckRunEvent) error {
+	run, identifier, sender := e.GetCheckRun(), "", e.GetSender()
+	if e.RequestedAction != nil {
+		identifier = e.RequestedAction.Identifier
+	}
+	verb, argument, ok := ParseCommand(commandPrefix + " " + identifier)
+	if !ok || verb == preview.VerbUnknown || identifier == "" || sender.GetType() == "Bot" {
+		return nil // not a button of ours
+	}
+	completed := run.GetCompletedAt().Time
+	at, seconds := completed, int64(0)
+	if completed.IsZero() {
+		at = time.Now() // a run that is not complete has no newer time
+	} else {
+		seconds = completed.Unix()
+	}
+	return h.store.Command(ctx, preview.Command{
+		Key:       fmt.Sprintf("check:%d:%s:%d", run.GetID(), verb, seconds),
+		ProjectID: p.ID,
+		PR:        pr,
+		Verb:      verb,
+		Argument:  argument,
+		Actor:     sender.GetLogin(),
+		ActorID:   sender.GetID(),
+		CreatedAt: at,
+	}, wish(p, pr))
+}

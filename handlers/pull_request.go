@@ -1,0 +1,53 @@
+package handlers
+
+import (
+	"context"
+	"time"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+type pullRequestStore interface {
+	projects
+	// Want wants a pass for an environment, which exists afterwards.
+	Want(ctx context.Context, w preview.Wish) (environmentID string, err error)
+}
+
+// PullRequest handles "pull_request". What happened to it does not matter, except that a close or
+// reopen ends the life of older commands: the pass reads the rest itself.
+type PullRequest struct{ store pullRequestStore }
+
+// Handles implements githubapp.EventHandler.
+func (PullRequest) Handles() []string { return []string{"pull_request"} }
+
+// Handle implements githubapp.EventHandler.
+func (h PullRequest) Handle(ctx context.Context, event, _ string, payload []byte) error {
+	e, err := decode[gh.PullRequestEvent](event, payload)
+	if err != nil {
+		return err
+	}
+	number := e.GetPullRequest().GetNumber()
+	if number <= 0 {
+		return invalid(event)
+	}
+	var lifecycle time.Time
+	switch e.GetAction() {
+	case "opened", "synchronize", "edited", "ready_for_review", "converted_to_draft", "labeled", "unlabeled":
+	case "closed":
+		lifecycle = e.GetPullRequest().GetClosedAt().Time
+	case "reopened":
+		lifecycle = e.GetPullRequest().GetUpdatedAt().Time
+	default:
+		return nil
+	}
+	p, ok, err := project(ctx, h.store, e.GetInstallation(), e.GetRepo())
+	if err != nil || !ok {
+		return err
+	}
+	w := wish(p, number)
+	w.LifecycleAt = lifecycle
+	_, err = h.store.Want(ctx, w)
+	return err
+}

@@ -1,0 +1,68 @@
+package handlers
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+type pushStore interface {
+	projects
+	syncs
+	// RecordPush keeps the newest push of a branch and wants a sync.
+	RecordPush(ctx context.Context, p preview.Push) error
+}
+
+var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// Push handles "push" to a branch; tags are not ours.
+type Push struct{ store pushStore }
+
+// Handles implements githubapp.EventHandler.
+func (Push) Handles() []string { return []string{"push"} }
+
+// Handle implements githubapp.EventHandler.
+func (h Push) Handle(ctx context.Context, event, _ string, payload []byte) error {
+	e, err := decode[gh.PushEvent](event, payload)
+	if err != nil {
+		return err
+	}
+	branch, ok := strings.CutPrefix(e.GetRef(), "refs/heads/")
+	if !ok || branch == "" {
+		return nil
+	}
+	if !fullSHA.MatchString(e.GetAfter()) {
+		return invalid(event)
+	}
+	r := e.GetRepo()
+	p, ok, err := project(ctx, h.store, e.GetInstallation(), &gh.Repository{
+		ID: r.ID, Name: r.Name, FullName: r.FullName, Owner: r.Owner, DefaultBranch: r.DefaultBranch,
+		UpdatedAt: r.UpdatedAt, PushedAt: r.PushedAt,
+	})
+	if err != nil || !ok {
+		return err
+	}
+	if r.GetPushedAt().IsZero() {
+		return h.store.WantSync(ctx, p.ID) // can't be ordered: only a reason to look
+	}
+	return h.store.RecordPush(ctx, preview.Push{
+		ProjectID: p.ID,
+		Branch:    branch,
+		Before:    existing(e.GetBefore()),
+		SHA:       existing(e.GetAfter()),
+		PushedAt:  r.GetPushedAt().Time,
+		Deleted:   e.GetDeleted(),
+	})
+}
+
+// existing is sha, or nothing if it is the zeros that GitHub writes for a branch that is not there.
+func existing(sha string) string {
+	if strings.Trim(sha, "0") == "" {
+		return ""
+	}
+	return sha
+}
