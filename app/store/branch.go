@@ -21,7 +21,8 @@ func (s *Store) RecordPush(ctx context.Context, p preview.Push) error {
 				sha       = CASE WHEN excluded.sha = '' THEN b.sha ELSE excluded.sha END,
 				pushed_at = excluded.pushed_at,
 				deleted   = excluded.deleted
-			WHERE excluded.pushed_at > b.pushed_at OR (excluded.pushed_at = b.pushed_at AND b.sha = $6)`,
+			WHERE excluded.pushed_at > b.pushed_at
+			   OR (excluded.pushed_at = b.pushed_at AND (b.sha = $6 OR (b.deleted AND $6 = '')))`,
 			p.ProjectID, p.Branch, p.SHA, p.PushedAt, p.Deleted, p.Before)
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -88,18 +87,23 @@ func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]p
 	return list, nil
 }
 
-// FinishCommand records how a command ended, and the comment that answers it (0: none). The first
-// outcome stays; a command that was never recorded is preview.ErrNotFound.
-func (s *Store) FinishCommand(ctx context.Context, key, outcome string, replyID int64) error {
-	var done time.Time
-	err := s.pool.QueryRow(ctx, `
-		UPDATE commands SET
-			done_at  = coalesce(done_at, now()),
-			outcome  = CASE WHEN done_at IS NULL THEN $2 ELSE outcome END,
-			reply_id = CASE WHEN $3 = 0 THEN reply_id ELSE $3 END
-		WHERE key = $1 RETURNING done_at`, key, outcome, replyID).Scan(&done)
+// FinishCommand saves the environment as the command changed it, the command's outcome and an
+// audit entry, all or nothing. A command that is done already changes nothing.
+func (s *Store) FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome string) error {
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE commands SET done_at = now(), outcome = $2, reply_id = $3 WHERE key = $1 AND done_at IS NULL`,
+			c.Key, outcome, c.ReplyID)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if err := saveEnvironment(ctx, tx, l, e); err != nil {
+			return err
+		}
+		return s.AuditTx(ctx, tx, preview.AuditEntry{ProjectID: c.ProjectID, Actor: c.Actor, ActorID: c.ActorID,
+			Operation: "command." + string(c.Verb), Subject: e.Name, Detail: map[string]string{"outcome": outcome, "key": c.Key}})
+	})
 	if err != nil {
-		return fmt.Errorf("finish command %s: %w", key, classed(err))
+		return fmt.Errorf("finish command %s: %w", c.Key, err)
 	}
 	return nil
 }
