@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -118,11 +119,13 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if c.MaxPreviews < 1 || c.MaxPreviews > 15 {
 		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and 15", c.MaxPreviews)
 	}
-	for key, value := range map[string]string{"GITHUB_API_URL": c.GitHubAPIURL, "FLARESMITH_PREVIEW_URL": c.PreviewURL} {
+	checkURL := func(key, value string) {
 		if u, err := url.Parse(value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			problem(key, "%q is not an http or https URL", value)
 		}
 	}
+	checkURL("GITHUB_API_URL", c.GitHubAPIURL)
+	checkURL("FLARESMITH_PREVIEW_URL", c.PreviewURL)
 }
 
 // ParentMap is Parents as a map from the name that a repository picks to the database.
@@ -164,10 +167,18 @@ func withoutValues(err error) error {
 	for _, e := range aggregate.Errors {
 		var parse env.ParseError
 		if errors.As(e, &parse) {
-			out = append(out, fmt.Errorf("%s: is not a valid %s", parse.Name, parse.Type))
+			out = append(out, fmt.Errorf("%s: is not a valid %s", keyOf(parse.Name), parse.Type))
 			continue
 		}
 		out = append(out, errors.New("a variable could not be read"))
 	}
 	return errors.Join(out...)
+}
+
+// keyOf is the variable that a field of Config is read from.
+func keyOf(field string) string {
+	if f, ok := reflect.TypeFor[Config]().FieldByName(field); ok {
+		return f.Tag.Get("env")
+	}
+	return field
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/demo"
+	"github.com/flaresmith/flaresmith/app/server"
+	"github.com/flaresmith/flaresmith/app/store"
+)
+
+// command is the tree of commands. stdout gets results, stderr logs and progress.
+func command(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "flaresmith",
+		Short:         "Full-stack previews for pull requests",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(serveCommand(stderr), migrateCommand(), demoCommand(stdout, stderr))
+	return root
+}
+
+func serveCommand(stderr io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server; the environment configures it (see .env.example)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+			s, err := server.New(cmd.Context(), c, server.Options{Logger: logger})
+			if err != nil {
+				return err
+			}
+			return s.Run(cmd.Context())
+		},
+	}
+}
+
+func migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the server's own tables up to date; serve does it too",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			return store.Migrate(cmd.Context(), c.DatabaseURL)
+		},
+	}
+}
+
+func demoCommand(stdout, stderr io.Writer) *cobra.Command {
+	options := demo.Options{Out: stdout, Err: stderr}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Play a pull request's life on this machine, then stay up",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demo.Run(cmd.Context(), options)
+		},
+	}
+	cmd.Flags().BoolVar(&options.Once, "once", false, "end after the story; exit 0 only if every step was verified")
+	cmd.Flags().BoolVar(&options.JSON, "json", false, "with --once: print one JSON object")
+	cmd.Flags().BoolVar(&options.Verbose, "verbose", false, "print the server's log")
+	return cmd
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func complete() map[string]string {
+	return map[string]string{
+		"DATABASE_URL": "postgres://localhost/flaresmith", "GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": "pem",
+		"GITHUB_WEBHOOK_SECRET": "one, two", "FLARESMITH_ALLOWED_ORGS": "acme", "FLARESMITH_PARENTS": "main=shop,dev=shop_dev",
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	c, err := Load(complete())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.GitHubWebhookSecrets) != 2 || c.GitHubWebhookSecrets[1].Reveal() != "two" {
+		t.Errorf("secrets: %d", len(c.GitHubWebhookSecrets))
+	}
+	if c.DefaultParent() != "main" || c.ParentMap()["dev"] != "shop_dev" {
+		t.Errorf("parents: default %q, map %v", c.DefaultParent(), c.ParentMap())
+	}
+	if c.BranchDatabaseURL != c.DatabaseURL {
+		t.Error("branches live on the server's own Postgres unless told otherwise")
+	}
+}
+
+func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		set  map[string]string
+		want []string
+	}{
+		{"nothing set", map[string]string{"DATABASE_URL": "", "GITHUB_APP_ID": "", "GITHUB_APP_PRIVATE_KEY": "", "GITHUB_WEBHOOK_SECRET": ""},
+			[]string{"DATABASE_URL: is missing", "GITHUB_APP_ID: is missing", "GITHUB_APP_PRIVATE_KEY: is missing", "GITHUB_WEBHOOK_SECRET: is missing"}},
+		{"secrets of blanks", map[string]string{"GITHUB_WEBHOOK_SECRET": " , "}, []string{"GITHUB_WEBHOOK_SECRET: is missing"}},
+		{"three secrets", map[string]string{"GITHUB_WEBHOOK_SECRET": "hush1,hush2,hush3"}, []string{"GITHUB_WEBHOOK_SECRET: has 3"}},
+		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a valid int64"}},
+		{"parents", map[string]string{"FLARESMITH_PARENTS": "shop"}, []string{`FLARESMITH_PARENTS: "shop" is not name=database`}},
+		{"an organisation without a parent", map[string]string{"FLARESMITH_PARENTS": ""}, []string{"FLARESMITH_PARENTS: is missing"}},
+		{"too many previews", map[string]string{"FLARESMITH_MAX_PREVIEWS": "16"}, []string{"FLARESMITH_MAX_PREVIEWS: 16"}},
+		{"urls", map[string]string{"GITHUB_API_URL": "api", "FLARESMITH_PREVIEW_URL": "ftp://x"}, []string{"GITHUB_API_URL", "FLARESMITH_PREVIEW_URL"}},
+		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			variables := complete()
+			for key, value := range tt.set {
+				variables[key] = value
+			}
+			_, err := Load(variables)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error lacks %q:\n%v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("error shows a value:\n%v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/flaresmith/flaresmith/"
+
+// allowed says which packages of the module each package may import: the arrows of the flow. A
+// package that is not listed has no place in the design yet.
+var allowed = map[string][]string{
+	"app":                       {"app/config", "app/demo", "app/server", "app/store"},
+	"app/build":                 {"app/preview", "app/npm"},
+	"app/config":                {"app/preview"},
+	"app/demo":                  {"app/config", "app/embedded", "app/npm", "app/preview", "app/server", "app/sim/github"},
+	"app/desired":               {"app/preview", "app/repoconfig"},
+	"app/embedded":              {"app/preview", "app/npm"},
+	"app/embedded/embeddedtest": {"app/embedded", "app/npm"},
+	"app/inbox":                 {"app/preview", "app/store"},
+	"app/npm":                   {},
+	"app/plan":                  {"app/preview"},
+	"app/preview":               {},
+	"app/provider/collection":   {"app/preview"},
+	"app/provider/github":       {"app/preview", "app/report", "app/repoconfig"},
+	"app/provider/postgres":     {"app/preview"},
+	"app/provider/providertest": {"app/preview"},
+	"app/provider/workerd":      {"app/preview"},
+	"app/reconcile":             {"app/preview", "app/repoconfig", "app/desired", "app/plan", "app/report"},
+	"app/repoconfig":            {"app/preview"},
+	"app/report":                {"app/preview", "app/plan"},
+	"app/server": {"app/build", "app/config", "app/embedded", "app/inbox", "app/npm", "app/preview", "app/provider/collection",
+		"app/provider/github", "app/provider/postgres", "app/provider/workerd", "app/reconcile", "app/store", "handlers"},
+	"app/sim/github":               {"app/preview"},
+	"app/sim/github/openapi/slice": {},
+	"app/store":                    {"app/preview", "migrations"},
+	"app/store/storetest":          {"app/embedded/embeddedtest", "app/preview", "app/store"},
+	"handlers":                     {"app/preview"},
+	"migrations":                   {},
+}
+
+// TestImports keeps the arrows of the flow: providers never see each other, handlers never call
+// providers, pure steps stay pure.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	err = fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || entry.Name() == "node_modules") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		folder := path.Dir(name)
+		seen[folder] = true
+		may, known := allowed[folder]
+		if !known {
+			t.Errorf("%s: package %s is not in the table of the design", name, folder)
+			return nil
+		}
+		for _, imported := range importsOf(t, filepath.Join(root, name)) {
+			if !slices.Contains(may, imported) {
+				t.Errorf("%s: %s must not import %s", name, folder, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder := range allowed {
+		if !seen[folder] {
+			t.Errorf("the table lists %s, which does not exist", folder)
+		}
+	}
+}
+
+// importsOf lists what a file imports of this module.
+func importsOf(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, spec := range parsed.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest, ok := strings.CutPrefix(name, module); ok {
+			list = append(list, rest)
+		}
+	}
+	return list
+}

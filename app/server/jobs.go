@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/flaresmith/flaresmith/app/inbox"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/store"
+)
+
+const (
+	inboxWorkers     = 16
+	reconcileWorkers = 16
+	deliverTimeout   = time.Minute
+	passTimeout      = 20 * time.Minute
+	// leasedAgain is the wait when another pass holds the environment.
+	leasedAgain = time.Second
+	// jobPoll bounds how long a job waits when its notification was lost.
+	jobPoll = 250 * time.Millisecond
+)
+
+// newJobs is the River client that works on every queue.
+func newJobs(s *store.Store, worker *inbox.Worker, r *reconcile.Reconciler, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, worker)
+	river.AddWorker(workers, &passWorker{store: s, reconciler: r, metrics: m})
+	river.AddWorker(workers, &syncWorker{store: s, reconciler: r})
+	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
+	client, err := river.NewClient(riverpgxv5.New(s.Pool()), &river.Config{
+		Logger:  logger,
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
+			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
+		},
+		JobTimeout:                  passTimeout,
+		RescueStuckJobsAfter:        passTimeout + time.Minute,
+		CompletedJobRetentionPeriod: 10 * time.Minute,
+		ErrorHandler:                &jobErrors{logger: logger},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make job client: %w", err)
+	}
+	return client, nil
+}
+
+// passWorker runs passes over one environment until nothing newer is wanted.
+type passWorker struct {
+	river.WorkerDefaults[store.ReconcileArgs]
+	store      *store.Store
+	reconciler *reconcile.Reconciler
+	metrics    *metrics
+}
+
+// Work implements river.Worker.
+func (w *passWorker) Work(ctx context.Context, job *river.Job[store.ReconcileArgs]) error {
+	for {
+		started := time.Now()
+		result, err := w.reconciler.Pass(ctx, job.Args.EnvironmentID)
+		switch {
+		case errors.Is(err, preview.ErrLeased):
+			return river.JobSnooze(leasedAgain)
+		case errors.Is(err, preview.ErrNotFound):
+			return river.JobCancel(err)
+		case err != nil:
+			return err
+		}
+		w.metrics.pass(result, time.Since(started))
+		done, err := w.store.FinishReconcile(ctx, job, result.Seen)
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+// syncWorker reads a project's policy anew after a push.
+type syncWorker struct {
+	river.WorkerDefaults[store.SyncArgs]
+	store      *store.Store
+	reconciler *reconcile.Reconciler
+}
+
+// Work implements river.Worker.
+func (w *syncWorker) Work(ctx context.Context, job *river.Job[store.SyncArgs]) error {
+	return w.reconciler.Sync(ctx, w.store, job.Args.ProjectID)
+}
+
+// mergeGroupWorker answers the check of a merge group.
+type mergeGroupWorker struct {
+	river.WorkerDefaults[store.MergeGroupArgs]
+	reconciler *reconcile.Reconciler
+}
+
+// Work implements river.Worker.
+func (w *mergeGroupWorker) Work(ctx context.Context, job *river.Job[store.MergeGroupArgs]) error {
+	return w.reconciler.MergeGroup(ctx, job.Args.ProjectID, job.Args.SHA)
+}
+
+// jobErrors logs what a job returned; River tries it again.
+type jobErrors struct{ logger *slog.Logger }
+
+// HandleError implements river.ErrorHandler.
+func (h *jobErrors) HandleError(_ context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	h.logger.Warn("job failed", slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt), slog.Any("error", err))
+	return nil
+}
+
+// HandlePanic implements river.ErrorHandler.
+func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	h.logger.Error("job panicked", slog.String("kind", job.Kind), slog.Any("panic", value), slog.String("trace", trace))
+	return nil
+}
+
+// sweep wants what is due and arms again what lost its job, until ctx ends.
+func sweep(ctx context.Context, s *store.Store, rearmDeliveries func(context.Context) error, logger *slog.Logger) {
+	due := time.NewTicker(time.Second)
+	defer due.Stop()
+	stale := time.NewTicker(time.Minute)
+	defer stale.Stop()
+	warn := func(what string, err error) {
+		if err != nil && ctx.Err() == nil {
+			logger.Warn(what, slog.Any("error", err))
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due.C:
+			_, err := s.WantDue(ctx)
+			warn("sweep due environments", err)
+		case <-stale.C:
+			_, err := s.RearmStaleEnvironments(ctx)
+			warn("sweep stale environments", err)
+			warn("sweep stale deliveries", rearmDeliveries(ctx))
+		}
+	}
+}

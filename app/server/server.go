@@ -1,0 +1,272 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flaresmith/flaresmith/app/build"
+	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/embedded"
+	"github.com/flaresmith/flaresmith/app/inbox"
+	"github.com/flaresmith/flaresmith/app/npm"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/collection"
+	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/provider/postgres"
+	"github.com/flaresmith/flaresmith/app/provider/workerd"
+	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/store"
+	"github.com/flaresmith/flaresmith/handlers"
+)
+
+// Options are what a caller may hand in beside the configuration.
+type Options struct {
+	Logger *slog.Logger
+	// Packages fetches npm packages; nil: a client with its cache in the data folder.
+	Packages *npm.Client
+	// Progress is told of downloads at start; may be nil.
+	Progress func(name string, done, total int64)
+}
+
+const (
+	leaseTTL      = time.Minute
+	stepTimeout   = 5 * time.Minute
+	drainTimeout  = 20 * time.Second
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// Server is the wired program. Make one with New, run it once.
+type Server struct {
+	config   config.Config
+	logger   *slog.Logger
+	store    *store.Store
+	branches *postgres.Server
+	workers  *workerd.Runtime
+	jobs     *river.Client[pgx.Tx]
+	worker   *inbox.Worker
+	domain   string // previews answer at <name>.<domain>
+	handler  http.Handler
+	metrics  *metrics
+	api      net.Listener
+	scrape   net.Listener
+}
+
+// New builds everything in the order of the flow and listens, but serves nothing yet. On an error
+// whatever was opened is closed.
+func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
+	s := &Server{config: c, logger: o.Logger, metrics: newMetrics()}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	if err := store.Migrate(ctx, c.DatabaseURL); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	if s.store, err = store.Open(ctx, c.DatabaseURL, store.Options{Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	packages := o.Packages
+	if packages == nil {
+		if packages, err = npm.NewClient(npm.Config{CacheDir: filepath.Join(c.DataDir, "npm")}); err != nil {
+			return nil, err
+		}
+	}
+	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	providers, err := s.providers(ctx, packages, o)
+	if err != nil {
+		return nil, err
+	}
+	reconciler := reconcile.New(reconcile.Config{
+		Store: tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
+			Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}},
+		GitHub: gh, Conversation: gh, Reporter: gh, Providers: providers,
+		Builder: builder{
+			Builder: build.New(build.Config{Packages: packages, Logger: o.Logger}),
+			dir:     filepath.Join(c.DataDir, "source"),
+		},
+		Offered:  []string{"postgres", "workerd", "collection"},
+		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
+	})
+	if s.worker, err = inbox.NewWorker(inbox.WorkerConfig{
+		Store: s.store, Handlers: handlers.All(handlers.Config{Store: s.store, AppID: c.GitHubAppID}), Logger: o.Logger,
+	}); err != nil {
+		return nil, err
+	}
+	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, o.Logger); err != nil {
+		return nil, err
+	}
+	hook, err := inbox.NewHandler(inbox.Config{Store: s.store, Secrets: c.GitHubWebhookSecrets, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.routes(hook)
+	return s, nil
+}
+
+// listen opens both ports. A preview URL with port 0 takes the port that was given.
+func (s *Server) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if s.api, err = lc.Listen(ctx, "tcp", s.config.Listen); err != nil {
+		return fmt.Errorf("FLARESMITH_LISTEN: %w", err)
+	}
+	if s.scrape, err = lc.Listen(ctx, "tcp", s.config.MetricsListen); err != nil {
+		return fmt.Errorf("FLARESMITH_METRICS_LISTEN: %w", err)
+	}
+	return nil
+}
+
+// providers opens the three local providers.
+func (s *Server) providers(ctx context.Context, packages *npm.Client, o Options) (map[preview.Kind]reconcile.Provider, error) {
+	c := s.config
+	var err error
+	if s.branches, err = postgres.New(ctx, postgres.Config{AdminURL: c.BranchDatabaseURL,
+		MigrationTimeout: c.MigrationTimeout, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	tools := embedded.Tools{Client: packages, CacheDir: filepath.Join(c.DataDir, "tools"), WorkerdPath: c.WorkerdPath, Progress: o.Progress}
+	binary, err := tools.Workerd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	public, port, err := s.previewURL()
+	if err != nil {
+		return nil, err
+	}
+	s.domain = public.Hostname()
+	if s.workers, err = workerd.New(workerd.Config{Binary: binary, Dir: filepath.Join(c.DataDir, "workers"),
+		Domain: s.domain, PublicScheme: public.Scheme, PublicPort: port,
+		SwitchUser: canSwitchUser(), Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	files, err := collection.New(collection.Config{Dir: filepath.Join(c.DataDir, "collections"), Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return map[preview.Kind]reconcile.Provider{
+		preview.KindDatabase:   s.branches.Branches(),
+		preview.KindSchema:     s.branches.Schema(),
+		preview.KindWorker:     s.workers,
+		preview.KindCollection: files,
+	}, nil
+}
+
+func (s *Server) previewURL() (*url.URL, int, error) {
+	public, err := url.Parse(s.config.PreviewURL)
+	if err != nil {
+		return nil, 0, fmt.Errorf("FLARESMITH_PREVIEW_URL: %w", err)
+	}
+	port := 0
+	if p := public.Port(); p != "" {
+		if port, err = strconv.Atoi(p); err != nil {
+			return nil, 0, fmt.Errorf("FLARESMITH_PREVIEW_URL: %w", err)
+		}
+		if port == 0 {
+			port = s.api.Addr().(*net.TCPAddr).Port
+		}
+	}
+	return public, port, nil
+}
+
+// URL is where the API listens.
+func (s *Server) URL() string { return "http://" + s.api.Addr().String() }
+
+// DataDir is where Workers and collections are kept.
+func (s *Server) DataDir() string { return s.config.DataDir }
+
+// Run serves until ctx ends, then drains: it accepts nothing more, finishes running jobs, stops
+// the Workers and closes the pools.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.close()
+	if err := s.store.WantServing(ctx); err != nil {
+		return err
+	}
+	// Jobs outlive ctx until they are drained.
+	if err := s.jobs.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start jobs: %w", err)
+	}
+	api := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)}
+	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout}
+	s.logger.Info("serving", slog.String("api", s.api.Addr().String()), slog.String("metrics", s.scrape.Addr().String()))
+
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreClosed(api.Serve(s.api)) })
+	group.Go(func() error { return ignoreClosed(scrape.Serve(s.scrape)) })
+	group.Go(func() error {
+		sweep(gctx, s.store, s.worker.Rearm, s.logger)
+		return nil
+	})
+	group.Go(func() error {
+		<-gctx.Done()
+		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		return errors.Join(api.Shutdown(dctx), scrape.Shutdown(dctx), s.stopJobs(dctx))
+	})
+	return group.Wait()
+}
+
+// stopJobs lets running jobs end, and cancels those that take too long: River runs them again.
+func (s *Server) stopJobs(ctx context.Context) error {
+	soft, cancel := context.WithTimeout(ctx, drainTimeout/2)
+	defer cancel()
+	if err := s.jobs.Stop(soft); err == nil {
+		return nil
+	}
+	if err := s.jobs.StopAndCancel(ctx); err != nil {
+		return fmt.Errorf("stop jobs: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if s.workers != nil {
+		if err := s.workers.Close(ctx); err != nil {
+			s.logger.Warn("stop workers", slog.Any("error", err))
+		}
+	}
+	if s.branches != nil {
+		s.branches.Close()
+	}
+	if s.store != nil {
+		s.store.Close()
+	}
+	for _, l := range []net.Listener{s.api, s.scrape} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// canSwitchUser reports whether Workers can run under user ids of their own.
+func canSwitchUser() bool { return runtime.GOOS == "linux" && os.Geteuid() == 0 }
