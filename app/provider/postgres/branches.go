@@ -56,15 +56,13 @@ func (b *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 	if (l.database || l.role) && !l.owned(r.Mark) {
 		return preview.Outputs{}, preview.ErrConflict
 	}
-	password, err := b.server.ensureRole(ctx, r, l)
+	password, err := b.server.ensureRole(ctx, r, l, r.Reset)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
 	switch {
-	case !l.database || r.Reset:
-		err = b.server.recreate(ctx, r)
-	case !l.role: // the role was lost, and with it all that it owned
-		err = b.server.recreate(ctx, r)
+	case !l.database, !l.role, r.Reset: // without the role nobody owns what is in the database
+		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest}, nil)
 	case l.databaseNote.Digest != r.Digest:
 		changed := l.databaseNote
 		changed.Digest = r.Digest

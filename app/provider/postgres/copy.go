@@ -17,8 +17,9 @@ import (
 func unfinished(name string) string { return name + "_new" }
 
 // recreate makes the branch's database from its parent, beside the old one if there is one, and
-// swaps it in as the last step. The role exists.
-func (s *Server) recreate(ctx context.Context, r preview.Resource) error {
+// swaps it in as the last step, with n as its note. Before that, prepare (if any) works in the copy
+// as the role; its failure leaves the old database as it was. The role exists.
+func (s *Server) recreate(ctx context.Context, r preview.Resource, n note, prepare func(ctx context.Context, draft string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.CopyTimeout)
 	defer cancel()
 	if r.Parent == "" || r.Parent == r.Name {
@@ -36,7 +37,12 @@ func (s *Server) recreate(ctx context.Context, r preview.Resource) error {
 	if err := s.handOver(ctx, draft, r.Name); err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	if err := s.describe(ctx, "DATABASE", draft, note{Mark: r.Mark, Digest: r.Digest}); err != nil {
+	if prepare != nil {
+		if err := prepare(ctx, draft); err != nil {
+			return errors.Join(err, s.discardDraft(ctx, draft))
+		}
+	}
+	if err := s.describe(ctx, "DATABASE", draft, n); err != nil {
 		return err
 	}
 	if err := s.swapIn(ctx, draft, r.Name); err != nil {
@@ -47,8 +53,20 @@ func (s *Server) recreate(ctx context.Context, r preview.Resource) error {
 	return nil
 }
 
-// swapIn drops the old database, ending its sessions, and gives its name to the new one.
+// discardDraft frees the space of a copy that is no use.
+func (s *Server) discardDraft(ctx context.Context, draft string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goneTimeout)
+	defer cancel()
+	return s.dropDatabase(ctx, draft)
+}
+
+// swapIn drops the old database, ending its sessions, and gives its name to the new one. It goes on when ctx ends.
 func (s *Server) swapIn(ctx context.Context, draft, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goneTimeout)
+	defer cancel()
+	if err := s.waitEmpty(ctx, draft); err != nil {
+		return err
+	}
 	if err := s.dropDatabase(ctx, name); err != nil {
 		return err
 	}

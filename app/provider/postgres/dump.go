@@ -73,11 +73,11 @@ func (s *Server) copyDump(ctx context.Context, parent, draft string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer func() { _ = writer.Close() }()
-		return s.runTool(ctx, nil, writer, s.dump.dump, "--format=custom", "--compress=0", "--no-owner", "--no-subscriptions", "--no-publications", "--dbname="+parent)
+		return s.runTool(ctx, parent, nil, writer, s.dump.dump, "--format=custom", "--compress=0", "--no-owner", "--no-subscriptions", "--no-publications")
 	})
 	group.Go(func() error {
 		defer func() { _ = reader.Close() }() // pg_dump must not wait for a reader that died
-		return s.runTool(ctx, reader, nil, s.dump.restore, "--no-owner", "--exit-on-error", "--single-transaction", "--dbname="+draft)
+		return s.runTool(ctx, draft, reader, nil, s.dump.restore, "--no-owner", "--exit-on-error", "--single-transaction", "--dbname="+draft)
 	})
 	return group.Wait()
 }
@@ -122,11 +122,11 @@ func (s *Server) createEmpty(ctx context.Context, parent, draft string) error {
 
 // runTool runs one of PostgreSQL's tools as the administrator. The password goes by the environment of the
 // child, never by its arguments, which every user of the machine can read.
-func (s *Server) runTool(ctx context.Context, in io.Reader, out io.Writer, tool string, args ...string) error {
+func (s *Server) runTool(ctx context.Context, database string, in io.Reader, out io.Writer, tool string, args ...string) error {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &head{buffer: &stderr}
-	cmd.Env = s.toolEnv()
+	cmd.Env = s.toolEnv(database)
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
@@ -138,11 +138,12 @@ func (s *Server) runTool(ctx context.Context, in io.Reader, out io.Writer, tool 
 }
 
 // toolEnv is the whole environment of a tool.
-func (s *Server) toolEnv() []string {
+func (s *Server) toolEnv(database string) []string {
 	c := s.admin.Config().ConnConfig
 	env := []string{
-		"PATH=" + os.Getenv("PATH"), // Debian's pg_dump is a script
 		"PGHOST=" + c.Host, "PGPORT=" + strconv.Itoa(int(c.Port)), "PGUSER=" + c.User, "PGPASSWORD=" + c.Password,
+		"PGDATABASE=" + database, // not an argument, where it could be a whole connection string
+
 		"PGCONNECT_TIMEOUT=10", "PGAPPNAME=flaresmith",
 	}
 	for key, value := range s.tlsParameters() {

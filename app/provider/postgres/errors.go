@@ -14,13 +14,13 @@ import (
 
 // SQLSTATE codes that are decided by.
 const (
-	codeInvalidPassword   = "28P01"
-	codeInvalidAuth       = "28000"
-	codeObjectInUse       = "55006"
-	codeDependentObjects  = "2BP01"
-	codeUndefinedDatabase = "3D000"
-	codeUndefinedObject   = "42704"
-	codeInternal          = "XX000" // "tuple concurrently updated"
+	codeInvalidPassword    = "28P01"
+	codeTooManyConnections = "53300"
+	codeObjectInUse        = "55006"
+	codeDependentObjects   = "2BP01"
+	codeUndefinedDatabase  = "3D000"
+	codeUndefinedObject    = "42704"
+	codeInternal           = "XX000" // "tuple concurrently updated"
 )
 
 // code is the SQLSTATE of err, or "".

@@ -44,7 +44,7 @@ SELECT format('ALTER %s %s OWNER TO ', kind, CASE
 		WHEN kind = 'ROUTINE' THEN oid::regprocedure::text
 		ELSE (pg_identify_object(class, oid, 0)).identity END)
 FROM found f
-WHERE (oid >= $1 OR (kind = 'SCHEMA' AND oid = 'public'::regnamespace))
+WHERE (oid >= $1 OR (kind = 'SCHEMA' AND oid = to_regnamespace('public')))
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = f.class AND d.objid = f.oid AND d.deptype = 'e')
 ORDER BY kind, oid`
 
@@ -60,9 +60,6 @@ func (s *Server) handOver(ctx context.Context, database, role string) error {
 		}
 	}
 	if err := s.reown(ctx, database, role); err != nil {
-		return err
-	}
-	if err := s.waitEmpty(ctx, database); err != nil {
 		return err
 	}
 	_, err := s.admin.Exec(ctx, `GRANT CREATE, CONNECT, TEMPORARY ON DATABASE `+quote(database)+` TO `+quote(role))

@@ -20,8 +20,7 @@ type memory struct {
 type schemaMemory struct {
 	oid     uint32
 	digest  string
-	format  preview.MigrationFormat
-	applied []applied // in the branch, of its own and of the parent
+	applied []applied // in the branch: the parent's and its own
 	outputs preview.Outputs
 }
 

@@ -17,10 +17,10 @@ import (
 const scramIterations = 4096 // PostgreSQL's own default
 
 // ensureRole makes or repairs the role of a branch and gives it a password that this process
-// knows. l was looked up before and is ours or absent.
-func (s *Server) ensureRole(ctx context.Context, r preview.Resource, l look) (preview.Secret, error) {
+// knows. l was looked up before and is ours or absent. afresh also takes back what the role set for itself.
+func (s *Server) ensureRole(ctx context.Context, r preview.Resource, l look, afresh bool) (preview.Secret, error) {
 	password := s.recall(r.Name).password
-	if l.role && password != "" {
+	if l.role && password != "" && !afresh {
 		return password, nil
 	}
 	if password == "" {

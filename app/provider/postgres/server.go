@@ -155,7 +155,6 @@ func (s *Server) adminConfig(database string) *pgx.ConnConfig {
 func (s *Server) roleConfig(name string, password preview.Secret) *pgx.ConnConfig {
 	c := s.adminConfig(name)
 	c.User, c.Password = name, password.Reveal()
-	c.Fallbacks = nil
 	return c
 }
 

@@ -1,0 +1,215 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// maxRows is how much bookkeeping is read.
+const maxRows = 2 * maxMigrations
+
+// applied is one row of bookkeeping. Rows are compared as a whole.
+type applied struct {
+	format preview.MigrationFormat
+	name   string // sql only: drizzle does not keep names
+	when   int64  // drizzle only
+	hash   string
+}
+
+// identity is what a row and a script have in common even if the text changed.
+func (a applied) identity() applied {
+	a.hash = ""
+	return a
+}
+
+// label names a row for a person.
+func (a applied) label() string {
+	if a.format == preview.MigrationsSQL {
+		return a.name
+	}
+	return fmt.Sprintf("%s (%.8s)", time.UnixMilli(a.when).UTC().Format("2006-01-02 15:04:05 UTC"), a.hash)
+}
+
+// row is how a script is kept once it was applied.
+func (s script) row(format preview.MigrationFormat) applied {
+	if format == preview.MigrationsDrizzle {
+		return applied{format: format, when: s.when, hash: s.hash}
+	}
+	return applied{format: format, name: s.name, hash: s.hash}
+}
+
+// book is one bookkeeping table.
+type book struct {
+	format               preview.MigrationFormat
+	schema, table        string
+	read, create, insert string
+}
+
+// books are drizzle-orm's table, exactly as its migrator makes it, and our own.
+func books() []book {
+	return []book{{
+		format: preview.MigrationsDrizzle, schema: "drizzle", table: "__drizzle_migrations",
+		read:   `SELECT '', coalesce(created_at, 0)::int8, hash::text FROM drizzle.__drizzle_migrations ORDER BY id LIMIT $1`,
+		create: `CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`,
+		insert: `INSERT INTO drizzle.__drizzle_migrations (hash, created_at) SELECT $3::text, $2::int8 WHERE $1::text IS NOT NULL`,
+	}, {
+		format: preview.MigrationsSQL, schema: "flaresmith", table: "migrations",
+		read:   `SELECT name::text, 0::int8, hash::text FROM flaresmith.migrations ORDER BY name LIMIT $1`,
+		create: `CREATE TABLE IF NOT EXISTS flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+		insert: `INSERT INTO flaresmith.migrations (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
+	}}
+}
+
+func bookOf(format preview.MigrationFormat) book {
+	for _, b := range books() {
+		if b.format == format {
+			return b
+		}
+	}
+	return books()[1]
+}
+
+// seeds is where a seed's run is kept, in the branch.
+func seeds() book {
+	return book{
+		schema: "flaresmith", table: "seeds",
+		read:   `SELECT name::text, 0::int8, hash::text FROM flaresmith.seeds ORDER BY name LIMIT $1`,
+		create: `CREATE TABLE IF NOT EXISTS flaresmith.seeds (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+		insert: `INSERT INTO flaresmith.seeds (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
+	}
+}
+
+// readBooks returns all that was applied to the connected database, in the order it was.
+func readBooks(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
+	var all []applied
+	for _, b := range books() {
+		rows, err := b.rows(ctx, conn)
+		if err != nil {
+			return nil, fmt.Errorf("read %s.%s: %w", b.schema, b.table, err)
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+// rows reads the table, if it is there. What looks like it and is a view, or has a column of a type
+// that is not the server's own, could run code in the reader's session and is refused.
+func (b book) rows(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
+	var all []applied
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		found, err := b.plainTable(ctx, tx)
+		if err != nil || !found {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `LOCK TABLE `+pgx.Identifier{b.schema, b.table}.Sanitize()+` IN ACCESS SHARE MODE`); err != nil {
+			return err
+		}
+		if _, err := b.plainTable(ctx, tx); err != nil { // now that it can't be replaced
+			return err
+		}
+		rows, err := tx.Query(ctx, b.read, maxRows)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (applied, error) {
+			a := applied{format: b.format}
+			return a, row.Scan(&a.name, &a.when, &a.hash)
+		})
+		return err
+	})
+	return all, err
+}
+
+func (b book) plainTable(ctx context.Context, q querier) (bool, error) {
+	var plain bool
+	err := q.QueryRow(ctx, `
+		SELECT c.relkind = 'r' AND NOT c.relforcerowsecurity AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= $3)
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2`, b.schema, b.table, uint32(firstUserOID)).Scan(&plain)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !plain:
+		return false, errors.New("is no plain table")
+	}
+	return true, nil
+}
+
+// drift is how a branch relates to what the repository wants and to its parent.
+type drift struct {
+	pending []script
+	reset   string // not empty: why the branch can't be brought up to date without a fresh copy
+}
+
+// compare finds what is left to do. Rows that the parent has too are never a reason to reset, and
+// count as applied whatever their text is, as drizzle sees it.
+func compare(f folder, branch, parent []applied) drift {
+	inBranch, inParent, wanted, named := set(branch), set(parent), map[applied]bool{}, map[applied]string{}
+	for _, s := range f.scripts {
+		row := s.row(f.format)
+		wanted[row] = true
+		named[row.identity()] = s.name
+	}
+	var d drift
+	for _, row := range branch {
+		if inParent[row] || wanted[row] {
+			continue
+		}
+		if name, changed := named[row.identity()]; changed {
+			d.reset = "migration " + name + " changed after it was applied"
+		} else {
+			d.reset = "migration " + row.label() + " was applied and is no longer there"
+		}
+		return d
+	}
+	for _, s := range f.scripts {
+		if !inBranch[s.row(f.format).identity()] {
+			d.pending = append(d.pending, s)
+		}
+	}
+	return d
+}
+
+// beyond names the rows of the branch that the parent has not.
+func beyond(f folder, branch, parent []applied) []string {
+	inParent, names := set(parent), []string{}
+	byRow := map[applied]string{}
+	for _, s := range f.scripts {
+		byRow[s.row(f.format)] = s.name
+	}
+	for _, row := range branch {
+		if name := byRow[row]; name != "" && !inParent[row] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// behind names the rows of the parent that the branch has not.
+func behind(branch, parent []applied) []string {
+	inBranch, names := set(branch), []string{}
+	for _, row := range parent {
+		if !inBranch[row.identity()] {
+			names = append(names, row.label())
+		}
+	}
+	return names
+}
+
+// set holds each row as a whole and by its identity.
+func set(rows []applied) map[applied]bool {
+	m := make(map[applied]bool, 2*len(rows))
+	for _, row := range rows {
+		m[row], m[row.identity()] = true, true
+	}
+	return m
+}

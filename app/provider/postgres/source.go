@@ -1,0 +1,225 @@
+package postgres
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// What a migrations folder may hold at most; it is hostile.
+const (
+	maxJournalBytes = 2 << 20
+	maxFileBytes    = 4 << 20
+	maxFolderBytes  = 64 << 20
+	maxMigrations   = 5000
+	maxNameBytes    = 200
+)
+
+const whatFolder = "the migrations folder can't be read"
+
+// breakpoint separates statements in drizzle-kit's files.
+const breakpoint = "--> statement-breakpoint"
+
+// script is one SQL file: a migration or the seed.
+type script struct {
+	name string // of a migration: drizzle's tag, or the file's name
+	path string // relative to the repository's root
+	when int64  // drizzle's journal, milliseconds since 1970; 0 otherwise
+	hash string // SHA-256 of the text, hex, as drizzle-orm computes it
+	text string
+}
+
+// folder is what a repository wants to be applied, in order.
+type folder struct {
+	format  preview.MigrationFormat // drizzle or sql
+	scripts []script
+	seed    *script // nil: none
+}
+
+// readFolder reads what layout names from the repository. Everything that is wrong with it is an
+// *preview.InvalidError; a folder that does not exist holds no migrations.
+func readFolder(source fs.FS, layout preview.Layout) (folder, error) {
+	if source == nil {
+		return folder{}, errors.New("no source given")
+	}
+	f := folder{format: layout.MigrationFormat}
+	r := &reader{source: source}
+	if layout.Migrations != "" {
+		if !fs.ValidPath(layout.Migrations) {
+			return folder{}, preview.Invalid(whatFolder, preview.Problem{Message: "the path of the folder is not local"})
+		}
+		if f.format == preview.MigrationsAuto || f.format == "" {
+			f.format = preview.MigrationsSQL
+			if _, err := fs.Stat(source, journalPath(layout)); err == nil {
+				f.format = preview.MigrationsDrizzle
+			}
+		}
+		var err error
+		if f.format == preview.MigrationsDrizzle {
+			f.scripts, err = r.drizzle(layout)
+		} else {
+			f.scripts, err = r.plain(layout)
+		}
+		if err != nil {
+			return folder{}, err
+		}
+	}
+	if layout.Seed != "" {
+		seed, err := r.script(path.Base(layout.Seed), layout.Seed)
+		if err != nil {
+			return folder{}, err
+		}
+		f.seed = &seed
+	}
+	return f, nil
+}
+
+func journalPath(layout preview.Layout) string {
+	return path.Join(layout.Migrations, "meta", "_journal.json")
+}
+
+// reader reads files and counts their bytes.
+type reader struct {
+	source fs.FS
+	total  int
+}
+
+// drizzle reads the files in the order of drizzle-kit's journal, which is how drizzle-orm does it.
+func (r *reader) drizzle(layout preview.Layout) ([]script, error) {
+	name := journalPath(layout)
+	invalid := func(format string, args ...any) error {
+		return preview.Invalid(whatFolder, preview.Problem{Path: name, Message: fmt.Sprintf(format, args...), Hint: "run drizzle-kit generate and commit what it writes"})
+	}
+	raw, err := r.read(name, maxJournalBytes)
+	if err != nil {
+		return nil, err
+	}
+	var journal struct {
+		Entries []struct {
+			When int64  `json:"when"`
+			Tag  string `json:"tag"`
+		} `json:"entries"`
+	}
+	if err := json.Unmarshal([]byte(raw), &journal); err != nil {
+		return nil, invalid("the journal is not what drizzle-kit writes: %v", err)
+	}
+	if len(journal.Entries) > maxMigrations {
+		return nil, invalid("the journal has %d entries, more than %d", len(journal.Entries), maxMigrations)
+	}
+	var scripts []script
+	for i, entry := range journal.Entries {
+		if !validName(entry.Tag) {
+			return nil, invalid("entry %d has no usable tag", i)
+		}
+		s, err := r.script(entry.Tag, path.Join(layout.Migrations, entry.Tag+".sql"))
+		if err != nil {
+			return nil, err
+		}
+		s.when = entry.When
+		scripts = append(scripts, s)
+	}
+	return scripts, nil
+}
+
+// plain reads every *.sql file in name order. What undoes a migration (*.down.sql) is left out.
+func (r *reader) plain(layout preview.Layout) ([]script, error) {
+	entries, err := fs.ReadDir(r.source, layout.Migrations) // sorted by name
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, preview.Invalid(whatFolder, preview.Problem{Path: layout.Migrations, Message: "is not a readable folder"})
+	}
+	var scripts []script
+	for _, entry := range entries {
+		name := entry.Name()
+		if entry.IsDir() || !strings.HasSuffix(name, ".sql") || strings.HasSuffix(name, ".down.sql") {
+			continue
+		}
+		if !validName(name) || len(scripts) == maxMigrations {
+			return nil, preview.Invalid(whatFolder, preview.Problem{Path: layout.Migrations, Message: "has too many files, or one whose name is no use"})
+		}
+		s, err := r.script(name, path.Join(layout.Migrations, name))
+		if err != nil {
+			return nil, err
+		}
+		scripts = append(scripts, s)
+	}
+	return scripts, nil
+}
+
+// validName reports whether name is one plain path element.
+func validName(name string) bool {
+	if name == "" || name == "." || len(name) > maxNameBytes || !utf8.ValidString(name) || !fs.ValidPath(name) {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == '/' || c == '\\' || c == 0x7f })
+}
+
+func (r *reader) script(name, file string) (script, error) {
+	text, err := r.read(file, maxFileBytes)
+	if err != nil {
+		return script{}, err
+	}
+	sum := sha256.Sum256([]byte(text))
+	return script{name: name, path: file, hash: hex.EncodeToString(sum[:]), text: text}, nil
+}
+
+// read returns a file as text that PostgreSQL's protocol can carry.
+func (r *reader) read(file string, limit int64) (string, error) {
+	invalid := func(message string) error {
+		return preview.Invalid(whatFolder, preview.Problem{Path: file, Message: message})
+	}
+	if !fs.ValidPath(file) {
+		return "", invalid("the path is not local")
+	}
+	f, err := r.source.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", invalid("the file is missing")
+	}
+	if err != nil {
+		return "", invalid("the file can't be opened")
+	}
+	defer func() { _ = f.Close() }() // read only
+	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return "", invalid("the file can't be read")
+	case int64(len(raw)) > limit:
+		return "", invalid(fmt.Sprintf("the file is larger than %d kB", limit>>10))
+	case !utf8.Valid(raw) || strings.IndexByte(string(raw), 0) >= 0:
+		return "", invalid("the file is not UTF-8 text")
+	}
+	if r.total += len(raw); r.total > maxFolderBytes {
+		return "", invalid(fmt.Sprintf("the migrations are larger than %d MB together", maxFolderBytes>>20))
+	}
+	return string(raw), nil
+}
+
+// statements cuts a script. drizzle cuts at its breakpoints first, wherever they are.
+func (s script) statements(format preview.MigrationFormat) []statement {
+	if format != preview.MigrationsDrizzle {
+		return split(s.text, 0)
+	}
+	var all []statement
+	base := 0
+	for chunk := range strings.SplitSeq(s.text, breakpoint) {
+		all = append(all, split(chunk, base)...)
+		base += len(chunk) + len(breakpoint)
+	}
+	return all
+}
+
+// line is the line of a byte offset, from 1.
+func (s script) line(offset int) int {
+	return 1 + strings.Count(s.text[:min(max(offset, 0), len(s.text))], "\n")
+}
