@@ -2,8 +2,15 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/evanw/esbuild/pkg/api"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -17,14 +24,18 @@ type fetcher interface {
 
 // Config is what a Builder needs.
 type Config struct {
-	Packages fetcher // required: where npm packages come from
+	Packages fetcher // required: where npm packages come from, e.g. *npm.Client
 	Limits   Limits
 	Logger   *slog.Logger // nil: slog.Default()
 }
 
+// prefetchWorkers is how many packages are fetched at once ahead of the bundler.
+const prefetchWorkers = 8
+
 // Builder compiles Workers. It keeps the npm packages that it has seen unpacked in memory, up
 // to Limits.CacheBytes, and may be used by many goroutines at once.
 type Builder struct {
+	store  *store
 	limits Limits
 	log    *slog.Logger
 }
@@ -34,12 +45,57 @@ func New(c Config) *Builder {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Builder{limits: c.Limits.withDefaults(), log: c.Logger}
+	limits := c.Limits.withDefaults()
+	return &Builder{store: newStore(c.Packages, limits), limits: limits, log: c.Logger}
 }
 
 // Bundle compiles the Worker that layout names in src, the repository at one commit. What the
-// user must fix comes back as a *preview.InvalidError with all problems at once, at most 50.
-// Equal input gives equal bytes and an equal Digest.
+// user must fix comes back as a *preview.InvalidError with all problems at once, at most 50;
+// other errors are the registry's, the context's or this machine's. Equal input gives equal
+// bytes and an equal Digest.
 func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) (*preview.Bundle, error) {
-	panic("not yet")
+	ctx, cancel := context.WithCancel(ctx)
+	p, err := b.prepare(ctx, src, layout)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	var ahead sync.WaitGroup
+	ahead.Go(func() { p.tree.prefetch(ctx, prefetchWorkers) })
+	defer ahead.Wait()
+	defer cancel()
+
+	dir, err := os.MkdirTemp("", "flaresmith-build-")
+	if err != nil {
+		return nil, fmt.Errorf("make a working folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	started := time.Now()
+	code, err := p.compile(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle the Worker: %w", err)
+	}
+	b.log.DebugContext(ctx, "worker bundled", "bytes", len(code), "packages", len(p.tree.used), "duration", time.Since(started))
+	return p.finish(code, layout)
+}
+
+// prepare reads everything that is configuration.
+func (b *Builder) prepare(ctx context.Context, src fs.FS, layout preview.Layout) (*plugin, error) {
+	config, err := readWrangler(src, layout)
+	if err != nil {
+		return nil, err
+	}
+	lock, missing, err := findLock(src, path.Dir(config.path))
+	if err != nil {
+		return nil, err
+	}
+	compiler, err := readTSConfig(src, config, b.log)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{ctx: ctx, src: src, lock: lock, store: b.store, limits: b.limits,
+		used: map[string]struct{}{}, manifests: map[string]*manifest{}}
+	r := &resolver{tree: t, missing: missing, config: config, tsconfig: compiler, builtins: config.offersNode()}
+	return &plugin{ctx: ctx, tree: t, resolver: r, config: config, assets: map[string]preview.Module{},
+		transform: api.TransformOptions{TsconfigRaw: compiler.raw, Define: defines(config), Target: api.ES2024, Platform: api.PlatformNeutral}}, nil
 }

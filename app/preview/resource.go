@@ -36,6 +36,8 @@ type Resource struct {
 	Parent string
 	// Reset asks for a fresh copy of the parent before anything else (KindDatabase).
 	Reset bool
+	// SchemaOnly empties every table of a fresh copy (KindDatabase).
+	SchemaOnly bool
 	// Keep forbids replacing data (core environments): where only a reset would help, Apply of
 	// KindSchema answers with an InvalidError instead.
 	Keep bool
@@ -136,6 +138,7 @@ type Bundle struct {
 	CompatibilityDate  string // yyyy-mm-dd
 	CompatibilityFlags []string
 	Vars               map[string]string // plain text bindings of the Wrangler configuration
+	JSONVars           map[string]string // JSON bindings of the Wrangler configuration, each as JSON text
 	DatabaseBinding    string            // the binding that gets the branch's connection string
 	Digest             string            // SHA-256 over all of the above, hex
 }

@@ -1,0 +1,346 @@
+package build
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+const whatConfig = "the Wrangler configuration can't be used"
+
+// wrangler is what a build takes from a Wrangler configuration.
+type wrangler struct {
+	path  string // of the file
+	main  string // entry point, from the root of the repository
+	date  string // compatibility date
+	flags []string
+	vars  map[string]string // texts
+	// jsonVars are the variables that are no texts, as JSON.
+	jsonVars map[string]string
+	alias    map[string]string
+	define   map[string]string
+	tsconfig string                        // from the root of the repository; empty: the nearest one
+	assets   map[string]preview.ModuleType // by file ending, with the dot
+}
+
+// offersNode reports whether the runtime will have Node's modules.
+func (w *wrangler) offersNode() bool {
+	return slices.ContainsFunc(w.flags, func(flag string) bool { return strings.HasPrefix(flag, "nodejs_") })
+}
+
+// forbidden are the keys that give a Worker something that a local preview does not have. The
+// value is what a person calls it.
+func forbidden() map[string]string {
+	return map[string]string{
+		"kv_namespaces":             "KV namespace",
+		"d1_databases":              "D1 database",
+		"r2_buckets":                "R2 bucket",
+		"durable_objects.bindings":  "Durable Object",
+		"services":                  "service binding",
+		"hyperdrive":                "Hyperdrive configuration",
+		"queues.producers":          "queue",
+		"vectorize":                 "Vectorize index",
+		"analytics_engine_datasets": "Analytics Engine dataset",
+		"dispatch_namespaces":       "dispatch namespace",
+		"mtls_certificates":         "mTLS certificate",
+		"browser":                   "browser binding",
+		"ai":                        "Workers AI binding",
+		"images":                    "Images binding",
+		"media":                     "Media binding",
+		"version_metadata":          "version metadata binding",
+		"workflows":                 "Workflow",
+		"send_email":                "email binding",
+		"secrets_store_secrets":     "Secrets Store secret",
+		"pipelines":                 "pipeline",
+		"ratelimits":                "rate limit binding",
+		"unsafe.bindings":           "unsafe binding",
+		"worker_loaders":            "Worker Loader",
+		"vpc_services":              "VPC service",
+		"vpc_networks":              "VPC network",
+		"containers":                "container",
+		"logfwdr.bindings":          "logfwdr binding",
+		"wasm_modules":              "wasm_modules entry",
+		"text_blobs":                "text_blobs entry",
+		"data_blobs":                "data_blobs entry",
+		"assets":                    "static assets folder",
+		"site":                      "Workers Site",
+		"pages_build_output_dir":    "Pages project",
+	}
+}
+
+var bindingName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,127}$`)
+
+// readWrangler reads the configuration that layout names. Every problem found is in the error.
+func readWrangler(src fs.FS, layout preview.Layout) (*wrangler, error) {
+	if !fs.ValidPath(layout.WranglerConfig) {
+		return nil, preview.Invalid(whatConfig, preview.Problem{Message: fmt.Sprintf("%q is no path inside the repository", layout.WranglerConfig)})
+	}
+	data, err := readLimited(src, layout.WranglerConfig, maxConfigBytes)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTooLarge) || errors.Is(err, errNoFile) {
+			return nil, preview.Invalid(whatConfig, preview.Problem{Path: layout.WranglerConfig, Message: readMessage(err),
+				Hint: "add the file, or name another one in .github/flaresmith.yml"})
+		}
+		return nil, fmt.Errorf("read %s: %w", layout.WranglerConfig, err)
+	}
+	w, problems := parseWrangler(layout, data)
+	if len(problems) > 0 {
+		return nil, &preview.InvalidError{What: whatConfig, Problems: problems}
+	}
+	return w, nil
+}
+
+// parseWrangler checks the text of a configuration.
+func parseWrangler(layout preview.Layout, data []byte) (*wrangler, []preview.Problem) {
+	doc, problem := parseDocument(layout.WranglerConfig, data)
+	if problem != nil {
+		return nil, []preview.Problem{*problem}
+	}
+	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
+	w := &wrangler{path: doc.path, alias: r.texts("alias"), define: r.defines(), tsconfig: r.file("tsconfig"), assets: r.rules()}
+	w.vars, w.jsonVars = r.vars()
+	delete(w.vars, layout.DatabaseBinding) // the preview's own value takes its place
+	delete(w.jsonVars, layout.DatabaseBinding)
+	w.date = r.compatibilityDate()
+	w.flags = r.flags()
+	if w.main = layout.WorkerEntry; w.main == "" {
+		if w.main = r.file("main"); w.main == "" && !r.has("main") {
+			r.add("", `"main" is missing: it names the file that the Worker starts with`, `add "main": "src/index.ts"`)
+		}
+	}
+	r.refuse()
+	return w, r.problems
+}
+
+// wranglerReader takes values out of a document and collects what is wrong with them.
+type wranglerReader struct {
+	*document
+	dir      string // of the document
+	problems []preview.Problem
+}
+
+func (r *wranglerReader) add(key, message, hint string) {
+	r.problems = append(r.problems, *r.problem(key, message, hint))
+}
+
+func (r *wranglerReader) has(key string) bool { return r.value(key) != nil }
+
+// value finds a dotted key; nil when it is not there or null.
+func (r *wranglerReader) value(key string) any {
+	var v any = r.values
+	for part := range strings.SplitSeq(key, ".") {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = object[part]
+	}
+	return v
+}
+
+func (r *wranglerReader) text(key string) string {
+	v := r.value(key)
+	s, ok := v.(string)
+	if v != nil && !ok {
+		r.add(key, fmt.Sprintf("%q must be a text", key), "")
+	}
+	return s
+}
+
+// file is a path that the document gives relative to its own folder.
+func (r *wranglerReader) file(key string) string {
+	s := r.text(key)
+	if s == "" {
+		return ""
+	}
+	name := path.Join(r.dir, s)
+	if path.IsAbs(s) || strings.ContainsAny(s, "\\\x00") || !fs.ValidPath(name) {
+		r.add(key, fmt.Sprintf("%q is %q, which is no path inside the repository", key, s), "")
+		return ""
+	}
+	return name
+}
+
+func (r *wranglerReader) object(key string) map[string]any {
+	v := r.value(key)
+	object, ok := v.(map[string]any)
+	if v != nil && !ok {
+		r.add(key, fmt.Sprintf("%q must be an object", key), "")
+	}
+	return object
+}
+
+func (r *wranglerReader) list(key string) []any {
+	v := r.value(key)
+	list, ok := v.([]any)
+	if v != nil && !ok {
+		r.add(key, fmt.Sprintf("%q must be a list", key), "")
+	}
+	return list
+}
+
+func (r *wranglerReader) texts(key string) map[string]string {
+	texts := map[string]string{}
+	object := r.object(key)
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		s, ok := object[name].(string)
+		if !ok {
+			r.add(key+"."+name, fmt.Sprintf("%q in %q must be a text", name, key), "")
+			continue
+		}
+		texts[name] = s
+	}
+	return texts
+}
+
+// defines are constants. Only JSON literals are taken: an identifier could stand for "require".
+func (r *wranglerReader) defines() map[string]string {
+	defines := r.texts("define")
+	for _, name := range slices.Sorted(maps.Keys(defines)) {
+		var v any
+		if err := json.Unmarshal([]byte(defines[name]), &v); err != nil {
+			r.add("define."+name, fmt.Sprintf("the definition of %q is no JSON value", name), `write a text with its quotes: "\"production\""`)
+		}
+	}
+	return defines
+}
+
+func (r *wranglerReader) vars() (texts, others map[string]string) {
+	texts, others = map[string]string{}, map[string]string{}
+	object := r.object("vars")
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if !bindingName.MatchString(name) {
+			r.add("vars."+name, fmt.Sprintf("the variable %q is not named like an identifier", name), "")
+			continue
+		}
+		if s, ok := object[name].(string); ok {
+			texts[name] = s
+			continue
+		}
+		value, err := json.Marshal(object[name])
+		if err != nil {
+			r.add("vars."+name, fmt.Sprintf("the variable %q can't be expressed in JSON", name), "")
+			continue
+		}
+		others[name] = string(value)
+	}
+	return texts, others
+}
+
+func (r *wranglerReader) compatibilityDate() string {
+	const key = "compatibility_date"
+	hint := `add "compatibility_date": "2025-10-01", or the day on which you started`
+	if !r.has(key) {
+		r.add("", `"compatibility_date" is missing: without it the Worker would run as in 2021`, hint)
+		return ""
+	}
+	date := r.text(key)
+	if _, err := time.Parse(time.DateOnly, date); err != nil && date != "" {
+		r.add(key, fmt.Sprintf("%q is no date of the form yyyy-mm-dd", date), hint)
+	}
+	return date
+}
+
+func (r *wranglerReader) flags() []string {
+	var flags []string
+	for _, v := range r.list("compatibility_flags") {
+		flag, ok := v.(string)
+		if !ok || !regexp.MustCompile(`^[a-z0-9_:]{1,100}$`).MatchString(flag) {
+			r.add("compatibility_flags", fmt.Sprintf("%q is no compatibility flag", fmt.Sprint(v)), "")
+			continue
+		}
+		flags = append(flags, flag)
+	}
+	return flags
+}
+
+// rules are Wrangler's module rules, as far as they go by a file's ending.
+func (r *wranglerReader) rules() map[string]preview.ModuleType {
+	assets := map[string]preview.ModuleType{
+		".wasm": preview.ModuleWasm, ".bin": preview.ModuleData,
+		".txt": preview.ModuleText, ".html": preview.ModuleText, ".sql": preview.ModuleText,
+	}
+	types := map[string]preview.ModuleType{"Text": preview.ModuleText, "Data": preview.ModuleData, "CompiledWasm": preview.ModuleWasm}
+	ending := regexp.MustCompile(`^(?:\*\*/)?\*(\.[A-Za-z0-9_-]{1,20})$`)
+	for _, v := range r.list("rules") {
+		rule, _ := v.(map[string]any)
+		name, _ := rule["type"].(string)
+		if name == "ESModule" {
+			continue // what a script is goes by its ending anyway
+		}
+		globs, _ := rule["globs"].([]any)
+		for _, glob := range globs {
+			s, _ := glob.(string)
+			match := ending.FindStringSubmatch(s)
+			if match == nil || types[name] == "" {
+				r.add("rules", fmt.Sprintf("the rule of type %q for %q is not supported", name, s),
+					`rules may be Text, Data or CompiledWasm for a file ending, such as "**/*.md"`)
+				continue
+			}
+			if slices.Contains(scriptEndings(), match[1]) || match[1] == ".json" {
+				r.add("rules", fmt.Sprintf("a rule can't change how %s files are read", match[1]), "")
+				continue
+			}
+			assets[match[1]] = types[name]
+		}
+	}
+	return assets
+}
+
+// refuse names everything that would be run, or would be undefined at run time.
+func (r *wranglerReader) refuse() {
+	if command, ok := r.value("build.command").(string); r.has("build.command") && (!ok || command != "") {
+		r.add("build.command", "a build command is never run for a preview", "remove it, and let \"main\" name the source file: TypeScript is compiled")
+	}
+	if off, ok := r.value("no_bundle").(bool); ok && off {
+		r.add("no_bundle", `"no_bundle" is not supported`, "remove it")
+	}
+	if r.values["type"] != nil && r.values["type"] != "javascript" {
+		r.add("type", `"type" is not supported: the bundler is built in`, "remove it")
+	}
+	keys := forbidden()
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		for _, name := range namesOf(r.value(key)) {
+			r.add(key, fmt.Sprintf("the %s%s is not allowed in a local preview: it would be undefined", keys[key], name),
+				fmt.Sprintf("move %q into an \"env\" section that only deployments use", key))
+		}
+	}
+}
+
+// namesOf lists what a binding key holds, each as " \"NAME\""; nothing when it is empty.
+func namesOf(v any) []string {
+	switch v := v.(type) {
+	case nil, bool:
+		return nil
+	case []any:
+		var names []string
+		for _, item := range v {
+			names = append(names, namesOf(item)...)
+		}
+		return names
+	case map[string]any:
+		if len(v) == 0 {
+			return nil
+		}
+		for _, key := range []string{"binding", "name", "directory", "bucket"} {
+			if name, ok := v[key].(string); ok {
+				return []string{fmt.Sprintf(" %q", name)}
+			}
+		}
+	case string:
+		if v == "" {
+			return nil
+		}
+		return []string{fmt.Sprintf(" %q", v)}
+	}
+	return []string{""}
+}
