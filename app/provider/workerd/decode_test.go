@@ -1,0 +1,15 @@
+package workerd
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func decode(t *testing.T, body string) map[string]string {
+	t.Helper()
+	var values map[string]string
+	if err := json.Unmarshal([]byte(body), &values); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	return values
+}

@@ -1,0 +1,365 @@
+package workerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+const (
+	configFile   = "config.capnp"
+	watchEvery   = 100 * time.Millisecond
+	firstBackoff = 200 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+	// A process that lived this long starts the backoff anew.
+	settled = time.Minute
+	// A process that uses a whole processor for this long without a pause is taken to be stuck.
+	stuckAfter = 30 * time.Second
+	// Requests of an old generation may take this long after the new one took over.
+	drainGrace = 10 * time.Second
+)
+
+// instance is one generation of a preview: its process, restarted when it dies, and its way to
+// the database.
+type instance struct {
+	name       string
+	generation string // folder under the preview's
+	bundle     string // digest
+	database   preview.Secret
+	launch     launch
+	egress     *egress
+	socket     string // path on which the process serves
+	proxy      *httputil.ReverseProxy
+	closeIdle  func()
+	drain      *drain
+
+	stopping  chan struct{} // closed to end it
+	hurried   chan struct{} // closed to end it without waiting for its requests
+	gone      chan struct{} // closed when everything of it is gone
+	endOnce   sync.Once
+	hurryOnce sync.Once
+	keep      bool // its folder stays: the server ends, not the preview
+
+	mu      sync.Mutex
+	process *process // the current run; never nil once started
+}
+
+// healthy reports whether it answers now.
+func (i *instance) healthy() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.process.healthy()
+}
+
+func (i *instance) current(p *process) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.process = p
+}
+
+// bring starts a generation and returns when it answers. On an error nothing of it is left.
+func (rt *Runtime) bring(ctx context.Context, u *unit, bundle *preview.Bundle, url preview.Secret, redact []preview.Secret) (*instance, error) {
+	i := &instance{
+		name: u.name, generation: newGeneration(), bundle: bundle.Digest, database: url,
+		drain: newDrain(), stopping: make(chan struct{}), hurried: make(chan struct{}), gone: make(chan struct{}),
+	}
+	secrets := append([]preview.Secret{url}, redact...)
+	var pinned *database
+	var seen preview.Secret
+	if bundle.DatabaseBinding != "" {
+		var err error
+		if pinned, seen, err = newDatabase(url); err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, seen, preview.Secret(pinned.config.Password))
+	}
+	redactor := u.logs.hide(secrets)
+	n := rt.sequence.Add(1)
+	i.socket = filepath.Join(rt.sockets, fmt.Sprintf("%d.in", n))
+	out := filepath.Join(rt.sockets, fmt.Sprintf("%d.out", n))
+	folder := u.name + "/" + i.generation
+	if err := rt.writeGeneration(folder, bundle, out, u.uid); err != nil {
+		return nil, errors.Join(fmt.Errorf("generation: %w", err), rt.root.RemoveAll(folder))
+	}
+	var err error
+	if i.launch.folder, err = os.Open(filepath.Join(rt.config.Dir, folder)); err == nil {
+		i.launch.binary, err = os.Open(rt.config.Binary)
+	}
+	if err == nil {
+		i.egress, err = listenEgress(out, u.uid, pinned, u.logs)
+	}
+	if err != nil {
+		i.release(rt)
+		return nil, err
+	}
+	i.launch.uid, i.launch.database, i.launch.logs, i.launch.head = u.uid, seen, u.logs, &head{}
+	i.proxy, i.closeIdle = rt.reverseProxy(i)
+	if err := rt.firstStart(ctx, i, redactor); err != nil {
+		i.release(rt)
+		return nil, err
+	}
+	return i, nil
+}
+
+// writeGeneration writes what the process reads: the preview's user may look, and change nothing.
+func (rt *Runtime) writeGeneration(folder string, bundle *preview.Bundle, egress string, uid int) error {
+	if err := rt.root.Mkdir(folder, 0o750); err != nil {
+		return err
+	}
+	give := func(name string) error {
+		if uid == 0 {
+			return nil
+		}
+		return rt.root.Chown(name, os.Geteuid(), uid)
+	}
+	if err := give(folder); err != nil {
+		return err
+	}
+	files := map[string][]byte{configFile: []byte(writeConfig(bundle, egress))}
+	for n, module := range bundle.Modules {
+		files[moduleFile(n)] = module.Content
+	}
+	for name, content := range files {
+		if err := writeFile(rt.root, folder+"/"+name, content, 0o640); err != nil {
+			return err
+		}
+		if err := give(folder + "/" + name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstStart is the start that decides whether this generation can live at all.
+func (rt *Runtime) firstStart(ctx context.Context, i *instance, redactor redactor) error {
+	p, err := rt.start(i.launch, i.socket)
+	if err != nil {
+		return err
+	}
+	i.current(p)
+	err = rt.awaitReady(ctx, p)
+	if err == nil {
+		return nil
+	}
+	used, _ := processorTime(p.cmd.Process.Pid)
+	p.kill("did not start")
+	<-p.exited
+	var invalid *preview.InvalidError
+	switch {
+	case errors.Is(err, errEnded):
+		return startProblem(i.launch.head.get(), p.ending(), redactor)
+	case errors.As(err, &invalid):
+		return err
+	case errors.Is(err, errSlow) && used > rt.config.StartTimeout/2:
+		return preview.Invalid("the Worker does not start", preview.Problem{
+			Message: fmt.Sprintf("Its top level was still computing after %s.", rt.config.StartTimeout),
+			Hint:    "Move work from the module's top level into the handler.",
+		})
+	default:
+		return preview.Transient(fmt.Errorf("start of workerd: %w", err))
+	}
+}
+
+var (
+	errEnded = errors.New("the process ended before it answered")
+	errSlow  = errors.New("the process did not answer in time")
+)
+
+// awaitReady waits for the process to listen, under the memory limit.
+func (rt *Runtime) awaitReady(ctx context.Context, p *process) error {
+	deadline := time.NewTimer(rt.config.StartTimeout)
+	defer deadline.Stop()
+	watch := time.NewTicker(watchEvery)
+	defer watch.Stop()
+	for {
+		select {
+		case <-p.ready:
+			return nil
+		case <-p.exited:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-rt.closing:
+			return errClosed
+		case <-deadline.C:
+			return errSlow
+		case <-watch.C:
+			if rt.tooLarge(p) {
+				return preview.Invalid("the Worker does not start", preview.Problem{Message: rt.memoryMessage() + " while it started."})
+			}
+		}
+	}
+}
+
+func (rt *Runtime) tooLarge(p *process) bool {
+	size, ok := resident(p.cmd.Process.Pid)
+	return ok && size > rt.config.MemoryLimit
+}
+
+func (rt *Runtime) memoryMessage() string {
+	return fmt.Sprintf("It used more than its %d MB of memory", rt.config.MemoryLimit>>20)
+}
+
+// startProblem turns what the runtime printed into what its user must fix.
+func startProblem(lines []string, ending string, redactor redactor) error {
+	const most = 1500
+	var kept []string
+	for _, line := range lines {
+		switch {
+		case strings.HasPrefix(line, "stack:"), strings.HasPrefix(line, "***"), strings.TrimSpace(line) == "":
+		default:
+			kept = append(kept, strings.TrimPrefix(line, "service main: "))
+		}
+	}
+	text := redactor.clean(strings.Join(kept, "\n"))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	if text == "" {
+		text = "The process ended without a word (" + ending + ")."
+	}
+	return preview.Invalid("the Worker does not start", preview.Problem{
+		Message: text,
+		Hint:    "This is what the Workers runtime says of the module's top level, its compatibility date or its flags.",
+	})
+}
+
+// supervise keeps a generation alive until it is told to end, and then removes all of it.
+func (rt *Runtime) supervise(u *unit, i *instance) {
+	defer close(i.gone)
+	defer rt.buried(u, i)
+	defer i.release(rt)
+	backoff := firstBackoff
+	p := i.process
+	for {
+		began := time.Now()
+		if rt.attend(i, p) {
+			p.stop()
+			return
+		}
+		if time.Since(began) > settled {
+			backoff = firstBackoff
+		}
+		for {
+			reason := p.ending()
+			i.launch.logs.add(Supervisor, fmt.Sprintf("the Worker's process is gone (%s); next start in %s", reason, backoff))
+			rt.config.Logger.Warn("worker process is gone", "provider", "workerd", "name", i.name, "reason", reason, "restart_in", backoff)
+			select {
+			case <-i.stopping:
+				return
+			case <-time.After(backoff):
+			}
+			backoff = min(2*backoff, lastBackoff)
+			next, err := rt.start(i.launch, i.socket)
+			if err != nil {
+				rt.config.Logger.Error("worker process does not start", "provider", "workerd", "name", i.name, "error", err)
+				continue
+			}
+			p = next
+			i.current(p)
+			break
+		}
+	}
+}
+
+// attend watches one run of the process. It returns true when the generation is told to end, and
+// false when the process is gone.
+func (rt *Runtime) attend(i *instance, p *process) (told bool) {
+	watch := time.NewTicker(watchEvery)
+	defer watch.Stop()
+	load := newLoad(time.Now())
+	for {
+		select {
+		case <-i.stopping:
+			return true
+		case <-p.exited:
+			return false
+		case now := <-watch.C:
+			if rt.tooLarge(p) {
+				p.kill(rt.memoryMessage())
+			} else if load.stuck(p.cmd.Process.Pid, now) {
+				p.kill(fmt.Sprintf("It kept a processor busy for %s", stuckAfter))
+			}
+		}
+	}
+}
+
+// end lets the running requests finish for drainGrace and then ends the generation; it returns at
+// once. Only the first call counts.
+func (rt *Runtime) end(i *instance, keep bool) {
+	i.endOnce.Do(func() {
+		i.keep = keep
+		rt.background.Go(func() {
+			timer := time.NewTimer(drainGrace)
+			defer timer.Stop()
+			select {
+			case <-i.drain.close():
+			case <-timer.C:
+			case <-i.hurried:
+			case <-rt.closing:
+			}
+			close(i.stopping)
+		})
+	})
+}
+
+// hurry cuts the wait for running requests short.
+func (i *instance) hurry() { i.hurryOnce.Do(func() { close(i.hurried) }) }
+
+// release gives back everything that a generation holds; its process must be gone.
+func (i *instance) release(rt *Runtime) {
+	if i.egress != nil {
+		i.egress.close()
+	}
+	if i.closeIdle != nil {
+		i.closeIdle()
+	}
+	for _, file := range []*os.File{i.launch.binary, i.launch.folder} {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
+	_ = os.Remove(i.socket)
+	if i.keep {
+		return
+	}
+	if err := rt.root.RemoveAll(i.name + "/" + i.generation); err != nil {
+		rt.config.Logger.Error("a generation's folder stays", "provider", "workerd", "name", i.name, "error", err)
+	}
+}
+
+// load notices a process that never pauses.
+type load struct {
+	since time.Time     // of the last look at which it had paused
+	used  time.Duration // then
+	next  time.Time
+}
+
+const loadEvery = 5 * time.Second
+
+func newLoad(now time.Time) *load { return &load{since: now, next: now.Add(loadEvery)} }
+
+// stuck looks every few seconds whether the process used nearly all of one processor since.
+func (l *load) stuck(pid int, now time.Time) bool {
+	if now.Before(l.next) {
+		return false
+	}
+	l.next = now.Add(loadEvery)
+	used, ok := processorTime(pid)
+	if !ok {
+		return false
+	}
+	if used-l.used < now.Sub(l.since)*9/10 {
+		l.since, l.used = now, used
+		return false
+	}
+	return now.Sub(l.since) >= stuckAfter
+}
