@@ -116,26 +116,10 @@ func Operations() []string {
 	return names
 }
 
-func (s *Server) apiRoutes() *http.ServeMux {
-	mux := http.NewServeMux()
-	rest := strings.NewReplacer("/{path}", "/{path...}", "/git/ref/{ref}", "/git/ref/{ref...}", "/{basehead}", "/{basehead...}", "/tarball/{ref}", "/tarball/{ref...}")
-	for _, rt := range routes() {
-		template := rest.Replace(rt.template)
-		if strings.HasSuffix(template, "/commits/{ref}") {
-			template = strings.TrimSuffix(template, "{ref}") + "{ref...}"
-		}
-		mux.HandleFunc(rt.method+" /api/v3"+template, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, &rt) })
-	}
-	mux.HandleFunc("/api/v3/repositories/{id}/{rest...}", s.serveByID)
-	mux.HandleFunc("/api/v3/repositories/{id}", s.serveByID)
-	unknown := &route{method: "*", template: "unknown"}
-	mux.HandleFunc("/api/v3/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, unknown) })
-	return mux
-}
-
 // serveByID serves /repositories/{id}/..., which is where a renamed repository's old paths lead to.
-func (s *Server) serveByID(w http.ResponseWriter, r *http.Request) {
-	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
+func (s *Server) serveByID(w http.ResponseWriter, r *http.Request, path string) {
+	text, rest, _ := strings.Cut(path, "/")
+	id, _ := strconv.ParseInt(text, 10, 64) // 0 is nobody's
 	s.mu.Lock()
 	name := "-/-" // not found, whoever asks
 	for _, repo := range s.repos {
@@ -145,13 +129,16 @@ func (s *Server) serveByID(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	inner := r.Clone(r.Context())
-	_, rest, _ := strings.Cut(r.URL.EscapedPath(), "/repositories/"+r.PathValue("id"))
-	inner.URL.RawPath = ""
-	inner.URL.Path = "/api/v3/repos/" + name + rest
-	if parsed, err := r.URL.Parse("/api/v3/repos/" + name + rest); err == nil {
-		inner.URL.Path, inner.URL.RawPath = parsed.Path, parsed.RawPath
+	if rest != "" {
+		rest = "/" + rest
 	}
-	s.api.ServeHTTP(w, inner)
+	parsed, err := r.URL.Parse(apiPrefix + "/repos/" + name + rest)
+	if err != nil {
+		http.Error(w, "bad path", http.StatusBadRequest)
+		return
+	}
+	inner.URL.Path, inner.URL.RawPath = parsed.Path, parsed.RawPath
+	s.serveAPI(w, inner)
 }
 
 // maxBody is more than any request to GitHub may carry that is served here.

@@ -50,9 +50,9 @@ type Server struct {
 	key     *rsa.PrivateKey // nil when Config.AppPublicKey was given
 	pushKey string          // the password in push URLs
 
-	api   *http.ServeMux
-	pages *http.ServeMux
-	check *validator // nil unless Config.Validate
+	routes []route
+	pages  *http.ServeMux
+	check  *validator // nil unless Config.Validate
 
 	hooks    hooks
 	requests requestLog
@@ -143,7 +143,7 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	s.api = s.apiRoutes()
+	s.routes = routes()
 	if s.pages, err = s.pageRoutes(); err != nil {
 		return err
 	}
@@ -221,8 +221,8 @@ func (s *Server) BotLogin() string { return s.cfg.AppSlug + "[bot]" }
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case strings.HasPrefix(r.URL.Path, "/api/v3/"):
-		s.api.ServeHTTP(w, r)
+	case strings.HasPrefix(r.URL.Path, apiPrefix+"/"):
+		s.serveAPI(w, r)
 	case strings.Contains(r.URL.Path, ".git/"):
 		s.serveGit(w, r)
 	default:
