@@ -32,17 +32,14 @@ func (CheckRun) Handles() []string { return []string{"check_run"} }
 
 // Handle implements githubapp.EventHandler.
 func (h CheckRun) Handle(ctx context.Context, event, _ string, payload []byte) error {
+	if ours, err := h.ours(event, payload); err != nil || !ours {
+		return err
+	}
 	e, err := decode[gh.CheckRunEvent](event, payload)
 	if err != nil {
 		return err
 	}
 	run := e.GetCheckRun()
-	if run.GetName() != CheckName || run.GetApp().GetID() != h.appID {
-		return nil
-	}
-	if e.GetAction() != "requested_action" && e.GetAction() != "rerequested" {
-		return nil
-	}
 	if run.GetID() <= 0 {
 		return invalid(event)
 	}
@@ -58,6 +55,23 @@ func (h CheckRun) Handle(ctx context.Context, event, _ string, payload []byte) e
 		return rerequest(ctx, h.store, p, pr, fmt.Sprintf("check:%d:rerequested", run.GetID()), e.GetSender())
 	}
 	return h.press(ctx, p, pr, &e)
+}
+
+// ours looks at few fields first: every check run of every App comes by here, in shapes that go-github
+// does not always read.
+func (h CheckRun) ours(event string, payload []byte) (bool, error) {
+	type head struct {
+		Action   string `json:"action"`
+		CheckRun struct {
+			Name string `json:"name"`
+			App  struct {
+				ID int64 `json:"id"`
+			} `json:"app"`
+		} `json:"check_run"`
+	}
+	e, err := decode[head](event, payload)
+	return e.CheckRun.Name == CheckName && e.CheckRun.App.ID == h.appID &&
+		(e.Action == "requested_action" || e.Action == "rerequested"), err
 }
 
 // pullRequest is the number of the pull request that the check run is about: the one whose

@@ -41,7 +41,7 @@ const (
 	headerSignature = "X-Hub-Signature-256" // the SHA-1 one beside it is ignored
 )
 
-var eventName = regexp.MustCompile(`^[a-z_]{1,64}$`)
+var eventName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
 // Observer is told of every delivery, for metrics. Implementations must be safe for concurrent use.
 type Observer interface {
