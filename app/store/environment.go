@@ -125,11 +125,11 @@ func (s *Store) WantInstallation(ctx context.Context, installationID int64) erro
 func (s *Store) wantMany(ctx context.Context, which string, arg any) error {
 	return s.InTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			WITH some AS (
+			WITH chosen AS (
 				SELECT id FROM environments WHERE state <> 'archived' AND `+which+` ORDER BY id FOR UPDATE
 			), wanted AS (
 				UPDATE environments e SET wanted = e.wanted + 1, updated_at = now()
-				FROM some WHERE e.id = some.id RETURNING e.id, e.armed_by
+				FROM chosen WHERE e.id = chosen.id RETURNING e.id, e.armed_by
 			)
 			SELECT id FROM wanted WHERE armed_by IS NULL ORDER BY id`, arg)
 		if err != nil {
