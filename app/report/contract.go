@@ -99,9 +99,11 @@ type Published struct {
 	CheckRunID       int64  `json:"checkRunId,omitempty"`
 	CheckSHA         string `json:"checkSha,omitempty"`
 	CheckDigest      string `json:"checkDigest,omitempty"`
+	CheckAnnotations string `json:"checkAnnotations,omitempty"` // digest of the annotations that the run carries
 	CommentID        int64  `json:"commentId,omitempty"`
 	CommentDigest    string `json:"commentDigest,omitempty"`
 	DeploymentID     int64  `json:"deploymentId,omitempty"`
 	DeploymentSHA    string `json:"deploymentSha,omitempty"`
 	DeploymentDigest string `json:"deploymentDigest,omitempty"`
+	ServingID        int64  `json:"servingId,omitempty"` // the deployment that last succeeded, while a newer one has not
 }
