@@ -13,6 +13,10 @@ import (
 // the binding is the user's choice, and must not become one of "LD_PRELOAD".
 const databaseVariable = "FLARESMITH_DATABASE_URL"
 
+// protoHeader tells the process the scheme that the browser used, for the URL that the Worker
+// sees. The runtime takes it out of the request, which X-Forwarded-Proto must survive.
+const protoHeader = "X-Flaresmith-Proto"
+
 // quote writes s as a Cap'n Proto text literal. Everything but plain ASCII goes by its bytes.
 func quote(s string) string {
 	var b strings.Builder
@@ -48,7 +52,7 @@ const config :Workerd.Config = (
 `)
 	fmt.Fprintf(&b, "    (name = \"egress\", external = (address = %s, http = (style = proxy)))\n", quote("unix:"+egress))
 	b.WriteString(`  ],
-  sockets = [(name = "http", service = "main", http = (forwardedProtoHeader = "X-Forwarded-Proto"))]
+  sockets = [(name = "http", service = "main", http = (forwardedProtoHeader = "` + protoHeader + `"))]
 );
 
 const main :Workerd.Worker = (

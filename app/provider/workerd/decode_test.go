@@ -2,6 +2,7 @@ package workerd
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 )
 
@@ -13,3 +14,5 @@ func decode(t *testing.T, body string) map[string]string {
 	}
 	return values
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

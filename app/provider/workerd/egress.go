@@ -1,10 +1,12 @@
 package workerd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -16,17 +18,26 @@ import (
 // listens there: it is the one name that the way out of the process knows.
 const DatabaseAddress = "127.88.0.1:5432"
 
+const (
+	maxEgressConns = 256
+	maxEgressHead  = 16 << 10
+	egressTimeout  = 10 * time.Second // for the head of a request
+)
+
 // egress is the only way out of one Worker's process: an HTTP proxy on a Unix socket. It knows
 // one destination, the database, and drops everything else.
+//
+// It reads requests by itself, one a connection: workerd leaves out the Host header towards a
+// proxy, which net/http's server answers with 400 where a fetch must fail.
 type egress struct {
-	path     string
-	server   *http.Server
+	listener net.Listener
 	database *database // nil: this preview has no database
 	logs     *logs
 	serving  sync.WaitGroup
 
 	mu     sync.Mutex
-	closed bool // no session may begin any more
+	closed bool
+	conns  map[net.Conn]struct{}
 }
 
 // listenEgress starts to serve on path. The socket belongs to uid when that is not zero.
@@ -43,64 +54,88 @@ func listenEgress(path string, uid int, database *database, logs *logs) (*egress
 			return nil, errors.Join(err, listener.Close())
 		}
 	}
-	e := &egress{path: path, database: database, logs: logs}
-	e.server = &http.Server{
-		Handler:           e,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       10 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		// What goes wrong here is the Worker's own doing; net/http's notes help nobody.
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-	}
-	e.serving.Go(func() { _ = e.server.Serve(listener) })
+	e := &egress{listener: listener, database: database, logs: logs, conns: map[net.Conn]struct{}{}}
+	e.serving.Go(e.accept)
 	return e, nil
 }
 
-// ServeHTTP answers the process: CONNECT to the database is a connection, all else is refused.
-func (e *egress) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodConnect {
-		e.logs.add(Supervisor, fmt.Sprintf("refused a fetch to %q: a preview reaches its database only", clip(req.Host)))
-		// Without an answer the fetch throws, as for any unreachable host.
-		panic(http.ErrAbortHandler)
+func (e *egress) accept() {
+	for {
+		conn, err := e.listener.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // out of descriptors: the next one may be lucky
+			time.Sleep(egressTimeout / 100)
+		case e.begin(conn):
+			e.serving.Go(func() {
+				defer e.end(conn)
+				e.answer(conn)
+			})
+		default:
+			_ = conn.Close()
+		}
 	}
-	if e.database == nil || req.Host != DatabaseAddress {
-		e.logs.add(Supervisor, fmt.Sprintf("refused a connection to %q: a preview reaches its database only", clip(req.Host)))
-		w.WriteHeader(http.StatusForbidden)
+}
+
+// answer serves one connection of the process. CONNECT to the database is a session, all else is
+// refused: a CONNECT with 403, a fetch with no answer at all, so that it throws.
+func (e *egress) answer(conn net.Conn) {
+	if err := conn.SetDeadline(time.Now().Add(egressTimeout)); err != nil {
 		return
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
+	limited := &io.LimitedReader{R: conn, N: maxEgressHead}
+	reader := bufio.NewReader(limited)
+	req, err := http.ReadRequest(reader)
 	if err != nil {
 		return
 	}
-	defer func() { _ = conn.Close() }()
-	if !e.begin() {
+	limited.N = math.MaxInt64
+	switch {
+	case req.Method != http.MethodConnect:
+		e.logs.add(Supervisor, fmt.Sprintf("refused a fetch to %q: a preview reaches its database only", clip(req.Host)))
+		return
+	case e.database == nil || req.Host != DatabaseAddress:
+		e.logs.add(Supervisor, fmt.Sprintf("refused a connection to %q: a preview reaches its database only", clip(req.Host)))
+		_, _ = io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 		return
 	}
-	defer e.serving.Done()
-	if _, err := conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); err != nil {
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
-	if err := e.database.serve(context.WithoutCancel(req.Context()), conn, buffered.Reader); err != nil {
+	// A session ends with its connections, which close does; it has no context of its own.
+	if err := e.database.serve(context.Background(), conn, reader); err != nil {
 		e.logs.add(Supervisor, "database connection: "+err.Error())
 	}
 }
 
-// begin counts one more session, unless close was called.
-func (e *egress) begin() bool {
+// begin lets a connection in, unless there are too many or close was called.
+func (e *egress) begin(conn net.Conn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.closed {
-		e.serving.Add(1)
+	if e.closed || len(e.conns) >= maxEgressConns {
+		return false
 	}
-	return !e.closed
+	e.conns[conn] = struct{}{}
+	return true
+}
+
+func (e *egress) end(conn net.Conn) {
+	_ = conn.Close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, conn)
 }
 
 // close ends every connection and waits for them.
 func (e *egress) close() {
+	_ = e.listener.Close()
 	e.mu.Lock()
 	e.closed = true
+	for conn := range e.conns {
+		_ = conn.Close()
+	}
 	e.mu.Unlock()
-	_ = e.server.Close()
 	if e.database != nil {
 		e.database.close()
 	}

@@ -81,6 +81,7 @@ func (rt *Runtime) reverseProxy(i *instance) (proxy *httputil.ReverseProxy, clos
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
 			r.Out.Header.Set("X-Forwarded-Proto", rt.config.PublicScheme)
+			r.Out.Header.Set(protoHeader, rt.config.PublicScheme)
 		},
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
 			var timeout net.Error
