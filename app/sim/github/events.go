@@ -53,3 +53,18 @@ func (s *Server) Ping() {
 		},
 	})
 }
+
+// Webhooks names what is sent, as GitHub's description does: "<event>-<action>" with dashes.
+func Webhooks() []string {
+	return []string{
+		"ping", "push", "create", "delete", "merge-group-checks-requested",
+		"check-run-created", "check-run-completed", "check-run-rerequested", "check-run-requested-action", "check-suite-requested", "check-suite-rerequested",
+		"installation-created", "installation-deleted", "installation-suspend", "installation-unsuspend", "installation-new-permissions-accepted",
+		"installation-repositories-added", "installation-repositories-removed",
+		"issue-comment-created", "issue-comment-edited", "issue-comment-deleted",
+		"pull-request-opened", "pull-request-closed", "pull-request-reopened", "pull-request-edited", "pull-request-synchronize", "pull-request-labeled",
+		"pull-request-unlabeled", "pull-request-converted-to-draft", "pull-request-ready-for-review",
+		"repository-created", "repository-renamed", "repository-transferred", "repository-archived", "repository-unarchived", "repository-deleted",
+		"repository-privatized", "repository-publicized",
+	}
+}
