@@ -122,7 +122,7 @@ func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value 
 }
 
 // sweep wants what is due and arms again what lost its job, until ctx ends.
-func sweep(ctx context.Context, s *store.Store, rearmDeliveries func(context.Context) error, logger *slog.Logger) {
+func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *slog.Logger) {
 	due := time.NewTicker(time.Second)
 	defer due.Stop()
 	stale := time.NewTicker(time.Minute)
@@ -142,7 +142,7 @@ func sweep(ctx context.Context, s *store.Store, rearmDeliveries func(context.Con
 		case <-stale.C:
 			_, err := s.RearmStaleEnvironments(ctx)
 			warn("sweep stale environments", err)
-			warn("sweep stale deliveries", rearmDeliveries(ctx))
+			warn("sweep stale deliveries", worker.Rearm(ctx))
 		}
 	}
 }

@@ -109,20 +109,27 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		Offered:  []string{"postgres", "workerd", "collection"},
 		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
 	})
-	if s.worker, err = inbox.NewWorker(inbox.WorkerConfig{
-		Store: s.store, Handlers: handlers.All(handlers.Config{Store: s.store, AppID: c.GitHubAppID}), Logger: o.Logger,
-	}); err != nil {
+	if s.worker, err = inbox.NewWorker(s.store, handlers.All(s.store, c.GitHubAppID), s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
 	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
-	hook, err := inbox.NewHandler(inbox.Config{Store: s.store, Secrets: c.GitHubWebhookSecrets, Logger: o.Logger})
+	hook, err := s.hook()
 	if err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)
 	return s, nil
+}
+
+// hook is the webhook endpoint: it verifies a delivery and stores it before it answers.
+func (s *Server) hook() (http.Handler, error) {
+	scheduler, err := inbox.NewScheduler(s.store)
+	if err != nil {
+		return nil, err
+	}
+	return inbox.NewHandler(scheduler, inbox.Options{Secrets: s.config.GitHubWebhookSecrets, Observer: s.metrics, Logger: s.logger})
 }
 
 // listen opens both ports. A preview URL with port 0 takes the port that was given.
@@ -215,7 +222,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return ignoreClosed(api.Serve(s.api)) })
 	group.Go(func() error { return ignoreClosed(scrape.Serve(s.scrape)) })
 	group.Go(func() error {
-		sweep(gctx, s.store, s.worker.Rearm, s.logger)
+		sweep(gctx, s.store, s.worker, s.logger)
 		return nil
 	})
 	group.Go(func() error {

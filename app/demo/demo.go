@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Options say how the demo runs.
+type Options struct {
+	Once    bool // end after the story
+	JSON    bool // with Once: print one JSON object to Out and nothing else
+	Verbose bool // the server's log goes to Err
+	Out     io.Writer
+	Err     io.Writer // progress and logs
+}
+
+// startTimeout bounds the start, first-time downloads included; stepTimeout one step of the story.
+const (
+	startTimeout = 15 * time.Minute
+	stepTimeout  = 90 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
+// errNotVerified ends --once when a step did not show what it promises.
+var errNotVerified = errors.New("a step of the story was not verified")
+
+// Run starts everything on this machine, plays the story and, unless Once is set, stays up until
+// ctx ends. It leaves nothing behind but downloads in the user's cache.
+func Run(ctx context.Context, o Options) (err error) {
+	if o.JSON && !o.Once {
+		return errors.New("--json needs --once")
+	}
+	show := newShow(o)
+	sctx, cancel := context.WithTimeout(ctx, startTimeout)
+	w, err := start(sctx, o, show)
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err = errors.Join(err, w.stop(cctx))
+	}()
+	show.ready(w)
+	result := tell(ctx, w, show)
+	if err := show.result(result); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil // a person pressed Ctrl-C
+	}
+	if o.Once {
+		if !result.OK {
+			return errNotVerified
+		}
+		return nil
+	}
+	show.stayingUp(w)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.serverEnded:
+		return fmt.Errorf("the server ended: %w", err)
+	}
+}
