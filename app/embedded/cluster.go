@@ -60,13 +60,9 @@ func openCluster(options PostgresOptions, as account) (*cluster, error) {
 	if err := errors.Join(as.checkReach(folder), as.checkReach(options.BinDir)); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := tryLock(filepath.Join(folder, "lock"))
 	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("folder %s is in use by another process: %w", folder, err)
+		return nil, fmt.Errorf("folder %s: %w", folder, err)
 	}
 	return &cluster{folder: folder, binDir: options.BinDir, durable: options.Durable, account: as, lock: lock}, nil
 }

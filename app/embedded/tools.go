@@ -88,8 +88,7 @@ func wantedOfPostgres(name string) bool {
 
 func wantedOfWorkerd(name string) bool { return name == "bin/workerd" }
 
-// fetch returns the folder with the package's unpacked files. The folder appears in the cache only after the
-// program in it was seen to run here.
+// fetch returns the folder with the package's unpacked files, which it fetches when they are not in the cache.
 func (t Tools) fetch(ctx context.Context, name string, packages map[machine]program, wanted func(string) bool, probe string) (string, error) {
 	if t.CacheDir == "" {
 		return "", errors.New("no cache folder is set")
@@ -109,30 +108,45 @@ func (t Tools) fetch(ctx context.Context, name string, packages map[machine]prog
 	if t.Client == nil {
 		return "", errors.New("no npm client is given")
 	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", fmt.Errorf("make the cache: %w", err)
+	}
+	lock, err := awaitLock(ctx, folder+".lock") // once is enough for all processes
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = lock.Close() }()
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
 	tarball, err := t.Client.Fetch(ctx, from.pkg, from.version, from.integrity, t.progress(name))
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache: %w", err)
+	return folder, install(ctx, tarball, folder, wanted, probe)
+}
+
+// install unpacks the tarball into folder, which appears only once the program in it was seen to run here.
+// The caller holds the folder's lock.
+func install(ctx context.Context, tarball, folder string, wanted func(string) bool, probe string) error {
+	partial := folder + ".partial"
+	if err := os.RemoveAll(partial); err != nil { // of a process that was killed
+		return fmt.Errorf("clear the cache: %w", err)
 	}
-	partial, err := os.MkdirTemp(cache, ".partial-*")
-	if err != nil {
-		return "", fmt.Errorf("make the cache: %w", err)
+	if err := os.Mkdir(partial, 0o755); err != nil {
+		return fmt.Errorf("make the cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(partial) }()
 	if err := unpack(ctx, tarball, partial, wanted); err != nil {
-		return "", fmt.Errorf("unpack %s: %w", from.pkg, err)
+		return fmt.Errorf("unpack %s: %w", filepath.Base(folder), err)
 	}
 	if _, err := versionOf(ctx, filepath.Join(partial, filepath.FromSlash(probe))); err != nil {
-		return "", fmt.Errorf("%s does not run on this machine: %w", from.pkg, err)
+		return fmt.Errorf("%s does not run on this machine: %w", filepath.Base(folder), err)
 	}
 	if err := os.Rename(partial, folder); err != nil {
-		if _, statErr := os.Stat(folder); statErr != nil { // nobody else was faster
-			return "", fmt.Errorf("place the program in the cache: %w", err)
-		}
+		return fmt.Errorf("place the program in the cache: %w", err)
 	}
-	return folder, nil
+	return nil
 }
 
 func (t Tools) progress(name string) func(done, total int64) {
