@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -90,24 +92,27 @@ func (w *publisher) forgetCheck(sha string) {
 	w.state.CheckRunID, w.state.CheckSHA, w.state.CheckDigest, w.state.CheckAnnotations = 0, sha, "", ""
 }
 
-// findCheck looks for the newest run of ours on the commit that carries the external id.
+// findCheck looks for the newest run of ours on the commit that carries the external id. Two pull
+// requests of one branch have runs of the same name on one commit.
 func (w *publisher) findCheck(ctx context.Context, c *report.Check) (*gh.CheckRun, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	options := &gh.ListCheckRunsOptions{CheckName: gh.String(c.Name), AppID: gh.Int64(w.app.id),
-		Filter: gh.String("latest"), ListOptions: gh.ListOptions{PerPage: 100}}
+		Filter: gh.String("all"), ListOptions: gh.ListOptions{PerPage: 100}}
+	var newest *gh.CheckRun
 	for {
 		list, response, err := w.client.Checks.ListCheckRunsForRef(ctx, w.project.Owner, w.project.Name, c.HeadSHA, options)
 		if err != nil {
 			return nil, false, classify(err, w.checkName("check runs", c))
 		}
 		for _, run := range list.CheckRuns {
-			if run.GetName() == c.Name && run.GetExternalID() == c.ExternalID && run.GetApp().GetID() == w.app.id {
-				return run, true, nil
+			if run.GetName() == c.Name && run.GetExternalID() == c.ExternalID && run.GetApp().GetID() == w.app.id &&
+				run.GetID() > newest.GetID() {
+				newest = run
 			}
 		}
 		if response.NextPage == 0 {
-			return nil, false, nil
+			return newest, newest != nil, nil
 		}
 		options.Page = response.NextPage
 	}
@@ -136,17 +141,35 @@ func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.
 	if w.state.CheckRunID == 0 {
 		return w.createCheck(ctx, c, notes)
 	}
-	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	options := gh.UpdateCheckRunOptions{Name: c.Name, ExternalID: optional(c.ExternalID), DetailsURL: optional(c.DetailsURL),
-		Status: gh.String(c.Status), Conclusion: optional(c.Conclusion), Output: output(c, notes), Actions: actions(c)}
-	_, _, err := w.client.Checks.UpdateCheckRun(callCtx, w.project.Owner, w.project.Name, w.state.CheckRunID, options)
-	err = classify(err, w.checkName("check run", c))
+	err := w.updateCheck(ctx, c, notes)
 	if errors.Is(err, preview.ErrNotFound) { // it is no longer there: begin anew
 		w.forgetCheck(c.HeadSHA)
 		return w.createCheck(ctx, c, notes)
 	}
 	return err
+}
+
+// updateCheck sends the actions even when there are none: go-github would leave them out, and the
+// buttons of an earlier state would stay.
+func (w *publisher) updateCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body := struct {
+		gh.UpdateCheckRunOptions
+		Actions []*gh.CheckRunAction `json:"actions"`
+	}{
+		gh.UpdateCheckRunOptions{Name: c.Name, ExternalID: optional(c.ExternalID), DetailsURL: optional(c.DetailsURL),
+			Status: gh.String(c.Status), Conclusion: optional(c.Conclusion), Output: output(c, notes)},
+		actions(c),
+	}
+	what := w.checkName("check run", c)
+	request, err := w.client.NewRequest(http.MethodPatch, fmt.Sprintf("repos/%s/%s/check-runs/%d",
+		url.PathEscape(w.project.Owner), url.PathEscape(w.project.Name), w.state.CheckRunID), body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	_, err = w.client.Do(ctx, request, nil)
+	return classify(err, what)
 }
 
 func (w *publisher) createCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {

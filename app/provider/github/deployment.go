@@ -51,7 +51,7 @@ func (w *publisher) deploy(ctx context.Context, d *report.Deployment) error {
 			err = w.setStatus(ctx, w.state.DeploymentID, d)
 		}
 	}
-	if err != nil || d.State != "success" {
+	if err != nil || d.State != "success" || w.state.ServingID == w.state.DeploymentID {
 		return err
 	}
 	if err := w.retire(ctx, w.state.ServingID, d); err != nil {
@@ -71,12 +71,13 @@ func (w *publisher) placeDeployment(ctx context.Context, d *report.Deployment) e
 	if err != nil {
 		return err
 	}
-	before := w.state.DeploymentID
-	w.state.DeploymentID, w.state.DeploymentSHA, w.state.DeploymentDigest = id, d.SHA, ""
-	if before == w.state.ServingID {
-		return nil
+	if before := w.state.DeploymentID; before != w.state.ServingID && before != id {
+		if err := w.retire(ctx, before, d); err != nil {
+			return err
+		}
 	}
-	return w.retire(ctx, before, d)
+	w.state.DeploymentID, w.state.DeploymentSHA, w.state.DeploymentDigest = id, d.SHA, ""
+	return nil
 }
 
 func (w *publisher) findDeployment(ctx context.Context, d *report.Deployment) (int64, error) {
