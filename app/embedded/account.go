@@ -20,7 +20,7 @@ type account struct {
 // serverAccount is ourselves, or, for root, the user postgres or nobody. initdb needs a user with a name.
 func serverAccount() (account, error) {
 	if os.Geteuid() != 0 {
-		return account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}, nil //nolint:gosec // ids are not negative
+		return account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}, nil
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		found, err := user.Lookup(name)

@@ -122,6 +122,9 @@ func launch(ctx context.Context, cluster *cluster, options PostgresOptions, pass
 	return server, nil
 }
 
+// errEnded is how a server ends that was told to.
+var errEnded = errors.New("ended in order")
+
 // errPortTaken means that somebody took the port between our look and the server's.
 var errPortTaken = errors.New("the port is taken by another program")
 
@@ -166,7 +169,9 @@ func (p *Postgres) spawn(options PostgresOptions) error {
 		if err != nil {
 			return
 		}
-		p.err = command.Wait()
+		if p.err = command.Wait(); p.err == nil {
+			p.err = errEnded
+		}
 		close(p.done)
 	}()
 	return <-started
@@ -212,7 +217,7 @@ func (p *Postgres) awaitReady(ctx context.Context) error {
 			return connection.Close(ctx)
 		}
 		if p.ended() {
-			return fmt.Errorf("the server ended at once: %v: %s", p.err, p.said)
+			return fmt.Errorf("the server ended at once: %w: %s", p.err, p.said)
 		}
 		select {
 		case <-ctx.Done():

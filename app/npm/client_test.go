@@ -3,7 +3,7 @@ package npm
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // to show that it is refused
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -36,7 +36,7 @@ func sri256(content string) string {
 }
 
 func sri1(content string) string {
-	sum := sha1.Sum([]byte(content)) //nolint:gosec // to show that it is refused
+	sum := sha1.Sum([]byte(content))
 	return "sha1-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -63,11 +62,13 @@ func TestChild(t *testing.T) {
 // Whatever ends a test process, its server and folder go.
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	for path := folder; path != filepath.Dir(path) && path != os.TempDir(); path = filepath.Dir(path) {
-		if err := os.Chmod(path, 0o755); err != nil { // the server may run as another user
-			t.Fatal(err)
-		}
+	folder, err := os.MkdirTemp("", "flaresmith-embeddedtest-*") //nolint:usetesting // the server may run as another user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
 	process.Env = append(os.Environ(), childVariable+"=1", embeddedtest.DatabaseURLVariable+"=", "TMPDIR="+folder)
