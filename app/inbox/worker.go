@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	jobTimeout     = 5 * time.Minute  // of one job
+	jobTimeout     = 2 * time.Minute  // of one job
 	turn           = time.Minute      // after which a busy pull request lets others work
 	handlerTimeout = 30 * time.Second // of one delivery
 	retryCap       = time.Minute      // between attempts: an outage ends within this
