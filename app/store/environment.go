@@ -145,7 +145,8 @@ func (s *Store) wantMany(ctx context.Context, which string, arg any) error {
 
 // RearmStaleEnvironments gives a job to every environment that is behind and has no live one,
 // as after a crash or a job that failed for good, and returns how many there were. Environments
-// that are up to date only forget a job that is gone.
+// that are up to date only forget a job that is gone. A job that is said to run while nobody has
+// renewed the environment's lease died with its server.
 func (s *Store) RearmStaleEnvironments(ctx context.Context) (int, error) {
 	var armed int
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
@@ -153,7 +154,10 @@ func (s *Store) RearmStaleEnvironments(ctx context.Context) (int, error) {
 			WITH stale AS (
 				SELECT id FROM environments e
 				WHERE (wanted > observed OR armed_by IS NOT NULL)
-				  AND NOT EXISTS (SELECT FROM river_job j WHERE j.id = e.armed_by AND j.`+liveJob+`)
+				  AND NOT EXISTS (
+					SELECT FROM river_job j WHERE j.id = e.armed_by AND j.`+liveJob+`
+					AND NOT (j.state = 'running' AND j.attempted_at < now() - interval '30 seconds'
+						AND coalesce(e.lease_until, '-infinity') < now()))
 				ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED
 			), freed AS (
 				UPDATE environments e SET armed_by = NULL FROM stale WHERE e.id = stale.id
