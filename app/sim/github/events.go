@@ -1,10 +1,19 @@
 package github
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // hookEvents are the events that the App subscribes to, besides those every App gets.
 func hookEvents() []string {
 	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "push", "repository"}
+}
+
+// appEvents is hookEvents as an App lists them about itself. GitHub's description of check suites does not
+// know merge_group, so it is left out.
+func appEvents() []string {
+	return slices.DeleteFunc(hookEvents(), func(event string) bool { return event == "merge_group" })
 }
 
 // emitRepo sends an event of a repository to the App, if it is installed there and not suspended.

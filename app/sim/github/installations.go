@@ -208,6 +208,6 @@ func (s *Server) appJSON() object {
 	return object{
 		"id": s.cfg.AppID, "slug": s.cfg.AppSlug, "node_id": nodeID("A", s.cfg.AppID), "owner": s.userJSON(owner), "name": s.cfg.AppSlug,
 		"description": nil, "external_url": page, "html_url": page, "created_at": created, "updated_at": created,
-		"permissions": s.cfg.Permissions, "events": hookEvents(),
+		"permissions": s.cfg.Permissions, "events": appEvents(),
 	}
 }

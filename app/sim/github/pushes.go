@@ -12,7 +12,8 @@ type refChange struct{ ref, before, after string }
 
 // changedRefs compares two listings of refs, in name order.
 func changedRefs(before, after map[string]string) []refChange {
-	names := maps.Clone(before)
+	names := map[string]string{}
+	maps.Copy(names, before)
 	maps.Copy(names, after)
 	var changes []refChange
 	for _, ref := range slices.Sorted(maps.Keys(names)) {
