@@ -51,7 +51,7 @@ type Server struct {
 	pushKey string          // the password in push URLs
 
 	routes []route
-	pages  *http.ServeMux
+	pages  http.Handler
 	check  *validator // nil unless Config.Validate
 
 	hooks    hooks
