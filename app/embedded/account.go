@@ -10,17 +10,17 @@ import (
 	"syscall"
 )
 
-// account is the user that the server runs as. Postgres refuses to be root.
+// account is the user that the server runs as; the zero value is the user that we are. Postgres refuses to be root.
 type account struct {
+	other    bool // another user than we are, which the other fields name
 	name     string
 	uid, gid uint32
-	other    bool // it is not the user that we are
 }
 
 // serverAccount is ourselves, or, for root, the user postgres or nobody. initdb needs a user with a name.
 func serverAccount() (account, error) {
 	if os.Geteuid() != 0 {
-		return account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}, nil
+		return account{}, nil
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		found, err := user.Lookup(name)
