@@ -22,6 +22,8 @@ func (b *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if err := checkName(r); err != nil {
 		return preview.Observed{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	l, err := b.server.look(ctx, r.Name)
 	if err != nil {
 		return preview.Observed{}, classify(err)
@@ -41,6 +43,8 @@ func (b *Branches) Apply(ctx context.Context, r preview.Resource, _ preview.Inpu
 	if err := checkName(r); err != nil {
 		return preview.Outputs{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.server.config.CopyTimeout+callTimeout)
+	defer cancel()
 	outputs, err := b.apply(ctx, r)
 	if err != nil {
 		return preview.Outputs{}, fmt.Errorf("database branch %s: %w", r.Name, classify(err))
@@ -83,6 +87,8 @@ func (b *Branches) Delete(ctx context.Context, r preview.Resource) error {
 	if err := checkName(r); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	if err := b.delete(ctx, r); err != nil {
 		return fmt.Errorf("database branch %s: %w", r.Name, classify(err))
 	}
@@ -144,6 +150,8 @@ func (s *Server) waitGone(ctx context.Context, name string) error {
 
 // List implements the reconciler's Provider: every database and every role that carries a mark.
 func (b *Branches) List(ctx context.Context) ([]preview.Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	rows, err := b.server.admin.Query(ctx, `
 		SELECT name, comment FROM (
 			SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment FROM pg_database

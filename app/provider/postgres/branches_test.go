@@ -117,6 +117,56 @@ func TestRoleIsConfined(t *testing.T) {
 	}
 }
 
+// A role of the operator that owns the parent has no part in the branch.
+func TestParentsRoleStaysOut(t *testing.T) {
+	t.Parallel()
+	parent := newParent(t, parentSQL)
+	app := parent + "_app"
+	super := embeddedtest.Postgres(t)
+	execute(t, super, `CREATE ROLE "`+app+`" LOGIN PASSWORD 'app'; GRANT CONNECT ON DATABASE "`+parent+`" TO "`+app+`"`)
+	t.Cleanup(func() { execute(t, super, `DROP ROLE "`+app+`"`) })
+	t.Cleanup(func() {
+		execute(t, adminURL(t, parent), `DROP OWNED BY "`+app+`" CASCADE`)
+		execute(t, super, `REVOKE ALL ON DATABASE "`+parent+`" FROM "`+app+`"`)
+	})
+	execute(t, adminURL(t, parent), `ALTER TABLE notes OWNER TO "`+app+`"`)
+	r := newBranch(parent)
+	outputs := branch(t, newServer(t), r)
+	u, err := url.Parse(outputs.DatabaseURL.Reveal())
+	if err != nil {
+		t.Fatal("the branch's URL does not parse")
+	}
+	u.User = url.UserPassword(app, "app")
+	if got := sqlState(try(t, u.String(), `SELECT 1`)); got != "42501" {
+		t.Errorf("the parent's role connects to the branch: %q, want 42501", got)
+	}
+	u.Path = "/" + parent
+	if err := try(t, u.String(), `INSERT INTO notes (body) VALUES ('x')`); err != nil {
+		t.Errorf("the parent's role in the parent: %v", err)
+	}
+	if err := try(t, outputs.DatabaseURL.Reveal(), `DROP TABLE notes CASCADE`); err != nil {
+		t.Errorf("the branch's role: %v", err)
+	}
+}
+
+// An environment of ours as parent is never restored by the administrator: its functions are hostile.
+func TestHostileParentIsNotRestored(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	core := newBranch(newParent(t, parentSQL))
+	core.Name = "dev-" + strings.TrimPrefix(core.Name, "preview-")
+	own := branch(t, s, core).DatabaseURL.Reveal()
+	execute(t, own, `
+		CREATE FUNCTION evil(t text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+			IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN RAISE EXCEPTION 'runs as a superuser'; END IF; RETURN t; END $$;
+		CREATE INDEX i ON notes (evil(body));`)
+	connect(t, own)
+	r := newBranch(core.Name)
+	if got := value(t, branch(t, s, r).DatabaseURL.Reveal(), `SELECT count(*) FROM notes`); got != "3" {
+		t.Errorf("%s notes, want 3", got)
+	}
+}
+
 func TestLiveParent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -83,7 +83,7 @@ func (s *Server) copyParent(ctx context.Context, parent, draft string) (way stri
 		return "", err
 	}
 	defer leave()
-	busy, err := s.busy(ctx, parent)
+	busy, err := s.busySoon(ctx, parent)
 	if err != nil {
 		return "", err
 	}
@@ -93,10 +93,25 @@ func (s *Server) copyParent(ctx context.Context, parent, draft string) (way stri
 			return "template", err
 		}
 	}
-	if s.dump != nil {
+	// pg_restore runs a parent's functions (in indexes, say) as the administrator, so that it takes
+	// parents of the operator alone, not environments that were migrated by what a contributor pushed.
+	if s.dump != nil && !preview.NamePattern.MatchString(parent) {
 		return "dump", s.copyDump(ctx, parent, draft)
 	}
 	return "fence", s.copyFenced(ctx, parent, draft)
+}
+
+// busySoon asks a few times: a session that we ourselves closed needs a moment to be gone.
+func (s *Server) busySoon(ctx context.Context, parent string) (busy bool, err error) {
+	for range 4 {
+		if busy, err = s.busy(ctx, parent); err != nil || !busy {
+			return busy, err
+		}
+		if err := pause(ctx, 15*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // busy reports whether TEMPLATE would be refused. Asking first saves the five seconds for which the server

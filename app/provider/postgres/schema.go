@@ -21,6 +21,8 @@ func (p *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 		return preview.Observed{}, err
 	}
 	s := p.server
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	l, err := s.look(ctx, r.Name)
 	if err != nil {
 		return preview.Observed{}, classify(err)
@@ -50,6 +52,9 @@ func (p *Schema) Apply(ctx context.Context, r preview.Resource, in preview.Input
 	if err := checkName(r); err != nil {
 		return preview.Outputs{}, err
 	}
+	config := p.server.config
+	ctx, cancel := context.WithTimeout(ctx, config.CopyTimeout+2*config.MigrationTimeout+callTimeout)
+	defer cancel()
 	outputs, err := p.apply(ctx, r, in)
 	if err != nil {
 		return preview.Outputs{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))

@@ -23,6 +23,7 @@ import (
 const (
 	minVersion     = 150000           // server_version_num
 	connectTimeout = 10 * time.Second // of every connection
+	callTimeout    = 2 * time.Minute  // of what is neither a copy nor a migration
 	adminSessions  = 12               // at most, in the administrator's database
 )
 
@@ -70,6 +71,8 @@ type Server struct {
 // and revokes CONNECT from PUBLIC on every database. An unreachable server is a transient error.
 func New(ctx context.Context, config Config) (*Server, error) {
 	config = withDefaults(config)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	pool, err := pgxpool.ParseConfig(config.AdminURL.Reveal())
 	if err != nil {
 		return nil, errors.New("postgres admin URL: malformed") // err holds parts of the URL
