@@ -178,6 +178,9 @@ func (s *slicer) clean(value any) any {
 			if ref, ok := inner.(string); ok && key == "$ref" {
 				s.pending = append(s.pending, ref)
 			}
+			if userOrEnterprise(key, inner) {
+				key = "anyOf"
+			}
 			kept[key] = s.clean(inner)
 		}
 		return kept
@@ -189,6 +192,13 @@ func (s *slicer) clean(value any) any {
 		return kept
 	}
 	return value
+}
+
+// userOrEnterprise finds the one mistake of the description that matters here: the account of a listed
+// installation is said to be a user and an enterprise at once, where a single installation's is one of both.
+func userOrEnterprise(key string, value any) bool {
+	list, _ := value.([]any)
+	return key == "allOf" && len(list) == 2 && at(list[0], "title") == "Simple User" && at(list[1], "title") == "Enterprise"
 }
 
 // dropped tells the keys of documentation from properties that happen to have their names.
