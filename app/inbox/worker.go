@@ -21,6 +21,7 @@ const (
 	jobTimeout     = 2 * time.Minute  // of one job
 	turn           = time.Minute      // after which a busy pull request lets others work
 	handlerTimeout = 30 * time.Second // of one delivery
+	markTimeout    = 5 * time.Second  // of recording what is handled, also when the job was stopped
 	retryCap       = time.Minute      // between attempts: an outage ends within this
 	unclassedTries = 5                // of an error that has no class
 )
@@ -87,26 +88,27 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) er
 		if err != nil {
 			return err
 		}
-		if err := w.drain(ctx, job); err != nil {
+		drained, err := w.drain(ctx, job, end)
+		if err != nil {
 			return err
+		}
+		if !drained {
+			return river.JobSnooze(0) // stays armed
 		}
 		finished, err := w.store.FinishWork(ctx, job, seen)
 		if err != nil || finished {
 			return err
 		}
-		if time.Now().After(end) {
-			return river.JobSnooze(0) // stays armed
-		}
 	}
 }
 
-// drain hands over what is pending, a page at a time. An error means that the delivery at hand and
-// those behind it stay pending.
-func (w *Worker) drain(ctx context.Context, job *river.Job[store.DeliverArgs]) error {
-	for {
+// drain hands over what is pending, a page at a time, and returns false when the turn is over before
+// that. An error means that the delivery at hand and those behind it stay pending.
+func (w *Worker) drain(ctx context.Context, job *river.Job[store.DeliverArgs], end time.Time) (drained bool, err error) {
+	for time.Now().Before(end) {
 		page, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
 		if err != nil || len(page) == 0 {
-			return err
+			return err == nil, err
 		}
 		handled := make([]store.Handled, 0, len(page))
 		var stop error
@@ -117,15 +119,21 @@ func (w *Worker) drain(ctx context.Context, job *river.Job[store.DeliverArgs]) e
 			}
 			handled = append(handled, store.Handled{GUID: d.GUID, Error: reason})
 		}
-		if len(handled) > 0 {
-			if err := w.store.MarkHandled(ctx, handled); err != nil {
-				return errors.Join(stop, err)
-			}
-		}
-		if stop != nil {
-			return stop
+		if err := errors.Join(stop, w.mark(ctx, handled)); err != nil {
+			return false, err
 		}
 	}
+	return false, nil
+}
+
+// mark records what is handled even when the job was stopped, so that a page makes progress.
+func (w *Worker) mark(ctx context.Context, handled []store.Handled) error {
+	if len(handled) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
+	defer cancel()
+	return w.store.MarkHandled(ctx, handled)
 }
 
 // settle runs one delivery and decides. It returns why the handler gave up, empty if it did not,
