@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -221,7 +222,8 @@ func annotations(c *report.Check) []*gh.CheckRunAnnotation {
 	}
 	var list []*gh.CheckRunAnnotation
 	for _, p := range c.Annotations[:min(len(c.Annotations), maxAnnotations)] {
-		if p.Path == "" || strings.HasPrefix(p.Path, "/") || path.Clean(p.Path) != p.Path || len(p.Path) > 1000 {
+		if p.Path == "" || strings.HasPrefix(p.Path, "/") || path.Clean(p.Path) != p.Path || strings.HasPrefix(p.Path, "..") ||
+			len(p.Path) > 1000 || strings.ContainsFunc(p.Path, unicode.IsControl) {
 			continue
 		}
 		line := max(p.Line, 1)

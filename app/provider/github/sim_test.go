@@ -1,0 +1,553 @@
+package github_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"archive/tar"
+	"compress/gzip"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/report"
+	sim "github.com/flaresmith/flaresmith/app/sim/github"
+)
+
+// bench is a stand-in GitHub with the repository acme/shop, one open pull request, and an App.
+type bench struct {
+	*testing.T
+	sim     *sim.Server
+	app     *github.App
+	project preview.Project
+	pr      int
+	sha     string
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{T: t}
+	var err error
+	b.sim, err = sim.New(sim.Config{Dir: t.TempDir(), Validate: true})
+	b.check(err)
+	server := httptest.NewServer(b.sim)
+	b.sim.SetURL(server.URL)
+	t.Cleanup(func() {
+		for _, v := range b.sim.Violations() {
+			t.Errorf("not as GitHub describes it: %+v", v)
+		}
+		server.Close()
+		b.check(b.sim.Close())
+	})
+	content := fstest.MapFS{"README.md": {Data: []byte("shop\n")}, "src/index.ts": {Data: []byte("export default {}\n")}}
+	repoID, err := b.sim.CreateRepo("acme", "shop", content, sim.RepoOptions{Private: true})
+	b.check(err)
+	installation, err := b.sim.Install("acme")
+	b.check(err)
+	b.app, err = github.New(github.Config{AppID: 1, PrivateKey: preview.Secret(b.sim.AppKeyPEM()), APIURL: b.sim.APIURL()})
+	b.check(err)
+	b.project = preview.Project{ID: "p", InstallationID: installation, RepoID: repoID, Owner: "acme", Name: "shop", DefaultBranch: "main"}
+	b.sha, err = b.sim.Commit("acme/shop", "cart", map[string]string{"src/cart.ts": "export {}\n"}, "cart")
+	b.check(err)
+	b.pr, err = b.sim.OpenPR("acme/shop", "Cart", "cart", "main", "octo-dev")
+	b.check(err)
+	b.sim.ResetRequests()
+	return b
+}
+
+func (b *bench) check(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// writes counts the requests that changed something, by operation, and forgets all requests.
+func (b *bench) writes() map[string]int {
+	counts := map[string]int{}
+	for _, r := range b.sim.Writes() {
+		counts[r.Route]++
+	}
+	b.sim.ResetRequests()
+	return counts
+}
+
+const repo = "/repos/{owner}/{repo}"
+
+// rendering is a report of a given phase, at a commit.
+func (b *bench) rendering(phase report.Phase, sha string, problems ...preview.Problem) report.Rendering {
+	return report.Render(report.Status{
+		Phase: phase, Project: b.project, PullRequest: preview.PullRequest{Number: b.pr, HeadSHA: sha}, Problems: problems,
+		Environment: preview.Environment{ID: "env-1", Kind: preview.EnvironmentPreview, Name: "preview-abcdefgh-pr-1"},
+		Outputs:     preview.Outputs{URL: "http://preview-abcdefgh-pr-1.localhost"},
+		Steps:       []report.Step{{Name: "database", Op: "create", OK: true, Duration: time.Second}},
+	})
+}
+
+func (b *bench) publish(prev report.Published, r report.Rendering) report.Published {
+	b.Helper()
+	published, err := b.app.Publish(b.Context(), b.project, preview.PullRequest{Number: b.pr}, prev, r)
+	b.check(err)
+	return published
+}
+
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	pr, err := b.app.PullRequest(ctx, b.project, b.pr)
+	b.check(err)
+	base, err := b.app.BranchHead(ctx, b.project, "main")
+	b.check(err)
+	want := preview.PullRequest{Number: b.pr, Open: true, Title: "Cart", Author: "octo-dev", HeadSHA: b.sha, HeadRef: "cart",
+		BaseRef: "main", BaseSHA: base, Labels: []string{}, URL: pr.URL}
+	if diff := cmp.Diff(want, pr); diff != "" {
+		t.Error(diff)
+	}
+	files, err := b.app.ChangedFiles(ctx, b.project, b.pr)
+	b.check(err)
+	if diff := cmp.Diff([]string{"src/cart.ts"}, files); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := b.app.PullRequest(ctx, b.project, 999); !errors.Is(err, preview.ErrNotFound) || errors.Is(err, preview.ErrGone) {
+		t.Errorf("missing pull request: %v", err)
+	}
+	if _, err := b.app.BranchHead(ctx, b.project, "nope/at/all"); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("missing branch: %v", err)
+	}
+	if got := b.sim.Counts()["POST /app/installations/{installation_id}/access_tokens"]; got != 1 {
+		t.Errorf("%d tokens for one scope, want 1", got)
+	}
+	if got := b.writes(); len(got) != 0 {
+		t.Errorf("reading wrote %v", got)
+	}
+}
+
+func TestFork(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	fork, err := b.sim.Fork("acme/shop", "stranger")
+	b.check(err)
+	_, err = b.sim.CommitAs("stranger", fork, "evil", map[string]string{"x": "y"}, "x")
+	b.check(err)
+	number, err := b.sim.OpenPR("acme/shop", "From a fork", "stranger:evil", "main", "stranger")
+	b.check(err)
+	pr, err := b.app.PullRequest(t.Context(), b.project, number)
+	b.check(err)
+	if !pr.Fork {
+		t.Error("a fork's head is not told from the repository's own")
+	}
+}
+
+func TestRenameIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.check(b.sim.Rename("acme/shop", "acme/store", "octo-dev"))
+	current, archived, err := b.app.Repository(t.Context(), b.project)
+	b.check(err)
+	want := b.project
+	want.Name = "store"
+	if diff := cmp.Diff(want, current); diff != "" || archived {
+		t.Error(diff, archived)
+	}
+	if _, err := b.app.PullRequest(t.Context(), b.project, b.pr); err != nil {
+		t.Errorf("under the old name: %v", err)
+	}
+	published := b.publish(report.Published{}, b.rendering(report.PhaseReady, b.sha)) // still under the old name
+	if published.CommentID == 0 || published.CheckRunID == 0 || published.DeploymentID == 0 {
+		t.Errorf("%+v", published)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	data, err := b.app.File(ctx, b.project, b.sha, "src/cart.ts")
+	b.check(err)
+	if string(data) != "export {}\n" {
+		t.Errorf("%q", data)
+	}
+	for _, path := range []string{"nope", "src", "../x", "/etc/passwd", ""} {
+		if _, err := b.app.File(ctx, b.project, b.sha, path); !errors.Is(err, preview.ErrNotFound) {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	large, err := b.sim.Commit("acme/shop", "large", map[string]string{"big": strings.Repeat("x", 1<<20+1)}, "big")
+	b.check(err)
+	if _, err := b.app.File(ctx, b.project, large, "big"); preview.Classify(err) != preview.ClassInvalid {
+		t.Errorf("a large file: %v", err)
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	if _, found, err := b.app.ConfigFile(ctx, b.project, "main"); found || err != nil {
+		t.Errorf("without any file: %t, %v", found, err)
+	}
+	_, err := b.sim.CreateRepo("acme", ".github", fstest.MapFS{"flaresmith.yml": {Data: []byte("preview: {ttl: 24h}\n")}}, sim.RepoOptions{Private: true})
+	b.check(err)
+	data, found, err := b.app.ConfigFile(ctx, b.project, "main")
+	b.check(err)
+	if !found || string(data) != "preview: {ttl: 24h}\n" {
+		t.Errorf("the organisation's default: %t %q", found, data)
+	}
+	_, err = b.sim.Commit("acme/shop", "main", map[string]string{".github/flaresmith.yml": "remote: evil/repo\n"}, "config")
+	b.check(err)
+	data, found, err = b.app.ConfigFile(ctx, b.project, "main")
+	b.check(err)
+	if !found || string(data) != "remote: evil/repo\n" { // not followed
+		t.Errorf("the repository's own: %t %q", found, data)
+	}
+}
+
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	body, err := b.app.Archive(t.Context(), b.project, b.sha)
+	b.check(err)
+	unzip, err := gzip.NewReader(body)
+	b.check(err)
+	var names []string
+	for files := tar.NewReader(unzip); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		b.check(err)
+		if _, name, ok := strings.Cut(header.Name, "/"); ok && name != "" && !strings.HasSuffix(name, "/") {
+			names = append(names, name)
+		}
+	}
+	b.check(body.Close())
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"README.md", "src/cart.ts", "src/index.ts"}, names); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := b.app.Archive(t.Context(), b.project, strings.Repeat("0", 40)); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("missing commit: %v", err)
+	}
+	if _, err := b.app.Archive(t.Context(), b.project, "main"); err == nil {
+		t.Error("a branch is taken for a commit")
+	}
+}
+
+func TestRole(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for role, want := range map[string]preview.Role{"admin": preview.RoleOwner, "maintain": preview.RoleMaintainer,
+		"write": preview.RoleContributor, "triage": preview.RoleViewer, "read": preview.RoleViewer} {
+		login := "octo-" + role
+		b.sim.AddUser(login)
+		b.check(b.sim.SetRole("acme/shop", login, role))
+		got, err := b.app.Role(t.Context(), b.project, login)
+		b.check(err)
+		if got != want {
+			t.Errorf("%s: %s, want %s", role, got, want)
+		}
+	}
+	for _, login := range []string{"nobody-here", "a/b", "", "x?y"} {
+		if got, err := b.app.Role(t.Context(), b.project, login); err != nil || got != preview.RoleNone {
+			t.Errorf("%q: %s, %v", login, got, err)
+		}
+	}
+}
+
+func TestPublishWritesOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.publish(report.Published{}, b.rendering(report.PhaseReady, b.sha))
+	want := map[string]int{"POST " + repo + "/check-runs": 1, "POST " + repo + "/issues/{issue_number}/comments": 1,
+		"POST " + repo + "/deployments": 1, "POST " + repo + "/deployments/{deployment_id}/statuses": 1}
+	if diff := cmp.Diff(want, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+	again := b.rendering(report.PhaseReady, b.sha)
+	again.Check.Text = "other durations"
+	if diff := cmp.Diff(first, b.publish(first, again)); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(b.sim.Requests()); n != 0 {
+		t.Errorf("an unchanged report made %d requests", n)
+	}
+	// A process that died before it could remember finds all of it again.
+	if diff := cmp.Diff(first, b.publish(report.Published{}, again)); diff != "" {
+		t.Error(diff)
+	}
+	want = map[string]int{"PATCH " + repo + "/check-runs/{check_run_id}": 1, "POST " + repo + "/deployments/{deployment_id}/statuses": 1}
+	if diff := cmp.Diff(want, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+	deployments, err := b.sim.Deployments("acme/shop")
+	b.check(err)
+	if len(deployments) != 1 || !deployments[0].Transient || deployments[0].Production || deployments[0].State() != "success" {
+		t.Errorf("%+v", deployments)
+	}
+}
+
+func TestLifeOfAReport(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	published := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
+	published = b.publish(published, b.rendering(report.PhaseReady, b.sha))
+	serving := published.DeploymentID
+	next, err := b.sim.Commit("acme/shop", "cart", map[string]string{"src/cart.ts": "x ="}, "break")
+	b.check(err)
+	problem := preview.Problem{Path: "src/cart.ts", Line: 1, Column: 4, Message: "Unexpected end of file"}
+	published = b.publish(published, b.rendering(report.PhaseInvalid, next, problem))
+	states := func() map[string]string {
+		list, err := b.sim.Deployments("acme/shop")
+		b.check(err)
+		states := map[string]string{}
+		for _, d := range list {
+			states[d.SHA] = d.State()
+		}
+		return states
+	}
+	if diff := cmp.Diff(map[string]string{b.sha: "success", next: "failure"}, states()); diff != "" {
+		t.Errorf("while the newest commit fails: %s", diff)
+	}
+	if published.ServingID != serving {
+		t.Errorf("serving deployment is %d, want %d", published.ServingID, serving)
+	}
+	fixed, err := b.sim.Commit("acme/shop", "cart", map[string]string{"src/cart.ts": "export {}"}, "fix")
+	b.check(err)
+	published = b.publish(published, b.rendering(report.PhaseReady, fixed))
+	if diff := cmp.Diff(map[string]string{b.sha: "inactive", next: "inactive", fixed: "success"}, states()); diff != "" {
+		t.Errorf("after the fix: %s", diff)
+	}
+	published = b.publish(published, b.rendering(report.PhaseClosed, fixed))
+	if diff := cmp.Diff(map[string]string{b.sha: "inactive", next: "inactive", fixed: "inactive"}, states()); diff != "" {
+		t.Errorf("after the close: %s", diff)
+	}
+	comments, err := b.sim.Comments("acme/shop", b.pr)
+	b.check(err)
+	if len(comments) != 1 || comments[0].ID != published.CommentID || !strings.Contains(comments[0].Body, "everything is gone") {
+		t.Errorf("%+v", comments)
+	}
+	runs, err := b.sim.CheckRuns("acme/shop", fixed)
+	b.check(err)
+	if len(runs) != 1 || runs[0].Conclusion != "neutral" || len(runs[0].Actions) != 0 {
+		t.Errorf("%+v", runs)
+	}
+	runs, err = b.sim.CheckRuns("acme/shop", next)
+	b.check(err)
+	if len(runs) != 1 || runs[0].Conclusion != "failure" || len(runs[0].Annotations) != 1 || runs[0].Annotations[0].StartLine != 1 || len(runs[0].Actions) != 3 {
+		t.Errorf("%+v", runs)
+	}
+}
+
+func TestUpdateOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	published := b.publish(report.Published{}, b.rendering(report.PhaseSkipped, b.sha))
+	if published.CheckRunID == 0 || published.CommentID != 0 || published.DeploymentID != 0 {
+		t.Errorf("%+v", published)
+	}
+	if diff := cmp.Diff(map[string]int{"POST " + repo + "/check-runs": 1}, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnnotationsAreNeverDoubled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var problems []preview.Problem
+	for line := range 120 {
+		problems = append(problems, preview.Problem{Path: "src/cart.ts", Line: line + 1, Message: fmt.Sprintf("Problem %d", line)})
+	}
+	first := b.publish(report.Published{}, b.rendering(report.PhaseInvalid, b.sha, problems...))
+	want := map[string]int{"POST " + repo + "/check-runs": 1, "PATCH " + repo + "/check-runs/{check_run_id}": 2}
+	if diff := cmp.Diff(want, onlyChecks(b.writes())); diff != "" {
+		t.Error(diff)
+	}
+	changed := b.rendering(report.PhaseInvalid, b.sha, problems...)
+	changed.Check.Title = "Another title"
+	second := b.publish(first, changed)
+	b.publish(report.Published{}, changed) // after a crash
+	fewer := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, problems[:2]...))
+	runs, err := b.sim.CheckRuns("acme/shop", b.sha)
+	b.check(err)
+	got := map[int64]int{}
+	for _, run := range runs {
+		got[run.ID] = len(run.Annotations)
+	}
+	if diff := cmp.Diff(map[int64]int{first.CheckRunID: 120, fewer.CheckRunID: 2}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func onlyChecks(writes map[string]int) map[string]int {
+	for route := range writes {
+		if !strings.Contains(route, "check-runs") {
+			delete(writes, route)
+		}
+	}
+	return writes
+}
+
+func TestCommentIsFoundOrMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	copied := report.CommentMarker("env-1") + "\nI am not the bot"
+	_, err := b.sim.Comment("acme/shop", b.pr, "octo-dev", copied)
+	b.check(err)
+	for i := range 130 {
+		_, err := b.sim.Comment("acme/shop", b.pr, "octo-dev", fmt.Sprint("chatter ", i))
+		b.check(err)
+	}
+	first := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
+	found := b.publish(report.Published{}, b.rendering(report.PhaseReady, b.sha)) // on the second page
+	if found.CommentID != first.CommentID {
+		t.Errorf("comment %d, want %d", found.CommentID, first.CommentID)
+	}
+	b.check(b.sim.DeleteComment("acme/shop", first.CommentID, "octo-dev"))
+	anew := b.publish(found, b.rendering(report.PhaseUnavailable, b.sha))
+	if anew.CommentID == first.CommentID || anew.CommentID == 0 {
+		t.Errorf("after a person deleted it: %d", anew.CommentID)
+	}
+	comments, err := b.sim.Comments("acme/shop", b.pr)
+	b.check(err)
+	if len(comments) != 132 || comments[0].Body != copied {
+		t.Errorf("%d comments, the first is %q", len(comments), comments[0].Body)
+	}
+}
+
+func TestPartialFailure(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.sim.SetFaults(sim.OnRoute("POST "+repo+"/issues/{issue_number}/comments", sim.Fault{Status: http.StatusBadGateway}))
+	ready := b.rendering(report.PhaseReady, b.sha)
+	published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+	if preview.Classify(err) != preview.ClassTransient {
+		t.Errorf("class of %v", err)
+	}
+	if published.CheckRunID == 0 || published.DeploymentID == 0 || published.CommentID != 0 {
+		t.Errorf("%+v", published)
+	}
+	b.sim.SetFaults()
+	b.writes()
+	b.publish(published, ready)
+	if diff := cmp.Diff(map[string]int{"POST " + repo + "/issues/{issue_number}/comments": 1}, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLostAnswer: the work was done, the answer never came.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	creates := []string{"POST " + repo + "/check-runs", "POST " + repo + "/issues/{issue_number}/comments", "POST " + repo + "/deployments"}
+	var rules []sim.Rule
+	for _, route := range creates {
+		rules = append(rules, sim.OnRoute(route, sim.Fault{Drop: true, After: true}))
+	}
+	b.sim.SetFaults(rules...)
+	ready := b.rendering(report.PhaseReady, b.sha)
+	published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+	if preview.Classify(err) != preview.ClassTransient {
+		t.Errorf("class of %v", err)
+	}
+	b.sim.SetFaults()
+	b.writes()
+	b.publish(published, ready)
+	for _, route := range creates {
+		if n := b.sim.Counts()[route]; n != 0 {
+			t.Errorf("%s: created %d more", route, n)
+		}
+	}
+}
+
+func TestReplyAndReact(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	asked, err := b.sim.Comment("acme/shop", b.pr, "octo-dev", "/flaresmith help")
+	b.check(err)
+	command := preview.Command{Key: fmt.Sprintf("comment:%d", asked), Verb: preview.VerbHelp, CommentID: asked}
+	body := report.CommandReply(report.Answer{Kind: report.AnswerHelp, Command: command})
+	var ids []int64
+	for range 2 {
+		id, err := b.app.Reply(ctx, b.project, b.pr, report.CommandMarker(command), body)
+		b.check(err)
+		ids = append(ids, id)
+		b.check(b.app.React(ctx, b.project, asked, "eyes"))
+	}
+	if ids[0] != ids[1] || ids[0] == 0 {
+		t.Errorf("replies %v", ids)
+	}
+	comments, err := b.sim.Comments("acme/shop", b.pr)
+	b.check(err)
+	if len(comments) != 2 || len(comments[0].Reactions) != 1 || comments[1].Edits != 0 {
+		t.Errorf("%+v", comments)
+	}
+	b.check(b.app.React(ctx, b.project, 424242, "eyes")) // gone meanwhile
+	if err := b.app.React(ctx, b.project, asked, "shrug"); err == nil {
+		t.Error("an unknown reaction is sent")
+	}
+}
+
+func TestAnswerCheck(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 2 {
+		b.check(b.app.AnswerCheck(t.Context(), b.project, b.sha, report.MergeGroupCheck(b.sha)))
+	}
+	if diff := cmp.Diff(map[string]int{"POST " + repo + "/check-runs": 1}, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+	runs, err := b.sim.CheckRuns("acme/shop", b.sha)
+	b.check(err)
+	if len(runs) != 1 || runs[0].Conclusion != "neutral" {
+		t.Errorf("%+v", runs)
+	}
+}
+
+func TestGone(t *testing.T) {
+	t.Parallel()
+	t.Run("uninstalled", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.check(b.sim.Uninstall("acme", "octo-dev"))
+		if _, err := b.app.PullRequest(t.Context(), b.project, b.pr); !errors.Is(err, preview.ErrGone) {
+			t.Error(err)
+		}
+		published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, b.rendering(report.PhaseReady, b.sha))
+		if !errors.Is(err, preview.ErrGone) || published.CheckRunID != 0 {
+			t.Error(err, published)
+		}
+	})
+	t.Run("repository deleted", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.check(b.sim.DeleteRepo("acme/shop", "octo-dev"))
+		if _, err := b.app.PullRequest(t.Context(), b.project, b.pr); !errors.Is(err, preview.ErrGone) {
+			t.Error(err)
+		}
+	})
+	t.Run("suspended is not gone", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.check(b.sim.Suspend("acme", "octo-dev"))
+		_, err := b.app.PullRequest(t.Context(), b.project, b.pr)
+		if err == nil || errors.Is(err, preview.ErrGone) || preview.Classify(err) != preview.ClassPermanent {
+			t.Error(err)
+		}
+	})
+	t.Run("permission not granted is not gone", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.check(b.sim.AcceptPermissions("acme", map[string]string{"metadata": "read"}, "octo-dev"))
+		_, err := b.app.PullRequest(t.Context(), b.project, b.pr)
+		if err == nil || errors.Is(err, preview.ErrGone) || !strings.Contains(err.Error(), "permissions requested are not granted") {
+			t.Error(err)
+		}
+	})
+}
