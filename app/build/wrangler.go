@@ -118,6 +118,7 @@ func parseWrangler(layout preview.Layout, data []byte) (*wrangler, []preview.Pro
 		}
 	}
 	r.refuse()
+	slices.SortStableFunc(r.problems, func(a, b preview.Problem) int { return a.Line - b.Line })
 	return w, r.problems
 }
 
