@@ -3,8 +3,10 @@ package workerd
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -87,6 +89,42 @@ func TestDatabasePins(t *testing.T) {
 	var memory string
 	if err := conn.QueryRow(t.Context(), `SELECT source FROM pg_settings WHERE name = 'work_mem'`).Scan(&memory); err != nil || memory == "client" {
 		t.Errorf("work_mem is set by %q, %v", memory, err)
+	}
+}
+
+// A client that would like encryption goes on without, one that insists gives up.
+func TestDatabaseEncryption(t *testing.T) {
+	t.Parallel()
+	own := embeddedtest.Database(t)
+	_, dial := pipe(t, own)
+	config := clientConfig(t, own, dial)
+	config.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // never used
+	if _, err := pgconn.ConnectConfig(t.Context(), &config.Config); err == nil || !strings.Contains(err.Error(), "refused TLS") {
+		t.Errorf("sslmode=require: %v", err)
+	}
+	config.Fallbacks = []*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}
+	conn, err := pgconn.ConnectConfig(t.Context(), &config.Config)
+	if err != nil {
+		t.Fatalf("sslmode=prefer: %v", err)
+	}
+	_ = conn.Close(t.Context())
+	// Both questions on one connection, and then the startup packet, at once.
+	client, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	_ = client.SetDeadline(time.Now().Add(10 * time.Second))
+	startup, err := (&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "x"}}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write(append([]byte("\x00\x00\x00\x08\x04\xd2\x16\x30\x00\x00\x00\x08\x04\xd2\x16\x2f"), startup...)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 3)
+	if _, err := io.ReadFull(client, answer); err != nil || string(answer) != "NNR" {
+		t.Errorf("answer %q, %v", answer, err)
 	}
 }
 

@@ -121,6 +121,10 @@ func (rt *Runtime) apply(ctx context.Context, r preview.Resource, in preview.Inp
 	if err := checkBundle(in.Bundle); err != nil {
 		return preview.Outputs{}, err
 	}
+	// What the mark can't hold could not be read again, and would look like somebody else's.
+	if len(r.Digest)+len(in.Bundle.Digest) > maxMark/4 {
+		return preview.Outputs{}, errors.New("a digest is longer than any digest")
+	}
 	u, err := rt.enter(ctx, r.Name)
 	if err != nil {
 		return preview.Outputs{}, err

@@ -2,6 +2,7 @@ package workerd
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -97,7 +98,7 @@ func resource() preview.Resource {
 func worker(source string) *preview.Bundle {
 	return &preview.Bundle{
 		MainModule: "index.js", Modules: []preview.Module{{Name: "index.js", Type: preview.ModuleES, Content: []byte(source)}},
-		CompatibilityDate: "2026-01-01", CompatibilityFlags: []string{"nodejs_compat"}, Digest: source,
+		CompatibilityDate: "2026-01-01", CompatibilityFlags: []string{"nodejs_compat"}, Digest: fmt.Sprintf("%x", sha256.Sum256([]byte(source))),
 	}
 }
 
