@@ -35,6 +35,7 @@ CREATE TABLE branches (
     sha        text NOT NULL,
     pushed_at  timestamptz NOT NULL,
     deleted    boolean NOT NULL DEFAULT false,
+    seq        bigint NOT NULL GENERATED ALWAYS AS IDENTITY, -- GitHub's times are whole seconds: the later arrival wins
     PRIMARY KEY (project_id, branch)
 );
 

@@ -20,7 +20,8 @@ func (s *Store) RecordPush(ctx context.Context, p preview.Push) error {
 			ON CONFLICT (project_id, branch) DO UPDATE SET
 				sha       = CASE WHEN excluded.sha = '' THEN b.sha ELSE excluded.sha END,
 				pushed_at = excluded.pushed_at,
-				deleted   = excluded.deleted
+				deleted   = excluded.deleted,
+				seq       = excluded.seq
 			WHERE excluded.pushed_at > b.pushed_at
 			   OR (excluded.pushed_at = b.pushed_at AND (b.sha = $6 OR (b.deleted AND $6 = '')))`,
 			p.ProjectID, p.Branch, p.SHA, p.PushedAt, p.Deleted, p.Before)
@@ -68,7 +69,7 @@ func (s *Store) WantMergeGroup(ctx context.Context, projectID, sha string) error
 func (s *Store) Branches(ctx context.Context, projectID string) ([]preview.Push, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT branch, sha, pushed_at FROM branches
-		WHERE project_id = $1 AND NOT deleted AND sha <> '' ORDER BY pushed_at DESC, branch`, projectID)
+		WHERE project_id = $1 AND NOT deleted AND sha <> '' ORDER BY pushed_at DESC, seq DESC`, projectID)
 	if err != nil {
 		return nil, fmt.Errorf("branches of project %s: %w", projectID, classed(err))
 	}

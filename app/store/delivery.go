@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -182,7 +183,7 @@ func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], see
 			UPDATE pr_work SET done = $4, armed_by = CASE WHEN wanted = $4 THEN NULL ELSE armed_by END
 			WHERE repo_id = $1 AND pr = $2 AND armed_by = $3
 			RETURNING armed_by IS NULL`, job.Args.RepoID, job.Args.PR, job.ID, seen).Scan(&finished)
-		if err == pgx.ErrNoRows { //nolint:errorlint // QueryRow returns it as it is
+		if errors.Is(err, pgx.ErrNoRows) {
 			finished, err = true, nil
 		}
 		if err != nil || !finished {

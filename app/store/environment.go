@@ -63,12 +63,10 @@ func (s *Store) WantTx(ctx context.Context, tx pgx.Tx, w Wish) (environmentID st
 		ON CONFLICT (project_id, kind, pr) DO UPDATE SET
 			wanted       = e.wanted + 1,
 			lifecycle_at = GREATEST(e.lifecycle_at, excluded.lifecycle_at),
-			branch       = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity')
-			                        OR excluded.pushed_at = e.pushed_at AND excluded.branch = e.branch THEN excluded.branch ELSE e.branch END,
-			sha          = CASE WHEN excluded.pushed_at > coalesce(e.pushed_at, '-infinity')
-			                        OR excluded.pushed_at = e.pushed_at AND excluded.branch = e.branch THEN excluded.sha ELSE e.sha END,
+			branch       = CASE WHEN excluded.pushed_at >= coalesce(e.pushed_at, '-infinity') THEN excluded.branch ELSE e.branch END,
+			sha          = CASE WHEN excluded.pushed_at >= coalesce(e.pushed_at, '-infinity') THEN excluded.sha ELSE e.sha END,
 			pushed_at    = GREATEST(e.pushed_at, excluded.pushed_at),
-			report       = CASE WHEN $9 THEN e.report - 'checkRunId' - 'checkDigest' ELSE e.report END,
+			report       = CASE WHEN $9 THEN e.report || '{"newCheck": true}' ELSE e.report END,
 			updated_at   = now()
 		RETURNING id, armed_by IS NULL`,
 		w.ProjectID, w.Kind, w.Name, w.PR, w.Branch, w.SHA, timeOrNil(w.PushedAt), timeOrNil(w.LifecycleAt), w.NewCheck,

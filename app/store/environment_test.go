@@ -152,7 +152,7 @@ func TestWantNewCheck(t *testing.T) {
 	}
 	w.NewCheck = true
 	want(t, s, w)
-	if report := scalar[string](t, s, `SELECT report::text FROM environments WHERE id = $1`, id); report != `{"commentId": 6}` {
+	if report := scalar[string](t, s, `SELECT report::text FROM environments WHERE id = $1`, id); report != `{"newCheck": true, "commentId": 6, "checkRunId": 5, "checkDigest": "d"}` {
 		t.Errorf("report %s", report)
 	}
 }
