@@ -142,6 +142,12 @@ func TestInstallations(t *testing.T) {
 	must(t)(b.CreateRepo("acme", "other", nil, github.RepoOptions{}))
 	check(t, b.AddRepos("acme", "other"))
 	check(t, b.RemoveRepos("acme", "other"))
+	check(t, b.RenameAccount("acme", "apex"))
+	repo, _, err := b.client.Repositories.Get(ctx, "acme", "shop")
+	if err != nil || repo.GetFullName() != "apex/shop" {
+		t.Errorf("after the rename: %v, %v", repo, err)
+	}
+	check(t, b.RenameAccount("apex", "acme"))
 	check(t, b.Suspend("acme", "acme"))
 	if _, _, err := b.client.Repositories.Get(ctx, "acme", "shop"); err == nil {
 		t.Error("a suspended installation reads")
@@ -154,8 +160,8 @@ func TestInstallations(t *testing.T) {
 		t.Errorf("after uninstall: %v", err)
 	}
 	want := []string{
-		"installation.created", "installation_repositories.added", "installation_repositories.removed", "installation.suspend", "installation.unsuspend",
-		"installation.new_permissions_accepted", "installation.deleted",
+		"installation.created", "installation_repositories.added", "installation_repositories.removed", "installation_target.renamed",
+		"installation_target.renamed", "installation.suspend", "installation.unsuspend", "installation.new_permissions_accepted", "installation.deleted",
 	}
 	if diff := cmp.Diff(want, b.events()); diff != "" {
 		t.Error(diff)

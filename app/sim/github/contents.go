@@ -162,9 +162,12 @@ func (c *call) tarball() (answer, error) {
 		}
 	}
 	c.s.archives[ticket] = archiveTicket{c.at, sha, c.s.now().Add(5 * time.Minute)}
-	to := fmt.Sprintf("%s/_codeload/%s/%s/legacy.tar.gz/%s?token=%s", c.base, c.at.owner, c.at.name, pathEscape(ref), ticket)
+	to := fmt.Sprintf("%s%s%s/%s/legacy.tar.gz/%s?token=%s", c.base, archivePrefix, c.at.owner, c.at.name, pathEscape(ref), ticket)
 	return answer{status: http.StatusFound, header: http.Header{"Location": {to}}}, nil
 }
+
+// archivePrefix stands for GitHub's host of archives.
+const archivePrefix = "/_codeload/"
 
 // serveArchive answers the links of tarball.
 func (s *Server) serveArchive(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +175,7 @@ func (s *Server) serveArchive(w http.ResponseWriter, r *http.Request) {
 	ticket, ok := s.archives[r.URL.Query().Get("token")]
 	s.mu.Unlock()
 	at := ticket.repo
-	if !ok || ticket.expires.Before(s.now()) || r.PathValue("owner") != at.owner || r.PathValue("repo") != at.name {
+	if !ok || ticket.expires.Before(s.now()) || !strings.HasPrefix(r.URL.Path, archivePrefix+at.owner+"/"+at.name+"/legacy.tar.gz/") {
 		http.Error(w, "404: Not Found", http.StatusNotFound)
 		return
 	}
@@ -185,5 +188,27 @@ func (s *Server) serveArchive(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-gzip")
 	w.Header().Set("Content-Disposition", "attachment; filename="+name+".tar.gz")
+	_, _ = w.Write(data) // the caller may have gone
+}
+
+// serveRaw answers download_url: a file's bytes, for whoever may read the repository.
+func (s *Server) serveRaw(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	repo := s.find(r.PathValue("owner") + "/" + r.PathValue("repo"))
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	t := s.tokens[credential]
+	allowed := repo != nil && (!repo.private || (t != nil && t.reaches(repo) && s.now().Before(t.expires)))
+	s.mu.Unlock()
+	name := r.PathValue("path")
+	if !allowed || !isSHA(r.PathValue("sha")) || path.Clean(name) != name {
+		http.NotFound(w, r)
+		return
+	}
+	data, err := s.git.run(r.Context(), repo.dir, nil, "cat-file", "blob", r.PathValue("sha")+":"+name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write(data) // the caller may have gone
 }

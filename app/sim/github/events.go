@@ -69,7 +69,7 @@ func Webhooks() []string {
 		"ping", "push", "create", "delete", "merge-group-checks-requested",
 		"check-run-created", "check-run-completed", "check-run-rerequested", "check-run-requested-action", "check-suite-requested", "check-suite-rerequested",
 		"installation-created", "installation-deleted", "installation-suspend", "installation-unsuspend", "installation-new-permissions-accepted",
-		"installation-repositories-added", "installation-repositories-removed",
+		"installation-target-renamed", "installation-repositories-added", "installation-repositories-removed",
 		"issue-comment-created", "issue-comment-edited", "issue-comment-deleted",
 		"pull-request-opened", "pull-request-closed", "pull-request-reopened", "pull-request-edited", "pull-request-synchronize", "pull-request-labeled",
 		"pull-request-unlabeled", "pull-request-converted-to-draft", "pull-request-ready-for-review",

@@ -118,6 +118,37 @@ func (s *Server) AcceptPermissions(account string, permissions map[string]string
 	})
 }
 
+// RenameAccount gives an account another login; its installation is told, and its repositories' old paths redirect.
+func (s *Server) RenameAccount(account, to string) error {
+	if !namePattern.MatchString(to) {
+		return fmt.Errorf("account %q: bad name", to)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.users[strings.ToLower(account)]
+	if _, taken := s.users[strings.ToLower(to)]; !ok || taken {
+		return fmt.Errorf("account %s to %s: %w", account, to, ErrNotFound)
+	}
+	for _, r := range s.repos {
+		if r.owner == u {
+			s.moved[strings.ToLower(r.fullName())] = r
+		}
+	}
+	old := u.Login
+	delete(s.users, strings.ToLower(old))
+	u.Login = to
+	s.users[strings.ToLower(to)] = u
+	if in := s.installed(to); in != nil {
+		short := s.userJSON(u)
+		short["created_at"], short["updated_at"] = stamp(in.created), stamp(s.now())
+		s.hooks.deliver("installation_target", "renamed", in.id, 0, object{
+			"action": "renamed", "account": short, "changes": object{"login": object{"from": old}}, "target_type": u.Type, "sender": s.userJSON(u),
+			"installation": object{"id": in.id, "node_id": nodeID("I", in.id)},
+		})
+	}
+	return nil
+}
+
 func (s *Server) changeInstallation(account, actor, action string, change func(*installation)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,7 +22,9 @@ import (
 //go:embed openapi/slice.json.zst
 var slice []byte
 
-// description is the loaded slice; loading takes a noticeable time, and it is only read.
+// description is the loaded slice; loading takes a noticeable time.
+//
+//nolint:gochecknoglobals // computed once, then only read
 var description = sync.OnceValues(func() (*openapi3.T, error) {
 	decoder, err := zstd.NewReader(nil)
 	if err != nil {

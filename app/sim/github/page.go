@@ -40,7 +40,7 @@ func (s *Server) pageRoutes() (http.Handler, error) {
 	mux.HandleFunc("GET /{owner}/{repo}/commit/{sha}", p.commit)
 	mux.HandleFunc("GET /_avatar/{login}", avatar)
 	mux.HandleFunc("GET /_assets/page.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/page.css") })
-	mux.HandleFunc("GET /_codeload/{owner}/{repo}/legacy.tar.gz/{ref...}", s.serveArchive)
+	mux.HandleFunc("GET /{owner}/{repo}/raw/{sha}/{path...}", s.serveRaw)
 	return p.guard(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 

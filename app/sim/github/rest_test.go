@@ -123,6 +123,16 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s: %v, want 404", path, err)
 		}
 	}
+	check(t, b.SetPrivate("acme/shop", true, "acme"))
+	download, _, err := repos.DownloadContents(ctx, "acme", "shop", "src/index.ts", nil)
+	check(t, err)
+	defer download.Close()
+	if text, err := io.ReadAll(download); err != nil || string(text) != "export default {}\n" {
+		t.Errorf("download %q, %v", text, err)
+	}
+	if got, _ := get(t, file.GetDownloadURL()); got != http.StatusNotFound {
+		t.Errorf("private file without a token: %d", got)
+	}
 	req, err := b.client.NewRequest(http.MethodGet, "repos/acme/shop/contents/README.md", nil)
 	check(t, err)
 	req.Header.Set("Accept", "application/vnd.github.raw+json")

@@ -193,7 +193,9 @@ func (s *Server) answer(r *http.Request, rt *route, body []byte) answer {
 		a = failureAnswer(err)
 		_ = a.encode() // strings only
 	}
-	if s.check != nil && rt.handle != nil {
+	if s.check != nil && rt.handle == nil {
+		s.check.note(r.Method+" "+r.URL.Path, "route", errors.New("not served by the stand-in"))
+	} else if s.check != nil {
 		s.check.exchange(r, rt, body, a)
 	}
 	a.condition(r)

@@ -155,6 +155,8 @@ func (s *Server) prepare() error {
 }
 
 // processKey is the App key of every Server of this process: making one takes a noticeable time.
+//
+//nolint:gochecknoglobals // computed once, then only read
 var processKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // Start listens on addr ("127.0.0.1:0" for any free port) and serves until Close.
@@ -223,6 +225,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix+"/"):
 		s.serveAPI(w, r)
+	case strings.HasPrefix(r.URL.Path, archivePrefix):
+		s.serveArchive(w, r)
 	case strings.Contains(r.URL.Path, ".git/"):
 		s.serveGit(w, r)
 	default:
