@@ -391,7 +391,7 @@ func TestErrorsAreClassed(t *testing.T) {
 	}
 }
 
-// BenchmarkCopy compares the strategies of CREATE DATABASE; see doc.go for figures.
+// BenchmarkCopy compares the strategies of CREATE DATABASE; doc.go has figures.
 func BenchmarkCopy(b *testing.B) {
 	super := embeddedtest.Postgres(b)
 	for _, rows := range []int{0, 80_000, 800_000} { // about 7, 17 and 110 MB

@@ -131,8 +131,7 @@ func (s *Server) busy(ctx context.Context, parent string) (bool, error) {
 	return busy, nil
 }
 
-// copyTemplate lets the server copy the files. wal_log was measured against file_copy on this
-// project's test server: see BenchmarkCopy.
+// copyTemplate lets the server copy the files. doc.go says why wal_log.
 func (s *Server) copyTemplate(ctx context.Context, parent, draft string) error {
 	_, err := s.admin.Exec(ctx, `CREATE DATABASE `+quote(draft)+` TEMPLATE `+quote(parent)+` STRATEGY wal_log ALLOW_CONNECTIONS false`)
 	if err != nil {

@@ -28,10 +28,17 @@
 //
 // # Copying
 //
-// CREATE DATABASE … TEMPLATE with STRATEGY wal_log is used when nobody is connected to the parent, else pg_dump
-// and pg_restore, which leave the sessions of the parent alone. Without these tools the parent is fenced: CREATE DATABASE
-// itself holds new sessions back for as long as it copies, so it is enough to end the idle ones
-// after it has begun; a crash leaves nothing to repair.
+// CREATE DATABASE … TEMPLATE is used when nobody is connected to the parent. Measured with PostgreSQL 15 on two
+// busy cores, fsync on, three runs each: 17 MB take 0.6 s with STRATEGY wal_log and 0.9 s with file_copy, 103 MB
+// 1.3 s and 1.1 s; an empty database takes 0.3 s with both. wal_log is used: the parents of previews should be
+// small, and file_copy forces two checkpoints, which slow down every database of the server. On PostgreSQL 18
+// file_copy_method = clone would be nearly instant on file systems with reflinks; it is not used yet.
+//
+// A parent in use is copied with pg_dump and pg_restore, which leave its sessions alone (103 MB: 2.0 s). Without
+// these tools, or if the parent is an environment of ours, whose functions must not run in an administrator's
+// session, the parent is fenced: CREATE DATABASE itself holds new sessions back for as long as it
+// copies, so it is enough to end the idle ones after it has begun; a crash leaves nothing to repair. A parent
+// whose sessions stay in the middle of something for five seconds is a transient error.
 //
 // # Schema difference
 //

@@ -60,7 +60,8 @@ func toolVersion(ctx context.Context, tool string) int {
 	return version
 }
 
-// copyDump copies a parent that has sessions, and leaves them alone.
+// copyDump copies a parent that has sessions, and leaves them alone. Owners and grants are copied too, so that
+// the result is what TEMPLATE gives.
 func (s *Server) copyDump(ctx context.Context, parent, draft string) error {
 	if err := s.createEmpty(ctx, parent, draft); err != nil {
 		return err
@@ -73,11 +74,11 @@ func (s *Server) copyDump(ctx context.Context, parent, draft string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer func() { _ = writer.Close() }()
-		return s.runTool(ctx, parent, nil, writer, s.dump.dump, "--format=custom", "--compress=0", "--no-owner", "--no-subscriptions", "--no-publications")
+		return s.runTool(ctx, parent, nil, writer, s.dump.dump, "--format=custom", "--compress=0", "--no-subscriptions", "--no-publications")
 	})
 	group.Go(func() error {
 		defer func() { _ = reader.Close() }() // pg_dump must not wait for a reader that died
-		return s.runTool(ctx, draft, reader, nil, s.dump.restore, "--no-owner", "--exit-on-error", "--single-transaction", "--dbname="+draft)
+		return s.runTool(ctx, draft, reader, nil, s.dump.restore, "--exit-on-error", "--single-transaction", "--dbname="+draft)
 	})
 	return group.Wait()
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -90,6 +91,25 @@ func FuzzSplit(f *testing.F) {
 				t.Fatalf("statement %+v is not at its offset in %q", st, sql)
 			}
 			end = st.offset + len(st.text)
+		}
+	})
+}
+
+func FuzzReadFolder(f *testing.F) {
+	f.Add(`{"entries":[{"idx":0,"when":1700000000000,"tag":"0000_one"}]}`)
+	f.Add(`{"entries":[{"tag":"../x"},{"tag":"a/b"},{"tag":""}]}`)
+	f.Add(`{"entries":[{"when":1e99,"tag":"0000_one"}]}`)
+	f.Add(`[`)
+	f.Fuzz(func(t *testing.T, journal string) {
+		source := fstest.MapFS{"drizzle/meta/_journal.json": {Data: []byte(journal)}, "drizzle/0000_one.sql": {Data: []byte("SELECT 1")}}
+		read, err := readFolder(source, preview.Layout{Migrations: "drizzle"})
+		if err != nil && preview.Classify(err) != preview.ClassInvalid {
+			t.Fatalf("%q: %v, want an invalid error", journal, err)
+		}
+		for _, s := range read.scripts {
+			if s.path != "drizzle/"+s.name+".sql" || s.hash == "" {
+				t.Fatalf("%q: script %+v", journal, s)
+			}
 		}
 	})
 }
