@@ -31,6 +31,9 @@ func comment(s Status) string {
 	if s.Reason != "" {
 		top.WriteString(Escape(clip(s.Reason, 500)) + "\n\n")
 	}
+	if s.Phase == PhaseWorking && len(s.Running) > 0 {
+		top.WriteString("Under way: " + nameList(s.Running) + ".\n\n")
+	}
 	top.WriteString(stillServes(s))
 	top.WriteString(problemList("Problems", s.Problems))
 	top.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))

@@ -99,6 +99,7 @@ type Published struct {
 	CheckRunID       int64  `json:"checkRunId,omitempty"`
 	CheckSHA         string `json:"checkSha,omitempty"`
 	CheckDigest      string `json:"checkDigest,omitempty"`
+	NewCheck         bool   `json:"newCheck,omitempty"`         // a person asked to run it again: the next check is a new run
 	CheckAnnotations string `json:"checkAnnotations,omitempty"` // digest of the annotations that the run carries
 	CommentID        int64  `json:"commentId,omitempty"`
 	CommentDigest    string `json:"commentDigest,omitempty"`

@@ -51,7 +51,7 @@ func cases() map[string]Status {
 		"skipped-fork": bare(PhaseSkipped, "The head is in a fork. Code from forks is not deployed."),
 		"needs-action": bare(PhaseNeedsAction, "The head is in a fork."),
 		"held":         bare(PhaseHeld, "The preview was destroyed by command."),
-		"expired":      bare(PhaseExpired, "The preview's time is up."),
+		"expired":      bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
 		"closed":       bare(PhaseClosed, "The pull request is closed."),
 		"working": with(func(s *Status) {
 			s.Phase, s.Running = PhaseWorking, []string{"database", "bundle"}

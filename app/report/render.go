@@ -74,6 +74,9 @@ func (s Status) headline() string {
 
 // next is what a person can do now, as Markdown; empty: nothing.
 func (s Status) next() string {
+	if strings.Contains(s.Reason, "/flaresmith ") { // the reason has said it
+		return ""
+	}
 	switch s.Phase {
 	case PhaseQueued:
 		return "It starts by itself when another preview ends. Closing a pull request or `/flaresmith destroy` frees a place."

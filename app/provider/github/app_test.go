@@ -288,3 +288,31 @@ func TestRoleOf(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedTokenIsRenewed: GitHub revokes tokens early; a call is tried once more with a new one.
+func TestRefusedTokenIsRenewed(t *testing.T) {
+	t.Parallel()
+	var tokens atomic.Int64
+	var bodies []string
+	app := fake(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, `{"token":"t%d","expires_at":%q}`, tokens.Add(1), time.Now().Add(time.Hour).Format(time.RFC3339))
+	}, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, r.Header.Get("Authorization")+" "+strings.TrimSpace(string(body)))
+		if r.Header.Get("Authorization") == "token t1" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":1}`)
+	})
+	for range 2 {
+		if err := app.React(t.Context(), project, 1, "eyes"); err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{`token t1 {"content":"eyes"}`, `token t2 {"content":"eyes"}`, `token t2 {"content":"eyes"}`}
+	if diff := cmp.Diff(want, bodies); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -39,7 +39,7 @@ func (w *publisher) check(ctx context.Context, c *report.Check) error {
 	compared := *c
 	compared.Text = ""
 	want, err := digest(compared)
-	if err != nil || (w.state.CheckSHA == c.HeadSHA && w.state.CheckDigest == want) {
+	if err != nil || (w.state.CheckSHA == c.HeadSHA && w.state.CheckDigest == want && !w.state.NewCheck) {
 		return err
 	}
 	if !fullSHA.MatchString(c.HeadSHA) {
@@ -69,6 +69,10 @@ func (w *publisher) check(ctx context.Context, c *report.Check) error {
 // placeCheck decides which run is written: the remembered one, one that an interrupted report
 // left, or (id 0) a new one.
 func (w *publisher) placeCheck(ctx context.Context, c *report.Check, notes int, carried string) error {
+	if w.state.NewCheck { // whatever is there is what a person wants again
+		w.forgetCheck(c.HeadSHA)
+		return nil
+	}
 	if w.state.CheckRunID != 0 && w.state.CheckSHA == c.HeadSHA {
 		if w.state.CheckAnnotations != "" && w.state.CheckAnnotations != carried {
 			w.forgetCheck(c.HeadSHA)
@@ -182,7 +186,7 @@ func (w *publisher) createCheck(ctx context.Context, c *report.Check, notes []*g
 	if err != nil {
 		return classify(err, w.checkName("check run", c))
 	}
-	w.state.CheckRunID, w.state.CheckSHA = run.GetID(), c.HeadSHA
+	w.state.CheckRunID, w.state.CheckSHA, w.state.NewCheck = run.GetID(), c.HeadSHA, false
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (a *App) client(p preview.Project, s scope) *gh.Client {
 	if len(a.clients) >= maxClients {
 		clear(a.clients)
 	}
-	a.clients[key] = a.newClient(a.installation(key))
+	a.clients[key] = a.newClient(&renewing{make: func() http.RoundTripper { return a.installation(key) }})
 	return a.clients[key]
 }
 

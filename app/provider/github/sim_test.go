@@ -345,6 +345,27 @@ func TestLifeOfAReport(t *testing.T) {
 	}
 }
 
+// TestRerequested: a person pressed "Re-run", which GitHub answers for with a new run only.
+func TestRerequested(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.publish(report.Published{}, b.rendering(report.PhaseReady, b.sha))
+	b.writes()
+	rerequested := first
+	rerequested.NewCheck = true
+	second := b.publish(rerequested, b.rendering(report.PhaseReady, b.sha))
+	if second.CheckRunID == first.CheckRunID || second.NewCheck {
+		t.Errorf("%+v", second)
+	}
+	if diff := cmp.Diff(map[string]int{"POST " + repo + "/check-runs": 1}, b.writes()); diff != "" {
+		t.Error(diff)
+	}
+	third := b.publish(second, b.rendering(report.PhaseReady, b.sha))
+	if diff := cmp.Diff(second, third); diff != "" || len(b.sim.Requests()) != 0 {
+		t.Errorf("%s; %d requests", diff, len(b.sim.Requests()))
+	}
+}
+
 func TestUpdateOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
