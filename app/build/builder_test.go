@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -55,7 +56,7 @@ func (s *shelf) Fetch(_ context.Context, name, version, _ string, _ func(done, t
 	}
 	path, ok := s.files[name+"@"+version]
 	if !ok {
-		return "", fmt.Errorf("%s@%s: %w", name, version, preview.ErrNotFound)
+		return "", fmt.Errorf("%s@%s: %w", name, version, npm.ErrNotFound)
 	}
 	return path, nil
 }
@@ -235,7 +236,7 @@ func TestBundleOutage(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	files := map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lockOf(s.put("node_modules/a", "a", "1.0.0", nil))}
-	s.err = preview.Transient(errors.New("registry is away"))
+	s.err = fmt.Errorf("registry is away: %w", npm.ErrUnavailable)
 	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout())
 	if preview.Classify(err) != preview.ClassTransient {
 		t.Errorf("got %v, want a transient error", err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -101,8 +102,12 @@ func (t *tree) load(folder string, entry locked) (*pack, error) {
 		return pack, nil
 	case errors.As(err, &invalid):
 		return nil, t.locked(invalid.Error())
-	case preview.Classify(err) == preview.ClassNotFound:
+	case errors.Is(err, npm.ErrNotFound):
 		return nil, t.locked(fmt.Sprintf("the npm registry has no package %s@%s", name, entry.Version))
+	case errors.Is(err, npm.ErrIntegrity), errors.Is(err, npm.ErrInvalid), errors.Is(err, npm.ErrTooLarge):
+		return nil, t.locked(err.Error())
+	case errors.Is(err, npm.ErrUnavailable):
+		return nil, t.fail(preview.Transient(err))
 	}
 	return nil, t.fail(err)
 }
