@@ -108,7 +108,8 @@ func TestPendingDeliveriesPage(t *testing.T) {
 // deliverWorker is the smallest worker that obeys the counter's rules.
 type deliverWorker struct {
 	river.WorkerDefaults[store.DeliverArgs]
-	store *store.Store
+	store  *store.Store
+	before func() // called between the pass and its end, if set
 
 	mu      sync.Mutex
 	handled map[string]int
@@ -142,6 +143,9 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[store.DeliverAr
 			if err := w.store.MarkHandled(ctx, done); err != nil {
 				return err
 			}
+		}
+		if w.before != nil {
+			w.before()
 		}
 		finished, err := w.store.FinishWork(ctx, job, seen)
 		if err != nil || finished {
@@ -252,6 +256,34 @@ func TestNoLostWakeUp(t *testing.T) {
 		if n != 1 {
 			t.Errorf("delivery %s was handled %d times", guid, n)
 		}
+	}
+}
+
+// The narrowest moment: a delivery that is stored after the last look and before the job's end.
+func TestDeliveryBetweenPassAndEnd(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	w := &deliverWorker{store: s, handled: map[string]int{}, busy: map[store.DeliverArgs]bool{}}
+	var late int
+	w.before = func() { // one job works, so this runs in one goroutine
+		if late++; late <= 3 {
+			if _, err := s.InsertDeliveries(context.WithoutCancel(t.Context()), []store.Delivery{delivery(fmt.Sprint("late-", late), 1, 1)}); err != nil {
+				t.Errorf("insert: %v", err)
+			}
+		}
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, w)
+	startRiver(t, s, workers)
+	if _, err := s.InsertDeliveries(t.Context(), []store.Delivery{delivery("first", 1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "four deliveries handled and nothing armed", func() bool {
+		return scalar[int64](t, s, `SELECT count(*) FROM deliveries WHERE handled_at IS NOT NULL`) == 4 &&
+			scalar[int64](t, s, `SELECT count(*) FROM pr_work WHERE wanted = 4 AND done = 4 AND armed_by IS NULL`) == 1
+	})
+	if jobs := scalar[int64](t, s, `SELECT count(*) FROM river_job`); jobs != 1 {
+		t.Errorf("%d jobs did the work of one", jobs)
 	}
 }
 
