@@ -40,6 +40,19 @@
 // copies, so it is enough to end the idle ones after it has begun; a crash leaves nothing to repair. A parent
 // whose sessions stay in the middle of something for five seconds is a transient error.
 //
+// # Migrations
+//
+// They run statement by statement in one transaction, as drizzle-orm's migrator runs them, on a login of the
+// branch's role that the administrator ends after a time limit. Folders of drizzle-kit (meta/_journal.json) are recorded
+// in drizzle.__drizzle_migrations exactly as drizzle-orm 0.45 does it, so that its own migrator finds nothing
+// pending; a migration older than the newest applied one runs here though drizzle would skip it. Plain
+// *.sql files run in name order, without *.down.sql, and are recorded in flaresmith.migrations.
+//
+// # Limits
+//
+// PostgreSQL can't bound the size of a database. Passwords and results are in one process's memory: two
+// processes that work on the same branch would take the password from each other in turn.
+//
 // # Schema difference
 //
 // github.com/stripe/pg-schema-diff computes it from two live databases, as the SQL that leads from one to

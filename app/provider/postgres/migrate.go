@@ -71,7 +71,11 @@ func (j job) run(ctx context.Context, l *session, pending []script, seed bool) e
 
 // check refuses before anything runs what would leave the transaction or wait for a client.
 func (j job) check(s script, what string) error {
-	for _, st := range s.statements(j.folder.format) {
+	statements := s.statements(j.folder.format)
+	if len(statements) > maxStatements {
+		return preview.Invalid(what, preview.Problem{Path: s.path, Message: fmt.Sprintf("has more than %d statements", maxStatements)})
+	}
+	for _, st := range statements {
 		if message, hint := st.refusal(); message != "" {
 			return preview.Invalid(what, preview.Problem{Path: s.path, Line: s.line(st.offset), Message: message, Hint: hint})
 		}

@@ -50,9 +50,8 @@ func (s *Server) writeRole(ctx context.Context, r preview.Resource, password pre
 			verb, role, limits.Connections, verifier),
 		`ALTER ROLE ` + role + ` RESET ALL`,
 		fmt.Sprintf(`ALTER ROLE %s SET temp_file_limit = %d`, role, limits.TempFileKB),
-	}
-	if limits.LogMinMillis > 0 {
-		statements = append(statements, fmt.Sprintf(`ALTER ROLE %s SET log_min_duration_statement = %d`, role, limits.LogMinMillis))
+		// A default that the role may change: a forgotten transaction would hold up the next migration.
+		`ALTER ROLE ` + role + ` SET idle_in_transaction_session_timeout = '1min'`,
 	}
 	return pgx.BeginFunc(ctx, s.admin, func(tx pgx.Tx) error {
 		mark, err := describeStatement(ctx, tx, "ROLE", r.Name, note{Mark: r.Mark})

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 )
@@ -104,6 +106,7 @@ func TestProblemsNameTheirLine(t *testing.T) {
 		{"hostile tag", files("drizzle/meta/_journal.json", `{"entries":[{"tag":"../../etc/passwd"}]}`), preview.Problem{Path: "drizzle/meta/_journal.json", Message: "entry 0 has no usable tag"}},
 		{"missing file", files("drizzle/meta/_journal.json", `{"entries":[{"tag":"x"}]}`), preview.Problem{Path: "drizzle/x.sql", Message: "the file is missing"}},
 		{"zero byte", files("drizzle/1.sql", "SELECT 1;\x00DROP TABLE notes"), preview.Problem{Path: "drizzle/1.sql", Message: "the file is not UTF-8 text"}},
+		{"countless", files("drizzle/1.sql", strings.Repeat("SELECT;", 100_002)), preview.Problem{Path: "drizzle/1.sql", Message: "has more than 100000 statements"}},
 		{"huge", files("drizzle/1.sql", strings.Repeat("-", 5<<20)), preview.Problem{Path: "drizzle/1.sql", Message: "the file is larger than 4096 kB"}},
 	}
 	before := snapshot(t, r)
@@ -307,5 +310,65 @@ func TestSchemaWithoutDatabase(t *testing.T) {
 	_, err := migrate(t, newServer(t), r, "1", files())
 	if !errors.Is(err, preview.ErrNotFound) {
 		t.Errorf("schema of a missing database: %v, want not found", err)
+	}
+}
+
+func TestInterruptedMigrationIsTransient(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	parent := newParent(t, parentSQL)
+	source := files("drizzle/1.sql", "CREATE TABLE a (id int);\nSELECT pg_sleep(3600);")
+	sleeping := func(r preview.Resource) string {
+		return value(t, embeddedtest.Postgres(t), `SELECT count(*) FROM pg_stat_activity WHERE usename = '`+r.Name+`' AND query LIKE 'SELECT pg_sleep%'`)
+	}
+	tests := []struct {
+		name      string
+		interrupt func(t *testing.T, r preview.Resource, cancel func())
+	}{
+		{"cancelled", func(_ *testing.T, _ preview.Resource, cancel func()) { cancel() }},
+		{"connection lost", func(t *testing.T, r preview.Resource, _ func()) {
+			execute(t, embeddedtest.Postgres(t), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '`+r.Name+`'`)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newBranch(parent)
+			own := branch(t, s, r).DatabaseURL.Reveal()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			failed := make(chan error, 1)
+			go func() {
+				_, err := s.Schema().Apply(ctx, schemaOf(r, "1"), preview.Inputs{Source: source})
+				failed <- err
+			}()
+			waitFor(t, "the migration to run", func() bool { return sleeping(r) == "1" })
+			tt.interrupt(t, r, cancel)
+			if err := <-failed; preview.Classify(err) != preview.ClassTransient {
+				t.Errorf("class %s of %v, want transient", preview.Classify(err), err)
+			}
+			if got := sleeping(r); got != "0" {
+				t.Errorf("%s sessions run on", got)
+			}
+			if got := value(t, own, `SELECT to_regclass('public.a') IS NULL`); got != "true" {
+				t.Error("the table of the interrupted migration is there")
+			}
+			mustMigrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int);"))
+		})
+	}
+}
+
+func TestMigrationNeedsNoFreeConnection(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *postgres.Config) { c.Limits.Connections = 2 })
+	r := newBranch(newParent(t, parentSQL))
+	own := branch(t, s, r).DatabaseURL.Reveal()
+	connect(t, own)
+	connect(t, own)
+	if got := sqlState(try(t, own, `SELECT 1`)); got != "53300" {
+		t.Fatalf("a third connection: %q, want 53300", got)
+	}
+	outputs := mustMigrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int);"))
+	if !strings.Contains(outputs.SchemaDiff, `CREATE TABLE "public"."a"`) {
+		t.Errorf("schema difference: %s", outputs.SchemaDiff)
 	}
 }

@@ -48,9 +48,8 @@ type Config struct {
 
 // Limits bound what one branch's role may take from the server. Only a superuser can raise them.
 type Limits struct {
-	Connections  int // concurrent sessions of the role; default 20
-	TempFileKB   int // temporary files of one session, in kB; default 262144 (256 MB)
-	LogMinMillis int // log_min_duration_statement for the role; 0: the server's
+	Connections int // concurrent sessions of the role; default 20
+	TempFileKB  int // temporary files of one session, in kB; default 262144 (256 MB)
 }
 
 // Server is one PostgreSQL server that branches live on. It is safe for concurrent use.

@@ -21,6 +21,7 @@ const (
 	maxFileBytes    = 4 << 20
 	maxFolderBytes  = 64 << 20
 	maxMigrations   = 5000
+	maxStatements   = 100_000 // of one file
 	maxNameBytes    = 200
 )
 
@@ -215,6 +216,9 @@ func (s script) statements(format preview.MigrationFormat) []statement {
 	for chunk := range strings.SplitSeq(s.text, breakpoint) {
 		all = append(all, split(chunk, base)...)
 		base += len(chunk) + len(breakpoint)
+		if len(all) > maxStatements {
+			break
+		}
 	}
 	return all
 }

@@ -28,10 +28,11 @@ type splitter struct {
 	out    []statement
 }
 
-// split returns the statements of text, which begins at offset base of its file.
+// split returns the statements of text, which begins at offset base of its file. It gives up on
+// more than maxStatements, with more than so many in the result.
 func split(text string, base int) []statement {
 	s := &splitter{text: text, from: -1, base: base}
-	for s.at < len(s.text) {
+	for s.at < len(s.text) && len(s.out) <= maxStatements {
 		s.token()
 	}
 	s.cut(len(s.text))
