@@ -6,7 +6,8 @@
 // it: no npm script, no build command, no configuration file that is code.
 //
 // Everything in the archive is hostile. Files are written and read through an os.Root; esbuild
-// is given every file by a plugin and is never left to look at the disk itself; packages come
+// is given every file by a plugin and is never left to look at the disk itself; a server runs it
+// in a process of its own (Isolated), because code that is nested deeply enough kills it; packages come
 // from the registry that the operator chose and are verified before they are read. The package
 // knows nothing of GitHub, of databases or of where the bundle will run.
 package build
