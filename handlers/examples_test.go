@@ -27,6 +27,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/report"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 	"github.com/flaresmith/flaresmith/handlers"
@@ -257,6 +258,14 @@ func TestExamples(t *testing.T) {
 	}
 	if n := scalar[int](a, `SELECT count(*) FROM river_job WHERE kind = 'merge_group'`); n == 0 {
 		t.Error("no example wanted a merge group's check")
+	}
+}
+
+// The events that we listen to are about the check run that we write.
+func TestCheckNameIsTheReports(t *testing.T) {
+	t.Parallel()
+	if handlers.CheckName != report.CheckName {
+		t.Errorf("handlers listen to %q, the report writes %q", handlers.CheckName, report.CheckName)
 	}
 }
 
