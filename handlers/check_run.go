@@ -111,7 +111,7 @@ func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, e *gh.Ch
 		seconds = completed.Unix()
 	}
 	return h.store.Command(ctx, preview.Command{
-		Key:       fmt.Sprintf("check:%d:%s:%d", run.GetID(), verb, seconds),
+		Key:       fmt.Sprintf("check:%d:%s:%d:%d", run.GetID(), verb, sender.GetID(), seconds),
 		ProjectID: p.ID,
 		PR:        pr,
 		Verb:      verb,

@@ -77,7 +77,8 @@ func (r *Reconciler) Pass(ctx context.Context, environmentID string) (Result, er
 		return Result{}, fmt.Errorf("lease environment: %w", err)
 	}
 	p := &pass{Reconciler: r, lease: lease, env: env, started: r.Now()}
-	defer p.release()
+	ctx, stop := p.keepLease(ctx)
+	defer stop()
 	if err := p.load(ctx); err != nil {
 		return Result{}, err
 	}
@@ -135,6 +136,34 @@ func (p *pass) load(ctx context.Context) error {
 	return err
 }
 
+// keepLease renews the lease for as long as the pass runs, so that a lease that runs out means a
+// server that died. The context ends when the lease is lost; stop releases it.
+func (p *pass) keepLease(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(p.LeaseTTL / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if _, err := p.Store.Renew(ctx, p.lease, p.LeaseTTL); errors.Is(err, preview.ErrLeaseLost) {
+					cancel(err)
+				}
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-ended
+		p.release()
+	}
+}
+
+// release gives the lease back, also when the pass was cancelled.
 func (p *pass) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -21,8 +21,11 @@ import (
 const (
 	inboxWorkers     = 16
 	reconcileWorkers = 16
-	deliverTimeout   = time.Minute
-	passTimeout      = 20 * time.Minute
+	// jobTimeout bounds every job but a pass. A job that outlives it by rescueAfter died with its
+	// server. Passes have a lease for that, so they may take long; see store.RearmStaleEnvironments.
+	jobTimeout  = 2 * time.Minute
+	rescueAfter = jobTimeout + 30*time.Second
+	passTimeout = 20 * time.Minute
 	// leasedAgain is the wait when another pass holds the environment.
 	leasedAgain = time.Second
 	// jobPoll bounds how long a job waits when its notification was lost.
@@ -43,8 +46,8 @@ func newJobs(s *store.Store, worker *inbox.Worker, r *reconcile.Reconciler, m *m
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 		},
-		JobTimeout:                  passTimeout,
-		RescueStuckJobsAfter:        passTimeout + time.Minute,
+		JobTimeout:                  jobTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		ErrorHandler:                &jobErrors{logger: logger},
 	})
@@ -61,6 +64,9 @@ type passWorker struct {
 	reconciler *reconcile.Reconciler
 	metrics    *metrics
 }
+
+// Timeout implements river.Worker.
+func (w *passWorker) Timeout(*river.Job[store.ReconcileArgs]) time.Duration { return passTimeout }
 
 // Work implements river.Worker.
 func (w *passWorker) Work(ctx context.Context, job *river.Job[store.ReconcileArgs]) error {
@@ -125,7 +131,7 @@ func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value 
 func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *slog.Logger) {
 	due := time.NewTicker(time.Second)
 	defer due.Stop()
-	stale := time.NewTicker(time.Minute)
+	stale := time.NewTicker(10 * time.Second)
 	defer stale.Stop()
 	warn := func(what string, err error) {
 		if err != nil && ctx.Err() == nil {

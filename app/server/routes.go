@@ -23,6 +23,9 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	engine.GET("/readyz", s.ready)
 
+	if s.workers == nil {
+		return engine
+	}
 	suffix := "." + s.domain
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(hostOf(r), suffix) {

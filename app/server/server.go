@@ -40,10 +40,12 @@ type Options struct {
 	Packages *npm.Client
 	// Progress is told of downloads at start; may be nil.
 	Progress func(name string, done, total int64)
+	// Providers replaces the local providers, for tests of what the server does with any; nil: the local ones.
+	Providers map[preview.Kind]reconcile.Provider
 }
 
 const (
-	leaseTTL      = time.Minute
+	leaseTTL      = 30 * time.Second
 	stepTimeout   = 5 * time.Minute
 	drainTimeout  = 20 * time.Second
 	headerTimeout = 10 * time.Second
@@ -94,9 +96,11 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
-	providers, err := s.providers(ctx, packages, o)
-	if err != nil {
-		return nil, err
+	providers := o.Providers
+	if providers == nil {
+		if providers, err = s.providers(ctx, packages, o); err != nil {
+			return nil, err
+		}
 	}
 	reconciler := reconcile.New(reconcile.Config{
 		Store: tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{

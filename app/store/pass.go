@@ -77,6 +77,6 @@ func (s *Store) Published(ctx context.Context, environmentID string) ([]byte, er
 func (s *Store) SavePublished(ctx context.Context, l preview.Lease, prev, published []byte) error {
 	return s.leased(ctx, l, `
 		UPDATE environments SET report = CASE WHEN report = $3::jsonb THEN $4::jsonb
-			ELSE $4::jsonb - 'checkRunId' - 'checkDigest' END
+			ELSE $4::jsonb || '{"newCheck": true}' END
 		WHERE id = $1 AND lease_token = $2`, prev, published)
 }

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/reconcile"
+)
+
+// cloud is an outside system in memory for all kinds: it keeps what was applied with its mark,
+// counts writes and can be made to fail or wait.
+type cloud struct {
+	mu     sync.Mutex
+	items  map[preview.Kind]map[string]cloudItem
+	writes []string // "apply database preview-…", in order
+	// before is asked before each write; an error is the write's answer.
+	before func(ctx context.Context, op string, r preview.Resource) error
+}
+
+type cloudItem struct {
+	mark   preview.Mark
+	digest string
+	sha    string
+}
+
+func newCloud() *cloud {
+	c := &cloud{items: map[preview.Kind]map[string]cloudItem{}, before: func(context.Context, string, preview.Resource) error { return nil }}
+	for _, kind := range preview.Kinds() {
+		c.items[kind] = map[string]cloudItem{}
+	}
+	return c
+}
+
+func (c *cloud) providers() map[preview.Kind]reconcile.Provider {
+	providers := map[preview.Kind]reconcile.Provider{}
+	for _, kind := range preview.Kinds() {
+		providers[kind] = cloudProvider{cloud: c, kind: kind}
+	}
+	return providers
+}
+
+// fail sets what happens before each write.
+func (c *cloud) fail(before func(ctx context.Context, op string, r preview.Resource) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.before = before
+}
+
+// names lists what exists of a kind.
+func (c *cloud) names(kind preview.Kind) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names []string
+	for name := range c.items[kind] {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sha is the commit that a Worker runs; empty: there is none.
+func (c *cloud) sha(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.items[preview.KindWorker][name].sha
+}
+
+// count is how many writes there were.
+func (c *cloud) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.writes)
+}
+
+func (c *cloud) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, items := range c.items {
+		n += len(items)
+	}
+	return n
+}
+
+// cloudProvider is one kind of a cloud; it implements reconcile.Provider.
+type cloudProvider struct {
+	cloud *cloud
+	kind  preview.Kind
+}
+
+func (p cloudProvider) Observe(_ context.Context, r preview.Resource) (preview.Observed, error) {
+	p.cloud.mu.Lock()
+	defer p.cloud.mu.Unlock()
+	item, ok := p.cloud.items[p.kind][r.Name]
+	return preview.Observed{Exists: ok, Owned: ok && item.mark == r.Mark, Digest: item.digest, Outputs: p.outputs(r, ok)}, nil
+}
+
+func (p cloudProvider) outputs(r preview.Resource, ok bool) preview.Outputs {
+	switch {
+	case !ok:
+		return preview.Outputs{}
+	case p.kind == preview.KindDatabase:
+		return preview.Outputs{DatabaseURL: "postgres://role:hunter2@db/" + preview.Secret(r.Name), DatabaseName: r.Name}
+	case p.kind == preview.KindWorker:
+		return preview.Outputs{URL: "http://" + r.Name + ".localhost/"}
+	}
+	return preview.Outputs{}
+}
+
+func (p cloudProvider) Apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
+	if err := p.ask(ctx, "apply", r); err != nil {
+		return preview.Outputs{}, err
+	}
+	if p.kind == preview.KindWorker && (in.Bundle == nil || in.Outputs.DatabaseURL == "") {
+		return preview.Outputs{}, fmt.Errorf("worker %s: no bundle or no database", r.Name)
+	}
+	p.cloud.mu.Lock()
+	defer p.cloud.mu.Unlock()
+	p.cloud.items[p.kind][r.Name] = cloudItem{mark: r.Mark, digest: r.Digest, sha: r.SHA}
+	return p.outputs(r, true), nil
+}
+
+func (p cloudProvider) Delete(ctx context.Context, r preview.Resource) error {
+	if err := p.ask(ctx, "delete", r); err != nil {
+		return err
+	}
+	p.cloud.mu.Lock()
+	defer p.cloud.mu.Unlock()
+	delete(p.cloud.items[p.kind], r.Name)
+	return nil
+}
+
+func (p cloudProvider) List(context.Context) ([]preview.Found, error) {
+	p.cloud.mu.Lock()
+	defer p.cloud.mu.Unlock()
+	var found []preview.Found
+	for name, item := range p.cloud.items[p.kind] {
+		found = append(found, preview.Found{Kind: p.kind, Name: name, Mark: item.mark})
+	}
+	slices.SortFunc(found, func(a, b preview.Found) int { return len(a.Name) - len(b.Name) })
+	return found, nil
+}
+
+func (p cloudProvider) ask(ctx context.Context, op string, r preview.Resource) error {
+	p.cloud.mu.Lock()
+	before := p.cloud.before
+	p.cloud.mu.Unlock()
+	if err := before(ctx, op, r); err != nil {
+		return err
+	}
+	p.cloud.mu.Lock()
+	defer p.cloud.mu.Unlock()
+	p.cloud.writes = append(p.cloud.writes, fmt.Sprintf("%s %s %s", op, p.kind, r.Name))
+	return nil
+}
