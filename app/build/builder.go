@@ -69,7 +69,7 @@ func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) 
 	if err != nil {
 		return nil, fmt.Errorf("make a working folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	started := time.Now()
 	code, err := p.compile(ctx, dir)
 	if err != nil {

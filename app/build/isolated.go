@@ -63,7 +63,7 @@ func (i *Isolated) Bundle(ctx context.Context, src fs.FS, layout preview.Layout)
 	}
 	child, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	said, err := i.run(child, order{Folder: source.dir, Layout: layout, Timeout: timeout * 3 / 4})
+	said, err := i.run(child, order{Folder: source.dir, Layout: layout, Timeout: timeout / 2})
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

@@ -4,24 +4,39 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-const childVariable = "FLARESMITH_TEST_BUILD_CHILD"
+// childVariable holds the npm cache of the process, or stuckCache for packages that never come.
+const (
+	childVariable = "FLARESMITH_TEST_BUILD_CHILD"
+	stuckCache    = "stuck"
+)
 
 // TestMain lets the test binary be the process of Isolated.
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		if err := New(Config{Packages: stuck{}}).Answer(context.Background(), os.Stdin, os.Stdout); err != nil {
+	if cache := os.Getenv(childVariable); cache != "" {
+		var packages fetcher = stuck{}
+		if cache != stuckCache {
+			client, err := npm.NewClient(npm.Config{CacheDir: cache})
+			if err != nil {
+				os.Exit(1)
+			}
+			packages = client
+		}
+		if err := New(Config{Packages: packages}).Answer(context.Background(), os.Stdin, os.Stdout); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -29,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func isolated(t *testing.T) *Isolated {
+func isolated(t testing.TB, cache string) *Isolated {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -37,20 +52,16 @@ func isolated(t *testing.T) *Isolated {
 	}
 	return &Isolated{Command: func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, self)
-		cmd.Env = append(os.Environ(), childVariable+"=1")
+		cmd.Env = append(os.Environ(), childVariable+"="+cache)
 		return cmd
 	}}
 }
 
-func unpacked(t *testing.T, files map[string]string) *Source {
+func unpacked(t testing.TB, files map[string]string) *Source {
 	t.Helper()
-	entries := []string{"wrangler.jsonc"}
 	all := map[string]string{"wrangler.jsonc": plainConfig}
-	for name, text := range files {
-		all[name] = text
-		entries = append(entries, name)
-	}
-	src, err := Unpack(t.Context(), bytes.NewReader(tarballOf(t, all, entries)), filepath.Join(t.TempDir(), "source"), Limits{})
+	maps.Copy(all, files)
+	src, err := Unpack(t.Context(), bytes.NewReader(tarballOf(t, all, slices.Sorted(maps.Keys(all)))), filepath.Join(t.TempDir(), "source"), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +72,7 @@ func unpacked(t *testing.T, files map[string]string) *Source {
 func TestIsolated(t *testing.T) {
 	t.Parallel()
 	src := unpacked(t, map[string]string{"src/index.ts": "import './b'; export default 1", "src/b.ts": "export {}"})
-	got, err := isolated(t).Bundle(t.Context(), src, workerLayout())
+	got, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +95,7 @@ func TestIsolatedProblems(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src := unpacked(t, map[string]string{"src/index.ts": text})
-			_, err := isolated(t).Bundle(t.Context(), src, workerLayout())
+			_, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout())
 			if problems := problemsOf(t, err); len(problems) != 1 {
 				t.Errorf("problems %v", problems)
 			}
@@ -95,18 +106,18 @@ func TestIsolatedProblems(t *testing.T) {
 func TestIsolatedEnds(t *testing.T) {
 	t.Parallel()
 	src := unpacked(t, map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lockOf(`"node_modules/a": {"version": "1.0.0", "integrity": "` + someSRI + `"}`)})
-	i := isolated(t)
-	i.Timeout = 3 * time.Second
+	i := isolated(t, stuckCache)
+	i.Timeout = 6 * time.Second
 	if _, err := i.Bundle(t.Context(), src, workerLayout()); preview.Classify(err) != preview.ClassTransient {
 		t.Errorf("packages that never arrive: %v", err)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := isolated(t).Bundle(ctx, src, workerLayout()); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := isolated(t, stuckCache).Bundle(ctx, src, workerLayout()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := isolated(t).Bundle(t.Context(), os.DirFS("."), workerLayout()); err == nil || preview.Classify(err) != preview.ClassPermanent {
+	if _, err := isolated(t, stuckCache).Bundle(t.Context(), os.DirFS("."), workerLayout()); err == nil || preview.Classify(err) != preview.ClassPermanent {
 		t.Errorf("a source that is none: %v", err)
 	}
 }

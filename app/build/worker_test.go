@@ -1,6 +1,7 @@
 package build
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,11 +18,7 @@ import (
 func realPackages(tb testing.TB, cache string) fetcher {
 	tb.Helper()
 	if cache == "" {
-		folder, err := os.UserCacheDir()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		cache = filepath.Join(folder, "flaresmith-test", "npm")
+		cache = warmCache(tb)
 	}
 	client, err := npm.NewClient(npm.Config{CacheDir: cache})
 	if err != nil {
@@ -35,6 +32,34 @@ func realPackages(tb testing.TB, cache string) fetcher {
 		tb.Skipf("the npm registry can't be reached: %v", err)
 	}
 	return client
+}
+
+func warmCache(tb testing.TB) string {
+	tb.Helper()
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(folder, "flaresmith-test", "npm")
+}
+
+// workerSource is the Worker of testdata as an unpacked archive.
+func workerSource(tb testing.TB) *Source {
+	tb.Helper()
+	files := map[string]string{}
+	root := os.DirFS("testdata/worker")
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(root, name)
+		files[name] = string(data)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return unpacked(tb, files)
 }
 
 func workerLayout() preview.Layout {
@@ -81,7 +106,7 @@ func TestBundleWorker(t *testing.T) {
 
 func BenchmarkBundle(b *testing.B) {
 	packages := realPackages(b, "")
-	src := os.DirFS("testdata/worker")
+	src := workerSource(b)
 	b.Run("memory", func(b *testing.B) {
 		builder := New(Config{Packages: packages})
 		for b.Loop() {
@@ -93,6 +118,14 @@ func BenchmarkBundle(b *testing.B) {
 	b.Run("disk", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := New(Config{Packages: packages}).Bundle(b.Context(), src, workerLayout()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("process", func(b *testing.B) {
+		process := isolated(b, warmCache(b))
+		for b.Loop() {
+			if _, err := process.Bundle(b.Context(), src, workerLayout()); err != nil {
 				b.Fatal(err)
 			}
 		}
