@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -107,7 +108,7 @@ func TestAtOnce(t *testing.T) {
 	if pids := rt.pids(); len(pids) != 0 {
 		t.Errorf("processes left: %v", pids)
 	}
-	if names, err := os.ReadDir(rt.config.Dir); err != nil || len(names) != 0 {
+	if names, err := filepath.Glob(filepath.Join(rt.config.Dir, "[^.]*")); err != nil || len(names) != 0 {
 		t.Errorf("left: %v, %v", names, err)
 	}
 }
@@ -171,10 +172,17 @@ func TestPrivateParent(t *testing.T) {
 	if err := os.Mkdir(parent, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	rt := newRuntime(t, func(c *Config) { c.Dir = filepath.Join(parent, "state") })
+	binary := filepath.Join(parent, "workerd")
+	if err := os.Symlink(embeddedtest.Workerd(t), binary); err != nil {
+		t.Fatal(err)
+	}
+	rt := newRuntime(t, func(c *Config) { c.Dir, c.Binary = filepath.Join(parent, "state"), binary })
 	r := resource()
 	apply(t, rt, r, worker(answering(`return new Response("hi")`)))
 	wantGet(t, rt, r.Name, "/", "hi")
+	if !alive(rt.pids()[0]) {
+		t.Error("the process can't be found by its command line")
+	}
 	if text := logText(rt, r.Name); text != "" {
 		t.Errorf("log %s", text)
 	}

@@ -21,6 +21,7 @@
 //
 //	<Dir>/<name>/mark.json      owner mark, digest, current generation; the digest is written last
 //	<Dir>/<name>/g-<random>/    config.capnp and the modules of one generation
+//	<Dir>/.sockets.json         where the sockets of the running server are, under os.TempDir
 //
 // No secret is written there: the connection string is handed over in the process's environment.
 // A new generation is started beside the old one, which serves until the new one is ready.

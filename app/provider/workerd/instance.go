@@ -89,10 +89,7 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, bundle *preview.Bundle, u
 	if err := rt.writeGeneration(folder, bundle, out, u.uid); err != nil {
 		return nil, errors.Join(fmt.Errorf("generation: %w", err), rt.root.RemoveAll(folder))
 	}
-	var err error
-	if i.launch.folder, err = os.Open(filepath.Join(rt.config.Dir, folder)); err == nil {
-		i.launch.binary, err = os.Open(rt.config.Binary)
-	}
+	err := i.launch.open(rt.config.Binary, filepath.Join(rt.config.Dir, folder))
 	if err == nil {
 		i.egress, err = listenEgress(out, u.uid, pinned, u.logs)
 	}

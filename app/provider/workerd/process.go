@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,7 +25,8 @@ const (
 
 // launch is what a process is started from.
 type launch struct {
-	binary   *os.File // the executable
+	binary   *os.File // the executable, or its folder
+	program  string   // the executable's path under binary: empty, or a slash and its name
 	folder   *os.File // the generation's folder
 	listener *os.File // the Unix socket that it serves
 	control  *os.File // where it says that it listens
@@ -43,6 +45,20 @@ type process struct {
 
 	mu     sync.Mutex
 	killed string // why we ended it; empty: it ended by itself
+}
+
+// open opens what the child names by descriptor. The executable goes by its folder where everybody
+// may enter that, for then the process is called "workerd" in every list.
+func (l *launch) open(binary, folder string) (err error) {
+	if l.folder, err = os.Open(folder); err != nil {
+		return err
+	}
+	target := binary
+	if info, err := os.Stat(filepath.Dir(binary)); err == nil && info.Mode().Perm()&0o001 != 0 {
+		target, l.program = filepath.Dir(binary), "/"+filepath.Base(binary)
+	}
+	l.binary, err = os.Open(target)
+	return err
 }
 
 // start runs workerd on a socket that already listens, so that no address is ever its own choice.
@@ -116,7 +132,7 @@ func listenSocket(path string) (*os.File, error) {
 }
 
 // command is the command line that both platforms share; the descriptors after the standard
-// three are 3 the socket, 4 the control pipe, 5 the generation's folder, 6 the executable.
+// three are 3 the socket, 4 the control pipe, 5 the generation's folder, 6 the executable or its folder.
 func command(l launch) *exec.Cmd {
 	cmd := &exec.Cmd{
 		Args:       []string{"workerd", "serve", "--socket-fd=http=3", "--control-fd=4"},

@@ -27,7 +27,7 @@ const dataHeadroom = 1 << 30
 // home, need not be open to the preview's user.
 func confine(cmd *exec.Cmd, l launch) {
 	cmd.ExtraFiles = append(cmd.ExtraFiles, l.folder, l.binary)
-	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", binaryFD)
+	cmd.Path = fmt.Sprintf("/proc/self/fd/%d%s", binaryFD, l.program)
 	cmd.Args = append(cmd.Args, fmt.Sprintf("/proc/self/fd/%d/%s", folderFD, configFile))
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

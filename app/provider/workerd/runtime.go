@@ -53,10 +53,7 @@ func New(config Config) (*Runtime, error) {
 	if err := tidy(root); err != nil {
 		return nil, errors.Join(fmt.Errorf("workerd state folder: %w", err), root.Close())
 	}
-	sockets, err := os.MkdirTemp("", "flaresmith-")
-	if err == nil {
-		err = os.Chmod(sockets, 0o711) //nolint:gosec // passed through by the preview's users
-	}
+	sockets, err := makeSockets(root)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("workerd socket folder: %w", err), root.Close())
 	}
@@ -72,7 +69,7 @@ func New(config Config) (*Runtime, error) {
 
 // giveBack closes and removes what New made, except the state folder.
 func (rt *Runtime) giveBack() error {
-	return errors.Join(os.RemoveAll(rt.sockets), rt.root.Close())
+	return errors.Join(os.RemoveAll(rt.sockets), rt.root.RemoveAll(socketsFile), rt.root.Close())
 }
 
 func newGeneration() string { return generationPrefix + rand.Text() }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os/exec"
 	"runtime"
+
+	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // spawner starts processes from one operating system thread that lives as long as itself. The
@@ -35,7 +37,8 @@ func newSpawner() *spawner {
 	return s
 }
 
-var errClosed = errors.New("the Worker runtime is closed")
+// A server that ends is no fault of the preview: the next one takes up the work.
+var errClosed = preview.Transient(errors.New("the Worker runtime is closed"))
 
 func (s *spawner) start(cmd *exec.Cmd) error {
 	request := spawnRequest{cmd: cmd, result: make(chan error, 1)}
