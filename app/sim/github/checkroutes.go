@@ -259,11 +259,10 @@ func (c *call) listCheckSuites() (answer, error) {
 
 // headCommitJSON is the short form of a commit in suites and merge groups.
 func (s *Server) headCommitJSON(r *repository, sha string) any {
-	commits, err := s.git.commits(context.Background(), r.dir, "-1", sha)
-	if err != nil || len(commits) == 0 {
+	c, ok := s.git.commit(context.Background(), r.dir, sha)
+	if !ok {
 		return nil
 	}
-	c := commits[0]
 	return object{
 		"id": c.sha, "tree_id": c.tree, "message": c.message, "timestamp": c.committerDate,
 		"author": object{"name": c.authorName, "email": c.authorEmail}, "committer": object{"name": c.committerName, "email": c.committerEmail},

@@ -188,13 +188,13 @@ func (c *call) getCommit() (answer, error) {
 	if strings.Contains(c.r.Header.Get("Accept"), "sha") {
 		return answer{raw: []byte(sha), contentType: "application/vnd.github.sha; charset=utf-8"}, nil
 	}
-	one, err := c.s.git.commits(c.r.Context(), c.at.dir, "-1", sha)
-	if err != nil || len(one) == 0 {
-		return answer{}, fmt.Errorf("commit %s: %w", sha, err)
+	one, ok := c.s.git.commit(c.r.Context(), c.at.dir, sha)
+	if !ok {
+		return answer{}, fmt.Errorf("commit %s: %w", sha, ErrNotFound)
 	}
-	o := c.at.commitJSON(one[0])
-	if len(one[0].parents) > 0 {
-		files, err := c.at.diffEntries(c.r.Context(), c.s.git, one[0].parents[0], sha)
+	o := c.at.commitJSON(one)
+	if len(one.parents) > 0 {
+		files, err := c.at.diffEntries(c.r.Context(), c.s.git, one.parents[0], sha)
 		if err != nil {
 			return answer{}, err
 		}
@@ -250,13 +250,13 @@ func (c *call) getBranch() (answer, error) {
 	if sha == "" {
 		return answer{}, fail(http.StatusNotFound, "Branch not found")
 	}
-	one, err := c.s.git.commits(c.r.Context(), c.at.dir, "-1", sha)
-	if err != nil || len(one) == 0 {
-		return answer{}, fmt.Errorf("commit %s: %w", sha, err)
+	one, ok := c.s.git.commit(c.r.Context(), c.at.dir, sha)
+	if !ok {
+		return answer{}, fmt.Errorf("commit %s: %w", sha, ErrNotFound)
 	}
 	self := c.at.api + "/branches/" + pathEscape(name)
 	return answer{body: object{
-		"name": name, "commit": c.at.commitJSON(one[0]), "protected": false,
+		"name": name, "commit": c.at.commitJSON(one), "protected": false,
 		"_links":         object{"self": self, "html": c.at.page + "/tree/" + pathEscape(name)},
 		"protection":     object{"enabled": false, "required_status_checks": object{"enforcement_level": "off", "contexts": []string{}, "checks": []object{}}},
 		"protection_url": self + "/protection",
@@ -277,6 +277,22 @@ func (c *call) getRef() (answer, error) {
 		"ref": name, "node_id": nodeID("REF", c.at.id), "url": c.at.api + "/git/" + pathEscape(name),
 		"object": object{"type": kind, "sha": sha, "url": c.at.api + "/git/" + kind + "s/" + sha},
 	}}, nil
+}
+
+// getGitCommit gives the bare git object.
+func (c *call) getGitCommit() (answer, error) {
+	sha := c.r.PathValue("commit_sha")
+	one, ok := c.s.git.commit(c.r.Context(), c.at.dir, sha)
+	if !isSHA(sha) || !ok {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	whole := c.at.commitJSON(one)
+	o := whole["commit"].(object)
+	delete(o, "comment_count")
+	for _, key := range []string{"sha", "node_id", "html_url", "parents"} {
+		o[key] = whole[key]
+	}
+	return answer{body: o}, nil
 }
 
 func (c *call) compare() (answer, error) {

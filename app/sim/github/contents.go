@@ -69,6 +69,38 @@ func parseTree(out string) []treeEntry {
 	return entries
 }
 
+// getTree lists a tree, or the tree of a commit or branch, with its folders' content if asked to.
+func (c *call) getTree() (answer, error) {
+	rev := c.r.PathValue("tree_sha")
+	if commit := c.s.git.resolve(c.r.Context(), c.at.dir, rev); commit != "" {
+		rev = commit
+	}
+	if !isSHA(rev) {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	args := []string{"ls-tree", "-z", "-l", "--full-tree"}
+	if c.r.URL.Query().Has("recursive") {
+		args = append(args, "-r", "-t")
+	}
+	listing, err := c.s.git.run(c.r.Context(), c.at.dir, nil, append(args, rev)...)
+	if err != nil {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	tree, err := c.s.git.line(c.r.Context(), c.at.dir, "rev-parse", "--verify", "--end-of-options", rev+"^{tree}")
+	if err != nil {
+		return answer{}, err
+	}
+	list := []object{}
+	for _, e := range parseTree(string(listing)) {
+		o := object{"path": e.name, "mode": e.mode, "type": e.kind, "sha": e.sha, "url": c.at.api + "/git/" + e.kind + "s/" + e.sha}
+		if e.kind == "blob" {
+			o["size"] = e.size
+		}
+		list = append(list, o)
+	}
+	return answer{body: object{"sha": tree, "url": c.at.api + "/git/trees/" + tree, "tree": list, "truncated": false}}, nil
+}
+
 func (c *call) entryJSON(name, commit string, e treeEntry) object {
 	escaped := pathEscape(name)
 	self := c.at.api + "/contents/" + escaped + "?ref=" + commit

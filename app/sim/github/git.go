@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type git struct {
 	path string
 	home string
 	now  func() time.Time
+	// known holds commits by directory and SHA.
+	known *sync.Map
 }
 
 func (g git) env() []string {
@@ -99,8 +102,8 @@ type change struct {
 	remove  bool
 }
 
-// commit makes a commit with fast-import and moves ref to it. from is its parent (a SHA), empty for a root.
-func (g git) commit(ctx context.Context, dir, ref, from, author, message string, changes []change) (string, error) {
+// write makes a commit with fast-import and moves ref to it. from is its parent (a SHA), empty for a root.
+func (g git) write(ctx context.Context, dir, ref, from, author, message string, changes []change) (string, error) {
 	var in bytes.Buffer
 	who := fmt.Sprintf("%s <%s@users.noreply.github.com> %d +0000", author, author, g.now().Unix())
 	fmt.Fprintf(&in, "commit %s\nmark :1\nauthor %s\ncommitter %s\ndata %d\n%s\n", ref, who, who, len(message), message)
@@ -148,18 +151,37 @@ func (g git) resolve(ctx context.Context, dir, rev string) string {
 	if rev == "" || strings.HasPrefix(rev, "-") || strings.ContainsAny(rev, "^~:@{ \t\n\x00") {
 		return ""
 	}
-	for _, prefix := range []string{"refs/heads/", "refs/tags/", "refs/", ""} {
-		if prefix == "" && !isHex(rev) && !strings.HasPrefix(rev, "refs/") && rev != "HEAD" {
-			continue
+	if isSHA(rev) {
+		if _, ok := g.commit(ctx, dir, rev); ok {
+			return rev
 		}
-		if prefix != "" && isSHA(rev) {
-			continue
-		}
-		if sha, err := g.line(ctx, dir, "rev-parse", "--verify", "--quiet", "--end-of-options", prefix+rev+"^{commit}"); err == nil && isSHA(sha) {
+	}
+	candidates := []string{"refs/heads/" + rev, "refs/tags/" + rev, "refs/" + rev}
+	if strings.HasPrefix(rev, "refs/") || isSHA(rev) || rev == "HEAD" {
+		candidates = []string{rev}
+	} else if isHex(rev) {
+		candidates = append(candidates, rev)
+	}
+	for _, name := range candidates {
+		if sha, err := g.line(ctx, dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}"); err == nil && isSHA(sha) {
 			return sha
 		}
 	}
 	return ""
+}
+
+// commit gives one commit by its full SHA. Commits never change and are never collected here, so each is read once.
+func (g git) commit(ctx context.Context, dir, sha string) (commit, bool) {
+	key := dir + sha
+	if known, ok := g.known.Load(key); ok {
+		return known.(commit), true
+	}
+	list, err := g.commits(ctx, dir, "-1", sha)
+	if err != nil || len(list) != 1 || list[0].sha != sha {
+		return commit{}, false
+	}
+	g.known.Store(key, list[0])
+	return list[0], true
 }
 
 func (g git) ancestor(ctx context.Context, dir, old, new string) bool {

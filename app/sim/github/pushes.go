@@ -63,7 +63,7 @@ func (s *Server) commitOn(actor, repo, branch, parent string, files map[string]s
 			}
 		}
 		var err error
-		sha, err = s.git.commit(ctx, r.dir, ref, from, by.Login, message, changes)
+		sha, err = s.git.write(ctx, r.dir, ref, from, by.Login, message, changes)
 		return err
 	})
 	return sha, err
@@ -210,8 +210,8 @@ func (s *Server) emitPush(ctx context.Context, r *repository, by *User, c refCha
 	if !deleted {
 		commits = s.pushCommitsJSON(ctx, r, c)
 		forced = !created && !s.git.ancestor(ctx, r.dir, c.before, c.after)
-		if one, err := s.git.commits(ctx, r.dir, "-1", c.after); err == nil && len(one) == 1 {
-			headCommit = s.pushCommitJSON(r, one[0], nil)
+		if one, ok := s.git.commit(ctx, r.dir, c.after); ok {
+			headCommit = s.pushCommitJSON(r, one, nil)
 			if len(commits) > 0 {
 				headCommit = commits[len(commits)-1]
 			}

@@ -92,7 +92,7 @@ func (s *Server) CreateRepo(owner, name string, content fs.FS, opts RepoOptions)
 		if err != nil {
 			return 0, fmt.Errorf("repository %s: content: %w", r.fullName(), err)
 		}
-		if _, err := s.git.commit(context.Background(), r.dir, "refs/heads/"+r.defaultBranch, "", owner, "Initial commit", changes); err != nil {
+		if _, err := s.git.write(context.Background(), r.dir, "refs/heads/"+r.defaultBranch, "", owner, "Initial commit", changes); err != nil {
 			return 0, fmt.Errorf("repository %s: %w", r.fullName(), err)
 		}
 	}

@@ -63,6 +63,13 @@ func TestReading(t *testing.T) {
 	if len(commit.Files) != 1 || commit.GetCommit().GetMessage() != "Add cart" {
 		t.Errorf("commit: %v", commit)
 	}
+	plain, _, err := b.client.Git.GetCommit(ctx, "acme", "shop", sha)
+	check(t, err)
+	tree, _, err := b.client.Git.GetTree(ctx, "acme", "shop", sha, true)
+	check(t, err)
+	if plain.GetTree().GetSHA() != tree.GetSHA() || len(tree.Entries) != 6 || tree.Entries[5].GetPath() != "src/index.ts" {
+		t.Errorf("commit %v, tree %v", plain, tree)
+	}
 	commits, _, err := repos.ListCommits(ctx, "acme", "shop", &gh.CommitsListOptions{SHA: "cart"})
 	check(t, err)
 	if len(commits) != 2 {

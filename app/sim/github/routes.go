@@ -71,6 +71,8 @@ func routes() []route {
 		{"GET", repo + "/branches", asToken, "contents:read", (*call).listBranches, true},
 		{"GET", repo + "/branches/{branch}", asToken, "contents:read", (*call).getBranch, true},
 		{"GET", repo + "/git/ref/{ref}", asToken, "contents:read", (*call).getRef, true},
+		{"GET", repo + "/git/commits/{commit_sha}", asToken, "contents:read", (*call).getGitCommit, true},
+		{"GET", repo + "/git/trees/{tree_sha}", asToken, "contents:read", (*call).getTree, true},
 		{"GET", repo + "/commits", asToken, "contents:read", (*call).listCommits, true},
 		{"GET", repo + "/commits/{ref}", asToken, "contents:read", (*call).getCommit, true},
 		{"GET", repo + "/commits/{commit_sha}/pulls", asToken, "pull_requests:read|contents:read", (*call).commitPulls, false},

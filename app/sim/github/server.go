@@ -125,7 +125,7 @@ func (s *Server) prepare() error {
 	if err != nil {
 		return err
 	}
-	s.git = git{path: path, home: filepath.Join(dir, "home"), now: s.cfg.Clock}
+	s.git = git{path: path, home: filepath.Join(dir, "home"), now: s.cfg.Clock, known: &sync.Map{}}
 	if s.cfg.AppPublicKey == nil {
 		key, err := processKey()
 		if err != nil {
