@@ -141,7 +141,7 @@ func TestHandlers(t *testing.T) {
 		{"conversation", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"nice","user":{"type":"User"}},` + where + `}`, nil},
 
 		{"button", "check_run", `{"action":"requested_action","requested_action":{"identifier":"reset-db"},` + ourRun + `,` + where + `}`,
-			[]string{known, `command check:70:reset-db:1767261600 reset-db "" by octo-dev/5 pr=7 comment=0; ` + want7}},
+			[]string{known, `command check:70:reset-db:5:1767261600 reset-db "" by octo-dev/5 pr=7 comment=0; ` + want7}},
 		{"button of no command", "check_run", `{"action":"requested_action","requested_action":{"identifier":"format"},` + ourRun + `,` + where + `}`, []string{known}},
 		{"button of another app", "check_run", `{"action":"requested_action","requested_action":{"identifier":"destroy"},"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":98},"pull_requests":[{"number":7}]},` + where + `}`, nil},
 		{"button of another check", "check_run", `{"action":"requested_action","requested_action":{"identifier":"destroy"},"check_run":{"id":70,"name":"Lint","app":{"id":99},"pull_requests":[{"number":7}]},` + where + `}`, nil},
