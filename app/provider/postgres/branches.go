@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,9 +65,13 @@ func (b *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 	if err != nil {
 		return preview.Outputs{}, err
 	}
+	// Without its role nobody owns what is in the database, and one with data is no schema-only branch.
+	broken := l.database && (!l.role || r.SchemaOnly && !l.databaseNote.Emptied)
 	switch {
-	case !l.database, !l.role, r.Reset: // without the role nobody owns what is in the database
-		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest}, nil)
+	case broken && r.Keep && !r.Reset:
+		err = errors.New("only a reset would repair it, and its data is to be kept")
+	case !l.database, broken, r.Reset:
+		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest, Emptied: r.SchemaOnly}, nil)
 	case l.databaseNote.Digest != r.Digest:
 		changed := l.databaseNote
 		changed.Digest = r.Digest

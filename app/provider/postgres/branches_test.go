@@ -423,3 +423,55 @@ func BenchmarkCopy(b *testing.B) {
 		}
 	}
 }
+
+func TestSchemaOnlyBranchHoldsNoData(t *testing.T) {
+	t.Parallel()
+	for name, live := range map[string]bool{"template": false, "dump": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parent := newParent(t, parentSQL+`INSERT INTO parted VALUES (1); ANALYZE; SELECT lo_from_bytea(0, 'x');
+				CREATE SCHEMA flaresmith; CREATE TABLE flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL);
+				INSERT INTO flaresmith.migrations VALUES ('1.sql', 'x');`)
+			if live {
+				connect(t, adminURL(t, parent))
+			}
+			s := newServer(t)
+			r := newBranch(parent)
+			r.SchemaOnly = true
+			own := branch(t, s, r).DatabaseURL.Reveal()
+			const left = `SELECT concat((SELECT count(*) FROM notes), (SELECT count(*) FROM parted), (SELECT last_value FROM notes_id_seq),
+				(SELECT relispopulated FROM pg_class WHERE relname = 'counted'), (SELECT count(*) FROM pg_stats WHERE schemaname = 'public'),
+				(SELECT count(*) FROM pg_largeobject_metadata), (SELECT count(*) FROM flaresmith.migrations))`
+			if got := value(t, own, left); got != "001f001" {
+				t.Errorf("what is left: %s", got)
+			}
+			source := files("drizzle/1.sql", "SELECT 1", "drizzle/2.sql", "INSERT INTO notes (body) VALUES ('own')")
+			mustMigrate(t, s, r, "1", source)
+			source["drizzle/2.sql"].Data = []byte("SELECT 2")
+			if outputs := mustMigrate(t, s, r, "2", source); outputs.DataReset == "" {
+				t.Error("no reset")
+			}
+			if got := value(t, own, left); got[:2] != "00" {
+				t.Errorf("what is left after a reset: %s", got)
+			}
+			if got := value(t, adminURL(t, parent), `SELECT count(*) FROM notes`); got != "3" {
+				t.Errorf("the parent has %s notes", got)
+			}
+		})
+	}
+}
+
+func TestKeptDataIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	r := newBranch(newParent(t, parentSQL))
+	own := branch(t, s, r).DatabaseURL.Reveal()
+	execute(t, own, `DELETE FROM notes`)
+	r.Keep, r.SchemaOnly, r.Digest = true, true, "2"
+	if _, err := s.Branches().Apply(t.Context(), r, preview.Inputs{}); err == nil {
+		t.Error("a branch whose data is to be kept became schema-only")
+	}
+	if got := value(t, own, `SELECT count(*) FROM notes`); got != "0" {
+		t.Errorf("%s notes, want the branch's own data", got)
+	}
+}

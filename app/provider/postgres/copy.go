@@ -34,8 +34,13 @@ func (s *Server) recreate(ctx context.Context, r preview.Resource, n note, prepa
 	if err != nil {
 		return fmt.Errorf("copy of %s: %w", r.Parent, err)
 	}
-	if err := s.handOver(ctx, draft, r.Name); err != nil {
+	if err := s.handOver(ctx, draft, r.Name, n.Emptied); err != nil {
 		return fmt.Errorf("hand over: %w", err)
+	}
+	if n.Emptied {
+		if err := s.empty(ctx, r, draft); err != nil {
+			return fmt.Errorf("empty: %w", err)
+		}
 	}
 	if prepare != nil {
 		if err := prepare(ctx, draft); err != nil {

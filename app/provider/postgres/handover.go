@@ -50,7 +50,7 @@ ORDER BY kind, oid`
 
 // handOver opens the copy to its role and makes the role the owner of what is inside. The
 // administrator's session in the copy is the only one, and the last one ever.
-func (s *Server) handOver(ctx context.Context, database, role string) error {
+func (s *Server) handOver(ctx context.Context, database, role string, empty bool) error {
 	for _, statement := range []string{
 		`REVOKE ALL ON DATABASE ` + quote(database) + ` FROM PUBLIC`,
 		`ALTER DATABASE ` + quote(database) + ` ALLOW_CONNECTIONS true`, // its role has no CONNECT yet
@@ -59,7 +59,7 @@ func (s *Server) handOver(ctx context.Context, database, role string) error {
 			return err
 		}
 	}
-	if err := s.reown(ctx, database, role); err != nil {
+	if err := s.reown(ctx, database, role, empty); err != nil {
 		return err
 	}
 	_, err := s.admin.Exec(ctx, `GRANT CREATE, CONNECT, TEMPORARY ON DATABASE `+quote(database)+` TO `+quote(role))
@@ -68,7 +68,7 @@ func (s *Server) handOver(ctx context.Context, database, role string) error {
 
 // reown walks the catalogs of the copy. REASSIGN OWNED would do too much: it also changes what the
 // old owner has outside this database, and refuses the server's first superuser.
-func (s *Server) reown(ctx context.Context, database, role string) error {
+func (s *Server) reown(ctx context.Context, database, role string, empty bool) error {
 	conn, err := pgx.ConnectConfig(ctx, s.adminConfig(database))
 	if err != nil {
 		return err
@@ -78,6 +78,11 @@ func (s *Server) reown(ctx context.Context, database, role string) error {
 		// The parent's event triggers would run on the statements below, as a superuser.
 		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
 			return err
+		}
+		if empty { // the planner's statistics hold samples of the data
+			if _, err := tx.Exec(ctx, `DELETE FROM pg_statistic; DELETE FROM pg_statistic_ext_data`); err != nil {
+				return err
+			}
 		}
 		statements, err := ownerStatements(ctx, tx, role)
 		if err != nil || len(statements) == 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,20 +26,27 @@ func (p *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 	if err != nil {
 		return preview.Observed{}, classify(err)
 	}
-	observed := preview.Observed{Exists: l.database && l.databaseNote.Schema != "", Owned: l.database && l.owned(r.Mark)}
-	if l.database && !observed.Owned {
-		observed.Exists = true // in the way
+	switch {
+	case !l.database:
+		return preview.Observed{}, nil
+	case !l.owned(r.Mark):
+		return preview.Observed{Exists: true}, nil // in the way
+	case l.databaseNote.Schema == "":
+		return preview.Observed{}, nil
+	}
+	observed := preview.Observed{Exists: true, Owned: true}
+	known := s.recall(r.Name).schema
+	if known == nil || known.oid != l.oid || known.digest != l.databaseNote.Schema {
 		return observed, nil
 	}
-	known := s.recall(r.Name).schema
-	if !observed.Exists || known == nil || known.oid != l.oid || known.digest != l.databaseNote.Schema {
+	observed.Digest, observed.Outputs = known.digest, known.outputs
+	if r.Parent == "" { // not wanted any more
 		return observed, nil
 	}
 	parent, err := s.parentRows(ctx, r.Parent)
 	if err != nil {
 		return preview.Observed{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))
 	}
-	observed.Digest, observed.Outputs = known.digest, known.outputs
 	observed.Outputs.BehindParent = behind(known.applied, parent)
 	return observed, nil
 }
@@ -98,13 +104,13 @@ func (j job) converge(ctx context.Context, l look, parent []applied) (branch []a
 	if err != nil || reset == "" {
 		return branch, "", err
 	}
-	if !strings.HasPrefix(j.r.Name, string(preview.EnvironmentPreview)+"-") {
+	if j.r.Keep {
 		return nil, "", preview.Invalid(whatMigration, preview.Problem{
 			Path: j.r.Layout.Migrations, Message: reset,
 			Hint: "the data of a core environment is never reset: bring the migration back and add a new one",
 		})
 	}
-	kept := note{Mark: j.r.Mark, Digest: l.databaseNote.Digest}
+	kept := note{Mark: j.r.Mark, Digest: l.databaseNote.Digest, Emptied: l.databaseNote.Emptied}
 	err = j.server.recreate(ctx, j.r, kept, func(ctx context.Context, draft string) error {
 		again, rows, err := j.migrate(ctx, draft, parent, true)
 		if err == nil && again != "" { // the parent changed in between
@@ -201,8 +207,33 @@ func (s *Server) parentRows(ctx context.Context, parent string) ([]applied, erro
 	return rows, nil
 }
 
-// Delete does nothing: the schema goes with its database.
-func (p *Schema) Delete(_ context.Context, r preview.Resource) error { return checkName(r) }
+// Delete implements the reconciler's Provider. What was migrated goes with the database alone; in a
+// database that stays, Delete forgets that the schema was finished.
+func (p *Schema) Delete(ctx context.Context, r preview.Resource) error {
+	if err := checkName(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	l, err := p.server.look(ctx, r.Name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	case !l.database:
+		return nil
+	case !l.owned(r.Mark):
+		return fmt.Errorf("schema of %s: %w", r.Name, preview.ErrConflict)
+	case l.databaseNote.Schema == "":
+		return nil
+	}
+	n := l.databaseNote
+	n.Schema = ""
+	if err := p.server.describe(ctx, "DATABASE", r.Name, n); err != nil && code(err) != codeUndefinedDatabase {
+		return fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	}
+	p.server.remember(r.Name, func(m *memory) { m.schema = nil })
+	return nil
+}
 
 // List finds nothing: a schema is part of its database.
 func (p *Schema) List(context.Context) ([]preview.Found, error) { return nil, nil }

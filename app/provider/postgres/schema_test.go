@@ -239,6 +239,7 @@ func TestCoreEnvironmentIsNeverReset(t *testing.T) {
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	r.Name = "dev-" + strings.TrimPrefix(r.Name, "preview-")
+	r.Keep = true
 	own := branch(t, s, r).DatabaseURL.Reveal()
 	mustMigrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int);"))
 	execute(t, own, `DELETE FROM notes`)

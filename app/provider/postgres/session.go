@@ -69,7 +69,7 @@ func (s *Server) reopen(ctx context.Context, r preview.Resource, password previe
 func (l *session) terminate(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
 	defer cancel()
-	_, err := l.server.admin.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1 AND usename = $2`, int32(l.pid), l.role)
+	_, err := l.server.admin.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1 AND usename = $2`, int64(l.pid), l.role)
 	if err != nil {
 		l.server.log.WarnContext(ctx, "end session", "role", l.role, "err", err)
 	}

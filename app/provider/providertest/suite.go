@@ -36,8 +36,7 @@ type Suite struct {
 	Plant func(t *testing.T, r preview.Resource)
 	// Restart returns a provider that knows only what the outside system holds, as after a restart.
 	Restart func(t *testing.T) Provider
-	// Embedded is for a kind that lives inside another resource and goes with it (KindSchema):
-	// Delete does nothing, List finds nothing, and no mark is its own.
+	// Embedded is for a kind that lives inside another resource (KindSchema): List finds nothing.
 	Embedded bool
 	// Timeout bounds each call. Default: one minute.
 	Timeout time.Duration
@@ -91,9 +90,6 @@ func (s Suite) life(t *testing.T) {
 	s.apply(t, s.Provider, r)
 	s.wantObserved(t, s.Provider, r, true, true, "2")
 
-	if s.Embedded {
-		return
-	}
 	s.delete(t, r)
 	s.wantObserved(t, s.Provider, r, false, false, "")
 	s.wantListed(t, r, false)
@@ -263,10 +259,8 @@ func (s Suite) wantRefused(t *testing.T, r preview.Resource, in preview.Inputs) 
 	if _, err := s.Provider.Apply(s.ctx(t), r, in); preview.Classify(err) != preview.ClassConflict || err == nil {
 		t.Errorf("apply over what is not ours: %v, want a conflict", err)
 	}
-	if !s.Embedded {
-		if err := s.Provider.Delete(s.ctx(t), r); err == nil || preview.Classify(err) != preview.ClassConflict {
-			t.Errorf("delete of what is not ours: %v, want a conflict", err)
-		}
+	if err := s.Provider.Delete(s.ctx(t), r); err == nil || preview.Classify(err) != preview.ClassConflict {
+		t.Errorf("delete of what is not ours: %v, want a conflict", err)
 	}
 	s.wantSnapshot(t, r, before, "a refused call")
 }
