@@ -196,6 +196,10 @@ func FuzzComputedImport(f *testing.F) {
 				b.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
 					return api.OnResolveResult{Path: args.Path, External: true}, nil
 				})
+				b.OnLoad(api.OnLoadOptions{Filter: ".*"}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+					t.Errorf("esbuild found %s by itself in %q", args.Path, text)
+					return api.OnLoadResult{}, errors.New("found")
+				})
 			}}},
 		})
 		for _, m := range append(result.Errors, result.Warnings...) {

@@ -32,9 +32,15 @@ type wrangler struct {
 	assets   map[string]preview.ModuleType // by file ending, with the dot
 }
 
+// nodeByDefault is the compatibility date from which workerd has nodejs_compat on by itself.
+const nodeByDefault = "2026-08-04"
+
 // offersNode reports whether the runtime will have Node's modules.
 func (w *wrangler) offersNode() bool {
-	return slices.ContainsFunc(w.flags, func(flag string) bool { return strings.HasPrefix(flag, "nodejs_") })
+	if slices.Contains(w.flags, "no_nodejs_compat") {
+		return false
+	}
+	return w.date >= nodeByDefault || slices.ContainsFunc(w.flags, func(flag string) bool { return strings.HasPrefix(flag, "nodejs_") })
 }
 
 // forbidden are the keys that give a Worker something that a local preview does not have. The

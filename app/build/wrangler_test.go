@@ -107,6 +107,24 @@ func TestParseWranglerProblems(t *testing.T) {
 	}
 }
 
+func TestOffersNode(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, date string
+		flags      []string
+		want       bool
+	}{
+		{"asked for", "2025-01-01", []string{"nodejs_compat"}, true},
+		{"not asked for", "2026-08-03", nil, false},
+		{"by default", "2026-08-04", nil, true},
+		{"turned off", "2026-08-04", []string{"no_nodejs_compat"}, false},
+	} {
+		if got := (&wrangler{date: tt.date, flags: tt.flags}).offersNode(); got != tt.want {
+			t.Errorf("%s: got %v", tt.name, got)
+		}
+	}
+}
+
 func FuzzParseWrangler(f *testing.F) {
 	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "rules": [{"type": "Text", "globs": [1]}]}`)
 	f.Add(false, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
