@@ -248,7 +248,7 @@ func (rt *Runtime) supervise(u *unit, i *instance) {
 		for {
 			reason := p.ending()
 			i.launch.logs.add(Supervisor, fmt.Sprintf("the Worker's process is gone (%s); next start in %s", reason, backoff))
-			rt.config.Logger.Warn("worker process is gone", "provider", "workerd", "name", i.name, "reason", reason, "restart_in", backoff)
+			rt.config.Logger.Warn("worker process is gone", "provider", "workerd", "name", i.name, "reason", reason, "restartIn", backoff)
 			select {
 			case <-i.stopping:
 				return
@@ -282,7 +282,7 @@ func (rt *Runtime) attend(i *instance, p *process) (told bool) {
 		case now := <-watch.C:
 			if rt.tooLarge(p) {
 				p.kill(rt.memoryMessage())
-			} else if load.stuck(p.cmd.Process.Pid, now) {
+			} else if used, ok := processorTime(p.cmd.Process.Pid); ok && load.stuck(used, now) {
 				p.kill(fmt.Sprintf("It kept a processor busy for %s", stuckAfter))
 			}
 		}
@@ -336,7 +336,7 @@ func (i *instance) release(rt *Runtime) {
 // load notices a process that never pauses.
 type load struct {
 	since time.Time     // of the last look at which it had paused
-	used  time.Duration // then
+	used  time.Duration // of processor time, then
 	next  time.Time
 }
 
@@ -344,16 +344,13 @@ const loadEvery = 5 * time.Second
 
 func newLoad(now time.Time) *load { return &load{since: now, next: now.Add(loadEvery)} }
 
-// stuck looks every few seconds whether the process used nearly all of one processor since.
-func (l *load) stuck(pid int, now time.Time) bool {
+// stuck is told how much of the processors the process has used so far. Every few seconds it
+// looks whether that was nearly all of one since the last pause.
+func (l *load) stuck(used time.Duration, now time.Time) bool {
 	if now.Before(l.next) {
 		return false
 	}
 	l.next = now.Add(loadEvery)
-	used, ok := processorTime(pid)
-	if !ok {
-		return false
-	}
 	if used-l.used < now.Sub(l.since)*9/10 {
 		l.since, l.used = now, used
 		return false

@@ -131,6 +131,7 @@ func (rt *Runtime) apply(ctx context.Context, r preview.Resource, in preview.Inp
 	if err != nil {
 		return preview.Outputs{}, err
 	}
+	u.logs.hide(in.Redact)
 	running := rt.runs(u)
 	if running == nil || running.bundle == "" || running.bundle != in.Bundle.Digest ||
 		running.database != in.Outputs.DatabaseURL || !running.healthy() {

@@ -3,6 +3,7 @@ package workerd
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 const (
 	socketsFile   = ".sockets.json" // in Config.Dir
 	socketsPrefix = "flaresmith-workerd-"
+	// A socket's path has at most 103 bytes on every system; a name takes up to 12.
+	maxSocketFolder = 90
 )
 
 // socketsNote says where a server keeps its sockets, so that the next one can remove what a
@@ -31,6 +34,9 @@ func makeSockets(root *os.Root) (string, error) {
 	folder, err := os.MkdirTemp("", socketsPrefix)
 	if err != nil {
 		return "", err
+	}
+	if len(folder) > maxSocketFolder {
+		return "", errors.Join(fmt.Errorf("the folder for temporary files has a path that is too long for sockets: %s", os.TempDir()), os.RemoveAll(folder))
 	}
 	raw, err := json.Marshal(socketsNote{Process: os.Getpid(), Folder: folder})
 	if err == nil {

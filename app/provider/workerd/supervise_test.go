@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -161,6 +162,36 @@ func TestUsers(t *testing.T) {
 			if outside, _ := os.Readlink("/proc/self/ns/net"); inside == outside {
 				t.Errorf("process %d shares the server's network", pid)
 			}
+		}
+	}
+}
+
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		busy func(second int) bool // whether a processor was busy in that second
+		want int                   // the second at which it is stuck; 0: never
+	}{
+		{"idle", func(int) bool { return false }, 0},
+		{"busy", func(int) bool { return true }, 30},
+		{"half", func(s int) bool { return s%2 == 0 }, 0},
+		{"late", func(s int) bool { return s > 60 }, 90}, // the look at 60 s saw the last pause
+		{"pause", func(s int) bool { return s%25 > 4 }, 0},
+	}
+	for _, test := range tests {
+		start := time.Unix(0, 0)
+		l, used, got := newLoad(start), time.Duration(0), 0
+		for second := 1; second <= 120 && got == 0; second++ {
+			if test.busy(second) {
+				used += time.Second
+			}
+			if l.stuck(used, start.Add(time.Duration(second)*time.Second)) {
+				got = second
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: stuck at %d s, want %d", test.name, got, test.want)
 		}
 	}
 }
