@@ -22,7 +22,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(stderr), migrateCommand(), demoCommand(stdout, stderr))
+	root.AddCommand(serveCommand(stderr), migrateCommand(), demoCommand(stdout, stderr), bundleCommand(stdout))
 	return root
 }
 
@@ -75,4 +75,16 @@ func demoCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&options.JSON, "json", false, "with --once: print one JSON object")
 	cmd.Flags().BoolVar(&options.Verbose, "verbose", false, "print the server's log")
 	return cmd
+}
+
+// bundleCommand is what the server calls itself with for each build; it is not for people.
+func bundleCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:    server.BundleCommand + " CACHE",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return server.Bundle(cmd.Context(), args[0], cmd.InOrStdin(), stdout)
+		},
+	}
 }

@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"app/server": {"app/build", "app/config", "app/embedded", "app/inbox", "app/npm", "app/preview", "app/provider/collection",
 		"app/provider/github", "app/provider/postgres", "app/provider/workerd", "app/reconcile", "app/store", "handlers"},
 	"app/sim/github":               {"app/preview"},
-	"app/sim/github/openapi/slice": {},
+	"app/sim/github/openapi/slice": {"app/sim/github"},
 	"app/store":                    {"app/preview", "migrations"},
 	"app/store/storetest":          {"app/embedded/embeddedtest", "app/preview", "app/store"},
 	"handlers":                     {"app/preview"},

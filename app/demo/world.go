@@ -38,6 +38,7 @@ const (
 // world is everything that runs during the demo.
 type world struct {
 	dir      string
+	packages string // the npm cache, kept for the next time
 	postgres *embedded.Postgres
 	admin    *pgxpool.Pool // superuser in the server's default database, to look and to verify
 	github   *github.Server
@@ -65,10 +66,16 @@ func start(ctx context.Context, o Options, show *show) (_ *world, err error) {
 	if err := os.Chmod(w.dir, 0o711); err != nil { //nolint:gosec // search permission only, on purpose
 		return nil, fmt.Errorf("demo folder: %w", err)
 	}
-	tools, err := w.tools(show)
+	cache, err := embedded.DefaultCacheDir()
 	if err != nil {
 		return nil, err
 	}
+	w.packages = filepath.Join(cache, "npm")
+	client, err := npm.NewClient(npm.Config{CacheDir: w.packages})
+	if err != nil {
+		return nil, err
+	}
+	tools := embedded.Tools{Client: client, CacheDir: filepath.Join(cache, "tools"), Progress: show.progress}
 	if err := w.startPostgres(ctx, tools); err != nil {
 		return nil, err
 	}
@@ -79,18 +86,6 @@ func start(ctx context.Context, o Options, show *show) (_ *world, err error) {
 		return nil, err
 	}
 	return w, w.install()
-}
-
-func (w *world) tools(show *show) (embedded.Tools, error) {
-	cache, err := embedded.DefaultCacheDir()
-	if err != nil {
-		return embedded.Tools{}, err
-	}
-	client, err := npm.NewClient(npm.Config{CacheDir: filepath.Join(cache, "npm")})
-	if err != nil {
-		return embedded.Tools{}, err
-	}
-	return embedded.Tools{Client: client, CacheDir: filepath.Join(cache, "tools"), Progress: show.progress}, nil
 }
 
 func (w *world) startPostgres(ctx context.Context, tools embedded.Tools) error {
@@ -167,7 +162,7 @@ func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options
 		log = o.Err
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	if w.server, err = server.New(ctx, c, server.Options{Logger: logger, Packages: tools.Client, Progress: tools.Progress}); err != nil {
+	if w.server, err = server.New(ctx, c, server.Options{Logger: logger, PackageCache: w.packages, Progress: tools.Progress}); err != nil {
 		return err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))

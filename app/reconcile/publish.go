@@ -92,7 +92,10 @@ func (p *pass) status(s report.Status) report.Status {
 
 // write publishes a status and remembers what was written, even after a failure in the middle.
 func (p *pass) write(ctx context.Context, s report.Status) error {
-	rendering := p.limit(report.Render(s), s.Phase)
+	rendering := report.Render(s)
+	if p.env.Kind.Core() { // no pull request to check or to comment on
+		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
+	}
 	published, err := p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
 	if published == p.published {
 		return err
@@ -106,24 +109,6 @@ func (p *pass) write(ctx context.Context, s report.Status) error {
 	}
 	p.published, p.publishedText = published, text
 	return err
-}
-
-// limit drops the parts that this environment must not have: a core environment has its
-// deployment only, and a pull request that never had a preview gets no comment about none.
-func (p *pass) limit(r report.Rendering, phase report.Phase) report.Rendering {
-	if p.env.Kind.Core() {
-		return report.Rendering{Deployment: r.Deployment}
-	}
-	switch phase {
-	case report.PhaseSkipped, report.PhaseClosed, report.PhaseQueued, report.PhaseHeld, report.PhaseExpired:
-		if p.published.CommentID == 0 {
-			r.Comment = ""
-		}
-		if p.published.DeploymentID == 0 {
-			r.Deployment = nil
-		}
-	}
-	return r
 }
 
 // MergeGroup answers the required check on a merge group's commit, which has no preview of its own.

@@ -4,16 +4,41 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"os/exec"
 
 	"github.com/flaresmith/flaresmith/app/build"
+	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 )
 
-// builder is the build package as a pass needs it: each source tree in a folder of its own.
+// BundleCommand is the first argument with which this program calls itself for one build; the
+// second is the folder of the npm cache. The program must then call Bundle.
+const BundleCommand = "bundle"
+
+// builder is the build package as a pass needs it: each source tree in a folder of its own, each
+// bundle in a process of its own.
 type builder struct {
-	*build.Builder
+	*build.Isolated
 	dir string
+}
+
+// newBuilder clears dir of what a killed server left.
+func newBuilder(dir, packageCache string) (builder, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return builder{}, fmt.Errorf("source folder: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return builder{}, fmt.Errorf("find this program: %w", err)
+	}
+	return builder{dir: dir, Isolated: &build.Isolated{Command: func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, self, BundleCommand, packageCache) //nolint:gosec // this program itself
+		cmd.Env = config.PackageEnvironment()
+		return cmd
+	}}}, nil
 }
 
 // Unpack implements reconcile.Builder.
@@ -26,4 +51,13 @@ func (b builder) Unpack(ctx context.Context, archive io.Reader) (reconcile.Sourc
 		return nil, fmt.Errorf("source folder: %w", err)
 	}
 	return build.Unpack(ctx, archive, dir, build.Limits{})
+}
+
+// Bundle is the other end of a build: one order from in, one answer to out.
+func Bundle(ctx context.Context, packageCache string, in io.Reader, out io.Writer) error {
+	packages, err := npm.NewClient(npm.Config{CacheDir: packageCache})
+	if err != nil {
+		return err
+	}
+	return build.New(build.Config{Packages: packages, Logger: slog.New(slog.DiscardHandler)}).Answer(ctx, in, out)
 }

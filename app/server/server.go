@@ -18,7 +18,6 @@ import (
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/flaresmith/flaresmith/app/build"
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/inbox"
@@ -36,8 +35,8 @@ import (
 // Options are what a caller may hand in beside the configuration.
 type Options struct {
 	Logger *slog.Logger
-	// Packages fetches npm packages; nil: a client with its cache in the data folder.
-	Packages *npm.Client
+	// PackageCache is where npm packages are kept; empty: in the data folder.
+	PackageCache string
 	// Progress is told of downloads at start; may be nil.
 	Progress func(name string, done, total int64)
 	// Providers replaces the local providers, for tests of what the server does with any; nil: the local ones.
@@ -86,11 +85,8 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if s.store, err = store.Open(ctx, c.DatabaseURL, store.Options{Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	packages := o.Packages
-	if packages == nil {
-		if packages, err = npm.NewClient(npm.Config{CacheDir: filepath.Join(c.DataDir, "npm")}); err != nil {
-			return nil, err
-		}
+	if o.PackageCache == "" {
+		o.PackageCache = filepath.Join(c.DataDir, "npm")
 	}
 	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL, Logger: o.Logger})
 	if err != nil {
@@ -98,18 +94,19 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	}
 	providers := o.Providers
 	if providers == nil {
-		if providers, err = s.providers(ctx, packages, o); err != nil {
+		if providers, err = s.providers(ctx, o); err != nil {
 			return nil, err
 		}
+	}
+	builds, err := newBuilder(filepath.Join(c.DataDir, "source"), o.PackageCache)
+	if err != nil {
+		return nil, err
 	}
 	reconciler := reconcile.New(reconcile.Config{
 		Store: tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
 			Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}},
 		GitHub: gh, Conversation: gh, Reporter: gh, Providers: providers,
-		Builder: builder{
-			Builder: build.New(build.Config{Packages: packages, Logger: o.Logger}),
-			dir:     filepath.Join(c.DataDir, "source"),
-		},
+		Builder:  builds,
 		Offered:  []string{"postgres", "workerd", "collection"},
 		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
 	})
@@ -149,11 +146,15 @@ func (s *Server) listen(ctx context.Context) (err error) {
 }
 
 // providers opens the three local providers.
-func (s *Server) providers(ctx context.Context, packages *npm.Client, o Options) (map[preview.Kind]reconcile.Provider, error) {
+func (s *Server) providers(ctx context.Context, o Options) (map[preview.Kind]reconcile.Provider, error) {
 	c := s.config
 	var err error
 	if s.branches, err = postgres.New(ctx, postgres.Config{AdminURL: c.BranchDatabaseURL,
 		MigrationTimeout: c.MigrationTimeout, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	packages, err := npm.NewClient(npm.Config{CacheDir: o.PackageCache})
+	if err != nil {
 		return nil, err
 	}
 	tools := embedded.Tools{Client: packages, CacheDir: filepath.Join(c.DataDir, "tools"), WorkerdPath: c.WorkerdPath, Progress: o.Progress}
