@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -86,8 +87,40 @@ func Nth(from, to int, rule Rule) Rule {
 // RateLimited is GitHub's answer (403 or 429) to a caller who hit the secondary limit.
 func RateLimited(status int, retryAfter time.Duration) Fault {
 	return Fault{
-		Status: status, Header: http.Header{"Retry-After": {strconv.Itoa(int(retryAfter.Seconds()))}},
+		Status: status, Header: http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(retryAfter.Seconds())))}},
 		Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`,
+	}
+}
+
+// PrimaryLimited is GitHub's answer to a caller who used up the hour's requests; reset is when the next ones come.
+func PrimaryLimited(reset time.Time) Fault {
+	return Fault{
+		Status: http.StatusForbidden,
+		Header: http.Header{"X-RateLimit-Remaining": {"0"}, "X-RateLimit-Reset": {strconv.FormatInt(reset.Unix(), 10)}},
+		Body:   `{"message":"API rate limit exceeded for installation.","documentation_url":"https://docs.github.com/rest/overview/resources-in-the-rest-api#rate-limiting"}`,
+	}
+}
+
+// ContentLimit refuses, as GitHub's secondary limit does, more than so many content creations within a minute of now.
+func ContentLimit(perMinute int, now func() time.Time) Rule {
+	var mu sync.Mutex
+	var made []time.Time
+	return func(r *http.Request) *Fault {
+		if !(Request{Method: r.Method, Route: RouteOf(r)}).Write() || r.Method == http.MethodDelete {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		at := now()
+		for len(made) > 0 && at.Sub(made[0]) >= time.Minute {
+			made = made[1:]
+		}
+		if len(made) < perMinute {
+			made = append(made, at)
+			return nil
+		}
+		fault := RateLimited(http.StatusForbidden, time.Minute-at.Sub(made[0]))
+		return &fault
 	}
 }
 
@@ -122,7 +155,10 @@ func (f *Fault) answer() answer {
 	if body == "" {
 		body = `{"message":"` + http.StatusText(status) + `","documentation_url":"https://docs.github.com/rest"}`
 	}
-	a := answer{status: status, raw: []byte(body), contentType: "application/json; charset=utf-8", header: f.Header.Clone()}
+	a := answer{status: status, raw: []byte(body), contentType: "application/json; charset=utf-8", header: http.Header{}}
+	for key, values := range f.Header {
+		a.header[http.CanonicalHeaderKey(key)] = values
+	}
 	_ = a.encode() // has no body to encode
 	return a
 }

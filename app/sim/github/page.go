@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed page
@@ -33,6 +34,7 @@ func (s *Server) pageRoutes() (http.Handler, error) {
 	p := &pages{s, templates, newMarkdown()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.index)
+	mux.HandleFunc("GET /_deliveries", p.deliveries)
 	mux.HandleFunc("GET /{owner}/{repo}", p.repo)
 	mux.HandleFunc("GET /{owner}/{repo}/pull/{number}", p.pull)
 	mux.HandleFunc("POST /{owner}/{repo}/pull/{number}/{action}", p.act)
@@ -130,6 +132,27 @@ func (p *pages) repo(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	p.render(w, "index", map[string]any{"Repos": repos})
+}
+
+// deliveries lists the newest attempts to reach the App.
+func (p *pages) deliveries(w http.ResponseWriter, _ *http.Request) {
+	type line struct {
+		Delivery
+		Took, At string
+	}
+	const most = 200
+	var lines []line
+	for _, d := range p.s.hooks.list() {
+		if len(lines) == most {
+			break
+		}
+		one := line{Delivery: d, Took: d.Duration.Round(time.Millisecond).String()}
+		if !d.DeliveredAt.IsZero() {
+			one.At = d.DeliveredAt.Format(time.RFC3339)
+		}
+		lines = append(lines, one)
+	}
+	p.render(w, "deliveries", lines)
 }
 
 type pullPage struct {

@@ -60,10 +60,14 @@ func TestPage(t *testing.T) {
 			t.Errorf("page has %q", bad)
 		}
 	}
-	for _, path := range []string{"/", "/acme/shop", "/acme/shop/commit/" + sha, "/_assets/page.css", "/_avatar/octo-dev.svg", strings.TrimPrefix(run.GetHTMLURL(), b.URL())} {
+	for _, path := range []string{"/", "/_deliveries", "/acme/shop", "/acme/shop/commit/" + sha, "/_assets/page.css", "/_avatar/octo-dev.svg", strings.TrimPrefix(run.GetHTMLURL(), b.URL())} {
 		if status, _ := get(t, b.URL()+path); status != http.StatusOK {
 			t.Errorf("%s: %d", path, status)
 		}
+	}
+	b.take()
+	if _, list := get(t, b.URL()+"/_deliveries"); !strings.Contains(list, "pull_request.opened") {
+		t.Errorf("deliveries page lacks the event: %s", list)
 	}
 	if status, _ := get(t, b.URL()+"/acme/shop/pull/99"); status != http.StatusNotFound {
 		t.Errorf("unknown pull request: %d", status)

@@ -503,6 +503,21 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: wrote %d, want %d", test.name, got, test.written)
 		}
 	}
+	b.client = b.clientFor(b.installation, nil)
+	b.SetFaults(github.OnRoute(comment, github.PrimaryLimited(time.Now().Add(time.Hour))))
+	var primary *gh.RateLimitError
+	if err := write(); !errors.As(err, &primary) {
+		t.Errorf("primary limit: %v", err)
+	}
+	b.client = b.clientFor(b.installation, nil)
+	b.SetFaults(github.ContentLimit(2, time.Now))
+	var secondary *gh.AbuseRateLimitError
+	if err := errors.Join(write(), write()); err != nil {
+		t.Errorf("below the limit: %v", err)
+	}
+	if err := write(); !errors.As(err, &secondary) || secondary.GetRetryAfter() <= 0 {
+		t.Errorf("secondary limit: %v", err)
+	}
 	b.SetFaults()
 	b.client = b.clientFor(b.installation, nil)
 	b.ResetRequests()
