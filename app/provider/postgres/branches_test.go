@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +178,7 @@ func TestLiveParent(t *testing.T) {
 	}{
 		{"dump", func(*postgres.Config) {}, true},
 		{"fence", func(c *postgres.Config) { c.PGDump = postgres.PGDumpOff }, false},
+		{"tools that fail", func(c *postgres.Config) { c.PGDump = failingTools(t) }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -195,6 +198,19 @@ func TestLiveParent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failingTools are a pg_dump and a pg_restore that know their version and nothing else.
+func failingTools(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"pg_dump", "pg_restore"} {
+		script := "#!/bin/sh\n[ \"$1\" = --version ] && echo '" + name + " (PostgreSQL) 99.1' || exit 1\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "pg_dump")
 }
 
 func TestBusyParentIsLeftAlone(t *testing.T) {

@@ -101,7 +101,15 @@ func (s *Server) copyParent(ctx context.Context, parent, draft string) (way stri
 	// pg_restore runs a parent's functions (in indexes, say) as the administrator, so that it takes
 	// parents of the operator alone, not environments that were migrated by what a contributor pushed.
 	if s.dump != nil && !preview.NamePattern.MatchString(parent) {
-		return "dump", s.copyDump(ctx, parent, draft)
+		err := s.copyDump(ctx, parent, draft)
+		if err == nil || ctx.Err() != nil {
+			return "dump", err
+		}
+		// Newer tools set parameters that an older server does not know, for one.
+		s.log.WarnContext(ctx, "copy by pg_dump failed", "parent", parent, "err", err)
+		if err := s.dropDatabase(ctx, draft); err != nil {
+			return "", err
+		}
 	}
 	return "fence", s.copyFenced(ctx, parent, draft)
 }
