@@ -126,7 +126,10 @@ func TestTokenExpires(t *testing.T) {
 
 func TestInstallations(t *testing.T) {
 	t.Parallel()
-	b, ctx := setup(t), t.Context()
+	b, ctx := setup(t, func(c *github.Config) { c.FirstID = 1 << 40 }), t.Context()
+	if b.installation <= 1<<40 {
+		t.Errorf("installation id %d", b.installation)
+	}
 	app := b.appClient()
 	self, _, err := app.Apps.Get(ctx, "")
 	check(t, err)

@@ -38,8 +38,11 @@ type Config struct {
 	Permissions map[string]string
 	AutoOpenPR  bool // a push of a new branch over HTTP opens a pull request by itself
 	Validate    bool // check requests and answers against GitHub's description, see Server.Violations
-	Clock       func() time.Time
-	Logger      *slog.Logger
+	// FirstID is where ids start, default 1000: the same run gives the same ids. Tests whose names at a shared
+	// database server come from installation and repository ids choose different ones.
+	FirstID int64
+	Clock   func() time.Time
+	Logger  *slog.Logger
 }
 
 // Server is the stand-in. All methods are safe for concurrent use.
@@ -83,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.AppSlug == "" {
 		cfg.AppSlug = "flaresmith"
 	}
+	if cfg.FirstID == 0 {
+		cfg.FirstID = 1000
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -98,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:      cfg,
 		log:      cfg.Logger,
-		lastID:   1000,
+		lastID:   cfg.FirstID,
 		users:    map[string]*User{},
 		moved:    map[string]*repository{},
 		tokens:   map[string]*token{},
