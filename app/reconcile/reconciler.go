@@ -220,8 +220,9 @@ func (p *pass) admit(ctx context.Context, want *desired.Desired) error {
 	return nil
 }
 
-// begin records that work starts, and says so on GitHub.
+// begin records that work starts: what was wrong with an earlier attempt no longer counts.
 func (p *pass) begin(ctx context.Context, want desired.Desired) error {
+	p.env.Problems, p.env.Message = nil, ""
 	switch {
 	case want.Verdict.Outcome != desired.Wanted:
 	case p.env.GoodSHA == "":

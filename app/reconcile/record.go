@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/desired"
@@ -60,7 +61,7 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 	transient := transientOf(err)
 	switch {
 	case len(problems) > 0:
-		p.env.Problems, p.env.Message = problems, whatOf(err)
+		p.env.Problems, p.env.Message = problems, personal(err)
 		if transient != nil {
 			p.retryLater(transient)
 		}
@@ -194,7 +195,8 @@ func transientOf(err error) error {
 func personal(err error) string {
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:
-		return whatOf(err)
+		what := whatOf(err)
+		return strings.ToUpper(what[:1]) + what[1:] + "."
 	case preview.ClassTransient:
 		return "An outside system does not answer as it should; the server keeps trying."
 	case preview.ClassConflict:
