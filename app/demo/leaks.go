@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -29,7 +30,8 @@ func (w *world) leaks(ctx context.Context) ([]string, error) {
 	var errs []error
 	for _, look := range []func() ([]string, error){
 		workerProcesses,
-		proxyPorts,
+		openSockets,
+		w.newPorts,
 		func() ([]string, error) { return w.files("workers") },
 		func() ([]string, error) { return w.files("collections") },
 		func() ([]string, error) { return w.files("source") },
@@ -39,6 +41,33 @@ func (w *world) leaks(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(leaks)
 	return leaks, errors.Join(errs...)
+}
+
+// wantFound makes sure, while the preview is up, that looking finds what it looks for.
+func (w *world) wantFound(ctx context.Context) error {
+	found, err := w.leaks(ctx)
+	if err != nil {
+		return err
+	}
+	kinds := []string{"database ", "role ", "file workers/", "file collections/"}
+	if runtime.GOOS == "linux" {
+		kinds = append(kinds, "process ", "socket ")
+	}
+	for _, kind := range kinds {
+		if !slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, kind) }) {
+			return fmt.Errorf("there is no %sof the preview", kind)
+		}
+	}
+	return nil
+}
+
+// newPorts tells how many more TCP ports this process listens on than before the first preview.
+func (w *world) newPorts() ([]string, error) {
+	ports, err := listeningPorts()
+	if err != nil || ports <= w.ports {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("%d ports", ports-w.ports)}, nil
 }
 
 // files lists every regular file under a folder of the server's data, relative to it.

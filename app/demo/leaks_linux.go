@@ -1,17 +1,19 @@
 package demo
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// workerProcesses lists the Workers runtimes among the children of this process.
+// workerProcesses lists the Workers runtimes among the children of this process. A runtime is
+// known by its arguments: its name may be that of a file descriptor.
 func workerProcesses() ([]string, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -19,51 +21,73 @@ func workerProcesses() ([]string, error) {
 	}
 	var found []string
 	for _, file := range stats {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) || err != nil && strings.Contains(err.Error(), "no such process") {
+		stat, err := os.ReadFile(file) //nolint:gosec // a path under /proc
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // it ended meanwhile
 		}
 		if err != nil {
 			return nil, err
 		}
 		// pid (comm) state ppid …; comm may hold blanks and parentheses.
-		open, end := strings.IndexByte(string(text), '('), strings.LastIndexByte(string(text), ')')
-		fields := strings.Fields(string(text[end+1:]))
-		if string(text[open+1:end]) == "workerd" && fields[1] == strconv.Itoa(os.Getpid()) {
-			found = append(found, "process "+strings.TrimSpace(string(text[:open])))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) < 2 || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		arguments, err := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline")) //nolint:gosec // a path under /proc
+		if err == nil && slices.Contains(strings.Split(string(arguments), "\x00"), "serve") {
+			found = append(found, "process "+filepath.Base(filepath.Dir(file)))
 		}
 	}
 	return found, nil
 }
 
-// proxyPorts lists the sockets of this process that listen on 127.88.0.0/16, where the proxies of
-// the previews' databases are.
-func proxyPorts() ([]string, error) {
+// openSockets lists the Unix sockets on which previews listen.
+func openSockets() ([]string, error) {
 	own, err := ownSockets()
 	if err != nil {
 		return nil, err
 	}
-	table, err := os.Open("/proc/self/net/tcp")
+	var found []string
+	text, err := os.ReadFile("/proc/self/net/unix")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = table.Close() }()
-	var found []string
-	lines := bufio.NewScanner(table)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		const listening = "0A"
-		if len(fields) < 10 || fields[3] != listening || !own["socket:["+fields[9]+"]"] {
-			continue
-		}
-		// The address is little-endian hexadecimal: 127.88.x.y is "yyxx587F".
-		if address, _, _ := strings.Cut(fields[1], ":"); strings.HasSuffix(address, "587F") {
-			found = append(found, fmt.Sprintf("port %s", fields[1]))
+	for line := range strings.Lines(string(text)) {
+		// Num RefCount Protocol Flags Type St Inode Path
+		f := strings.Fields(line)
+		if len(f) > 7 && strings.Contains(f[7], "flaresmith-workerd") && own["socket:["+f[6]+"]"] {
+			found = append(found, "socket "+filepath.Base(f[7]))
 		}
 	}
-	return found, lines.Err()
+	return found, nil
 }
 
+// listeningPorts counts the TCP ports on which this process listens.
+func listeningPorts() (int, error) {
+	own, err := ownSockets()
+	if err != nil {
+		return 0, err
+	}
+	ports := 0
+	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+		text, err := os.ReadFile(table) //nolint:gosec // a path under /proc
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // no IPv6
+		}
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(text)) {
+			const listening = "0A"
+			if f := strings.Fields(line); len(f) > 9 && f[3] == listening && own["socket:["+f[9]+"]"] {
+				ports++
+			}
+		}
+	}
+	return ports, nil
+}
+
+// ownSockets are the sockets that this process has open, as /proc names them.
 func ownSockets() (map[string]bool, error) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

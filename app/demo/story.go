@@ -129,6 +129,9 @@ func (s *story) open(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.wantFound(ctx); err != nil {
+		return nil, err
+	}
 	return []string{
 		fmt.Sprintf("check %q: %s, %s", check.Name, check.Conclusion, check.Title),
 		fmt.Sprintf("database %s, Worker at %s", s.preview.name, s.preview.url),

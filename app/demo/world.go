@@ -44,6 +44,7 @@ type world struct {
 	github   *github.Server
 	server   *server.Server
 	client   *http.Client
+	ports    int // that this process listens on while there is no preview
 
 	stopServer  context.CancelFunc
 	serverEnded chan error
@@ -84,6 +85,9 @@ func start(ctx context.Context, o Options, show *show) (_ *world, err error) {
 	}
 	if err := w.startServer(ctx, tools, o); err != nil {
 		return nil, err
+	}
+	if w.ports, err = listeningPorts(); err != nil {
+		return nil, fmt.Errorf("count ports: %w", err)
 	}
 	return w, w.install()
 }

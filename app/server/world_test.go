@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -31,6 +32,9 @@ const (
 	patience   = 30 * time.Second
 )
 
+// firstID keeps the ids of two worlds apart, and so the names of their previews on one Postgres.
+var firstID atomic.Int64 //nolint:gochecknoglobals // shared by parallel tests on purpose
+
 // world is a whole server on a database of its own, the stand-in GitHub, and a cloud in memory.
 type world struct {
 	t      *testing.T
@@ -39,6 +43,7 @@ type world struct {
 	server *Server
 	stop   func()
 	config map[string]string
+	local  bool // the real local providers instead of the cloud
 }
 
 func sampleFiles() fstest.MapFS {
@@ -53,9 +58,10 @@ func sampleFiles() fstest.MapFS {
 // newWorld starts everything; files is the sample repository's content.
 func newWorld(t *testing.T, files fstest.MapFS, variables map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, cloud: newCloud()}
+	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != ""}
 	var err error
-	if w.github, err = github.New(github.Config{Dir: t.TempDir(), AppID: 7, Validate: true}); err != nil {
+	if w.github, err = github.New(github.Config{Dir: t.TempDir(), AppID: 7, Validate: true, FirstID: firstID.Add(1_000_000), Permissions: map[string]string{
+		"metadata": "read", "contents": "read", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.github.Start("127.0.0.1:0"); err != nil {
@@ -96,7 +102,11 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	w.server, err = New(w.t.Context(), c, Options{Logger: logger, Providers: w.cloud.providers()})
+	options := Options{Logger: logger}
+	if !w.local {
+		options.Providers = w.cloud.providers()
+	}
+	w.server, err = New(w.t.Context(), c, options)
 	if err != nil {
 		w.t.Fatal(err)
 	}

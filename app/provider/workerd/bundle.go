@@ -1,6 +1,7 @@
 package workerd
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -48,9 +49,20 @@ func checkBundle(bundle *preview.Bundle) error {
 			complain("compatibility flag %q is not a flag", clip(flag))
 		}
 	}
+	checkVars(bundle, complain)
+	if bundle.DatabaseBinding != "" && !validBinding(bundle.DatabaseBinding) {
+		complain("database binding %q can't be used", clip(bundle.DatabaseBinding))
+	}
+	if len(problems) > 0 {
+		return &preview.InvalidError{What: "the Worker can't run", Problems: problems}
+	}
+	return nil
+}
+
+// checkVars checks the text and the JSON variables, which share names and limits.
+func checkVars(bundle *preview.Bundle, complain func(string, ...any)) {
 	size := 0
-	for _, name := range slices.Sorted(maps.Keys(bundle.Vars)) {
-		value := bundle.Vars[name]
+	check := func(name, value string) {
 		size += len(name) + len(value)
 		if !validBinding(name) {
 			complain("variable name %q can't be used", clip(name))
@@ -59,16 +71,21 @@ func checkBundle(bundle *preview.Bundle) error {
 			complain("the value of variable %q is not text", clip(name))
 		}
 	}
-	if len(bundle.Vars) > maxVars || size > maxVarBytes {
+	for _, name := range slices.Sorted(maps.Keys(bundle.Vars)) {
+		check(name, bundle.Vars[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(bundle.JSONVars)) {
+		check(name, bundle.JSONVars[name])
+		if _, double := bundle.Vars[name]; double {
+			complain("variable %q is there twice", clip(name))
+		}
+		if !json.Valid([]byte(bundle.JSONVars[name])) {
+			complain("the value of variable %q is not JSON", clip(name))
+		}
+	}
+	if len(bundle.Vars)+len(bundle.JSONVars) > maxVars || size > maxVarBytes {
 		complain("the variables are more than %d, or larger than %d bytes", maxVars, maxVarBytes)
 	}
-	if bundle.DatabaseBinding != "" && !validBinding(bundle.DatabaseBinding) {
-		complain("database binding %q can't be used", clip(bundle.DatabaseBinding))
-	}
-	if len(problems) > 0 {
-		return &preview.InvalidError{What: "the Worker can't run", Problems: problems}
-	}
-	return nil
 }
 
 func checkModules(bundle *preview.Bundle, complain func(string, ...any)) {

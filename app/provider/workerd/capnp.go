@@ -96,6 +96,11 @@ func bindingEntries(bundle *preview.Bundle) []string {
 			list = append(list, fmt.Sprintf("(name = %s, text = %s)", quote(name), quote(bundle.Vars[name])))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(bundle.JSONVars)) {
+		if name != bundle.DatabaseBinding {
+			list = append(list, fmt.Sprintf("(name = %s, json = %s)", quote(name), quote(bundle.JSONVars[name])))
+		}
+	}
 	if bundle.DatabaseBinding != "" {
 		list = append(list, fmt.Sprintf("(name = %s, fromEnvironment = %s)", quote(bundle.DatabaseBinding), quote(databaseVariable)))
 	}
