@@ -96,6 +96,7 @@ CREATE TABLE environments (
     armed_by       bigint,                        -- the River job that will run the next pass
     lease_token    uuid,
     lease_until    timestamptz,
+    closed         boolean NOT NULL DEFAULT false, -- the pull request is closed: nothing but its own events wake it
     held           boolean NOT NULL DEFAULT false,
     rebuild        boolean NOT NULL DEFAULT false,
     reset_database boolean NOT NULL DEFAULT false,

@@ -65,6 +65,7 @@ type Project struct {
 	Name           string
 	DefaultBranch  string
 	Hash           string // ProjectHash(InstallationID, RepoID)
+	Archived       bool   // the repository is archived or gone, or its installation is: nothing can be written there
 }
 
 // FullName is "owner/name".
@@ -83,6 +84,7 @@ type Environment struct {
 	State     State
 	Wanted    int64 // generation; each event adds one
 	Observed  int64 // the generation of the last finished pass
+	Closed    bool  // the pull request is closed: only its own events wake it again
 	Held      bool  // destroyed by a person: stays down until preview or rebuild
 	// Rebuild asks the next pass to recreate everything from the parent; ResetDatabase only the database.
 	Rebuild       bool

@@ -93,6 +93,7 @@ type Ledger interface {
 
 // History is what passes did and what GitHub was told.
 type History interface {
+	Audit(ctx context.Context, e preview.AuditEntry) error
 	RecordPass(ctx context.Context, p preview.PassRecord) error
 	// Published is the JSON of report.Published; empty before the first report.
 	Published(ctx context.Context, environmentID string) ([]byte, error)

@@ -16,6 +16,10 @@ import (
 // readFacts asks GitHub and the store for everything that decides, in parallel where it can.
 func (p *pass) readFacts(ctx context.Context) error {
 	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.Offered, Now: p.Now()}
+	if p.project.Archived {
+		p.gone = true
+		return nil
+	}
 	if p.env.Kind.Core() {
 		return p.readCoreFacts(ctx)
 	}

@@ -22,7 +22,11 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 	if errors.Is(err, errSuperseded) {
 		return "", p.recordPass(ctx, "superseded")
 	}
+	before := p.env.State
 	phase := p.settle(v, err)
+	if err := p.audit(ctx, before); err != nil {
+		return phase, err
+	}
 	if phase != report.PhaseQueued && p.settled(v) {
 		if err := p.Store.Leave(ctx, p.lease); err != nil {
 			return phase, storeError("leave", err)
@@ -39,6 +43,17 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 		return phase, storeError("save environment", err)
 	}
 	return phase, p.recordPass(ctx, string(phase))
+}
+
+// audit notes that a preview came or went, by the system's hand: what a person asked for has an
+// entry of its own.
+func (p *pass) audit(ctx context.Context, before preview.State) error {
+	now := p.env.State
+	if now == before || (now != preview.StateActive && now != preview.StateArchived) || (now == preview.StateArchived && len(p.steps) == 0) {
+		return nil
+	}
+	return storeError("audit", p.Store.Audit(ctx, preview.AuditEntry{ProjectID: p.project.ID,
+		Operation: "environment." + string(now), Subject: p.env.Name, Detail: map[string]string{"sha": p.facts.PullRequest.HeadSHA}}))
 }
 
 // settled reports whether nothing of a preview is left and none is wanted.
@@ -89,6 +104,7 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 func (p *pass) settleDone(v desired.Verdict) report.Phase {
 	switch v.Outcome {
 	case desired.Wanted:
+		p.env.Closed = false
 		p.env.State, p.env.GoodSHA, p.env.Message = preview.StateActive, p.facts.PullRequest.HeadSHA, ""
 		p.env.HeadSHA = p.facts.PullRequest.HeadSHA
 		p.env.Rebuild, p.env.ResetDatabase = false, false
@@ -102,6 +118,7 @@ func (p *pass) settleDone(v desired.Verdict) report.Phase {
 		return report.PhaseSkipped
 	}
 	p.env.State, p.env.GoodSHA = preview.StateArchived, ""
+	p.env.Closed = v.Outcome == desired.Closed && !p.gone
 	p.env.Rebuild, p.env.ResetDatabase = false, false
 	switch v.Outcome {
 	case desired.Closed:

@@ -86,7 +86,7 @@ type Action struct {
 
 // Deployment is a GitHub Deployment of the preview and its newest status.
 type Deployment struct {
-	Environment string // the preview's name
+	Environment string // the preview's name, or the kind of a core environment
 	SHA         string
 	State       string // in_progress, success, failure, inactive
 	URL         string

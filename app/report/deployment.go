@@ -9,7 +9,10 @@ func deployment(s Status) *Deployment {
 		State:       s.Phase.deploymentState(),
 		Description: clip(oneLine(s.headline()), maxDescription),
 	}
-	if s.Reason != "" {
+	if s.Environment.Kind.Core() { // known by its kind, and where its commit comes from is what people ask
+		d.Environment = string(s.Environment.Kind)
+		d.Description = clip(oneLine(s.Environment.Branch+": "+s.headline()), maxDescription)
+	} else if s.Reason != "" {
 		d.Description = clip(oneLine(s.headline()+": "+s.Reason), maxDescription)
 	}
 	if url, ok := s.serves(); ok && linkable(url) {

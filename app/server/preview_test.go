@@ -576,6 +576,15 @@ func TestCoreEnvironments(t *testing.T) {
 	if w.cloud.sha(dev) != second {
 		t.Errorf("dev runs %s, want the newest push", w.cloud.sha(dev))
 	}
+	deployments, err := w.github.Deployments(testRepo)
+	if err != nil || len(deployments) == 0 {
+		t.Fatalf("deployments %v, %v", deployments, err)
+	}
+	newest := deployments[len(deployments)-1]
+	if status := newest.Statuses[len(newest.Statuses)-1]; newest.Environment != "dev" || newest.SHA != second || newest.Transient ||
+		status.State != "success" || !strings.Contains(status.Description, "feature/two") {
+		t.Errorf("the newest push to dev is not shown: %+v", newest)
+	}
 	if err := w.github.SetBranch(testRepo, "feature/two", "", "octo-dev"); err != nil {
 		t.Fatal(err)
 	}
@@ -674,5 +683,56 @@ func TestRestartInTheMiddle(t *testing.T) {
 	if w.cloud.sha(w.environment(pr).Name) != sha {
 		t.Error("the preview did not converge after the restart")
 	}
+	w.valid()
+}
+
+// TestOutOfReachAndBack: what can't be written to is torn down, and comes back when it can.
+func TestOutOfReachAndBack(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		away, back func(w *world) error
+	}{
+		{"archived repository",
+			func(w *world) error { return w.github.Archive(testRepo, true, "octo-lead") },
+			func(w *world) error { return w.github.Archive(testRepo, false, "octo-lead") }},
+		{"suspended installation",
+			func(w *world) error { return w.github.Suspend("acme", "octo-lead") },
+			func(w *world) error { return w.github.Unsuspend("acme", "octo-lead") }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sampleFiles(), nil)
+			_, sha := w.open("feature/a")
+			w.wantCheck(sha, "success")
+			w.settle()
+			if err := tt.away(w); err != nil {
+				t.Fatal(err)
+			}
+			w.until("it is torn down", func() bool { return w.cloud.total() == 0 })
+			w.settle()
+			if err := tt.back(w); err != nil {
+				t.Fatal(err)
+			}
+			w.until("it comes back", func() bool { return w.cloud.total() == len(preview.Kinds()) })
+			w.settle()
+		})
+	}
+}
+
+// TestConfigurationArrivesLater: open pull requests get their previews when the file is merged.
+func TestConfigurationArrivesLater(t *testing.T) {
+	t.Parallel()
+	files := sampleFiles()
+	delete(files, ".github/flaresmith.yml")
+	w := newWorld(t, files, nil)
+	_, sha := w.open("feature/a")
+	w.settle()
+	if _, err := w.github.CommitAs("octo-lead", testRepo, "main", map[string]string{".github/flaresmith.yml": "preview: {}\n"}, "configure"); err != nil {
+		t.Fatal(err)
+	}
+	w.wantCheck(sha, "success")
+	w.settle()
 	w.valid()
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // environmentColumns are what scanEnvironment reads, in its order.
-const environmentColumns = `id, project_id, kind, name, pr, branch, sha, state, wanted, observed, held, rebuild,
+const environmentColumns = `id, project_id, kind, name, pr, branch, sha, state, wanted, observed, closed, held, rebuild,
 	reset_database, expires_at, expired_sha, good_sha, head_sha, message, problems, failing_since, attempts,
 	next_pass_at, created_at`
 
@@ -23,7 +23,7 @@ func scanEnvironment(row pgx.Row) (preview.Environment, error) {
 	var expires, failing, next *time.Time
 	var problems []byte
 	err := row.Scan(&e.ID, &e.ProjectID, &e.Kind, &e.Name, &e.PR, &e.Branch, &e.SHA, &e.State, &e.Wanted, &e.Observed,
-		&e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
+		&e.Closed, &e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
 		&failing, &e.Attempts, &next, &e.CreatedAt)
 	if err != nil {
 		return preview.Environment{}, err
@@ -101,8 +101,8 @@ func (s *Store) armEnvironments(ctx context.Context, tx pgx.Tx, ids ...string) e
 	return err
 }
 
-// WantProject adds one to the wanted generation of each environment of the project that is not
-// archived, and arms it.
+// WantProject adds one to the wanted generation of each environment of the project whose pull
+// request is not closed, and arms it: one that was not eligible may have become so.
 func (s *Store) WantProject(ctx context.Context, projectID string) error {
 	err := s.wantMany(ctx, `project_id = $1`, projectID)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Store) wantMany(ctx context.Context, which string, arg any) error {
 	return s.InTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			WITH chosen AS (
-				SELECT id FROM environments WHERE state <> 'archived' AND `+which+` ORDER BY id FOR UPDATE
+				SELECT id FROM environments WHERE NOT closed AND `+which+` ORDER BY id FOR UPDATE
 			), wanted AS (
 				UPDATE environments e SET wanted = e.wanted + 1, updated_at = now()
 				FROM chosen WHERE e.id = chosen.id RETURNING e.id, e.armed_by

@@ -170,7 +170,7 @@ func TestWantManyAndRearm(t *testing.T) {
 	}
 	// All passes are over; one preview is archived, and b still has its job.
 	exec(`UPDATE environments SET observed = wanted, armed_by = NULL WHERE id <> $1`, b)
-	exec(`UPDATE environments SET state = 'archived' WHERE id = $1`, gone)
+	exec(`UPDATE environments SET closed = true WHERE id = $1`, gone)
 	exec(`DELETE FROM river_job j USING environments e WHERE e.id = $1 AND j.id <> e.armed_by`, b)
 	if err := s.WantProject(t.Context(), p.ID); err != nil {
 		t.Fatal(err)

@@ -13,11 +13,12 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-const projectColumns = `id, installation_id, repo_id, owner, name, default_branch, hash`
+const projectColumns = `id, installation_id, repo_id, owner, name, default_branch, hash, archived_at IS NOT NULL OR EXISTS (
+	SELECT FROM installations i WHERE i.id = installation_id AND (i.suspended_at IS NOT NULL OR i.deleted_at IS NOT NULL))`
 
 func scanProject(row pgx.Row) (preview.Project, error) {
 	var p preview.Project
-	err := row.Scan(&p.ID, &p.InstallationID, &p.RepoID, &p.Owner, &p.Name, &p.DefaultBranch, &p.Hash)
+	err := row.Scan(&p.ID, &p.InstallationID, &p.RepoID, &p.Owner, &p.Name, &p.DefaultBranch, &p.Hash, &p.Archived)
 	return p, err
 }
 
@@ -101,16 +102,6 @@ func (s *Store) ArchiveProject(ctx context.Context, projectID string, archived b
 		return fmt.Errorf("archive project %s: %w", projectID, classed(err))
 	}
 	return nil
-}
-
-// ProjectArchived reports whether the repository is out of use; see ArchiveProject.
-func (s *Store) ProjectArchived(ctx context.Context, projectID string) (bool, error) {
-	var archived bool
-	err := s.pool.QueryRow(ctx, `SELECT archived_at IS NOT NULL FROM projects WHERE id = $1`, projectID).Scan(&archived)
-	if err != nil {
-		return false, fmt.Errorf("project %s: %w", projectID, classed(err))
-	}
-	return archived, nil
 }
 
 // GoodConfig returns the newest configuration of the default branch that was valid.

@@ -74,7 +74,7 @@ func TestArchiveProject(t *testing.T) {
 		if err := s.ArchiveProject(t.Context(), p.ID, step.archived, step.at); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.ProjectArchived(t.Context(), p.ID); err != nil || got != step.want {
+		if got, err := s.Project(t.Context(), p.ID); err != nil || got.Archived != step.want {
 			t.Errorf("%s: archived %v, %v", step.name, got, err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -99,7 +98,8 @@ func (w *publisher) findDeployment(ctx context.Context, d *report.Deployment) (i
 func (w *publisher) createDeployment(ctx context.Context, d *report.Deployment) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if !preview.NamePattern.MatchString(d.Environment) || !fullSHA.MatchString(d.SHA) {
+	core := preview.EnvironmentKind(d.Environment).Core()
+	if !core && !preview.NamePattern.MatchString(d.Environment) || !fullSHA.MatchString(d.SHA) {
 		return 0, fmt.Errorf("%s: not a name and commit of ours", w.deploymentName(d))
 	}
 	created, _, err := w.client.Repositories.CreateDeployment(ctx, w.project.Owner, w.project.Name, &gh.DeploymentRequest{
@@ -108,8 +108,8 @@ func (w *publisher) createDeployment(ctx context.Context, d *report.Deployment) 
 		Description:           gh.String(clip(d.Description, maxDeploymentText)),
 		AutoMerge:             gh.Bool(false),
 		RequiredContexts:      &[]string{}, // else GitHub refuses while any check is pending
-		TransientEnvironment:  gh.Bool(strings.HasPrefix(d.Environment, "preview-")),
-		ProductionEnvironment: gh.Bool(strings.HasPrefix(d.Environment, "prod-")),
+		TransientEnvironment:  gh.Bool(!core),
+		ProductionEnvironment: gh.Bool(d.Environment == string(preview.EnvironmentProd)),
 	})
 	if err != nil {
 		return 0, classify(err, w.deploymentName(d))
