@@ -26,6 +26,9 @@ const (
 	jobTimeout  = 2 * time.Minute
 	rescueAfter = jobTimeout + 30*time.Second
 	passTimeout = 20 * time.Minute
+	// quiet is the wait before another pass over the same environment: events come in bursts, and
+	// one pass at the end of a burst does for all of them. The first pass never waits.
+	quiet = 300 * time.Millisecond
 	// leasedAgain is the wait when another pass holds the environment.
 	leasedAgain = time.Second
 	// jobPoll bounds how long a job waits when its notification was lost.
@@ -85,6 +88,11 @@ func (w *passWorker) Work(ctx context.Context, job *river.Job[store.ReconcileArg
 		done, err := w.store.FinishReconcile(ctx, job, result.Seen)
 		if err != nil || done {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quiet):
 		}
 	}
 }

@@ -736,3 +736,20 @@ func TestConfigurationArrivesLater(t *testing.T) {
 	w.settle()
 	w.valid()
 }
+
+// TestOrganisationDefault: a repository without a file of its own follows its organisation's.
+func TestOrganisationDefault(t *testing.T) {
+	t.Parallel()
+	files := sampleFiles()
+	delete(files, ".github/flaresmith.yml")
+	w := newWorld(t, files, nil)
+	if _, err := w.github.CreateRepo("acme", ".github", fstest.MapFS{
+		"flaresmith.yml": &fstest.MapFile{Data: []byte("preview: {bots: false}\n")},
+	}, github.RepoOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, sha := w.open("feature/a")
+	w.wantCheck(sha, "success")
+	w.settle()
+	w.valid()
+}
