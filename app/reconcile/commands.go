@@ -195,7 +195,7 @@ func (p *pass) phaseNow() report.Phase {
 	case preview.StateQueued:
 		return report.PhaseQueued
 	case preview.StateError, preview.StateFailed:
-		return report.PhaseOutage
+		return report.PhaseFailed
 	default:
 		return report.PhaseSkipped
 	}

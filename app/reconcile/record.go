@@ -96,7 +96,7 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 	default:
 		p.env.Message = personal(err)
 		p.env.NextPassAt = p.Now().Add(slowPoll)
-		return report.PhaseOutage
+		return report.PhaseFailed
 	}
 }
 

@@ -207,7 +207,7 @@ func actions(phase Phase) []Action {
 		bring   = Action{Label: "Create preview", Description: "Bring this preview back", Identifier: string(preview.VerbPreview)}
 	)
 	switch phase {
-	case PhaseReady, PhaseInvalid, PhaseOutage:
+	case PhaseReady, PhaseInvalid, PhaseFailed, PhaseOutage:
 		return []Action{rebuild, reset, destroy}
 	case PhaseQueued, PhaseWorking, PhaseUnavailable:
 		return []Action{destroy}

@@ -16,6 +16,7 @@ const (
 	PhaseReady       Phase = "ready"        // success
 	PhaseUnavailable Phase = "unavailable"  // in_progress: a provider is down, we keep trying
 	PhaseOutage      Phase = "outage"       // failure: a provider was down until the deadline
+	PhaseFailed      Phase = "failed"       // failure: an error that no new try cures; the operator has to look
 	PhaseInvalid     Phase = "invalid"      // failure: the user's fault, see Problems
 	PhaseNeedsAction Phase = "needs_action" // action_required
 	PhaseSkipped     Phase = "skipped"      // skipped: not eligible, Reason says why

@@ -72,6 +72,9 @@ func cases() map[string]Status {
 		"outage": with(func(s *Status) {
 			s.Phase, s.Reason = PhaseOutage, "The database provider did not answer for 30 minutes."
 		}),
+		"failed": with(func(s *Status) {
+			s.Phase, s.Reason = PhaseFailed, "Something of the same name exists that Flaresmith did not make."
+		}),
 		"config-change": with(func(s *Status) {
 			s.ConfigProblems = []preview.Problem{{Path: ".github/flaresmith.yml", Line: 2, Column: 3,
 				Message: `The key "preview.enabeld" is unknown.`, Hint: `Did you mean "enabled"?`}}

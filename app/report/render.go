@@ -40,7 +40,7 @@ func (p Phase) absent() bool {
 
 // failing reports whether the phase is one in which an earlier commit may still serve.
 func (p Phase) failing() bool {
-	return p == PhaseInvalid || p == PhaseOutage || p == PhaseUnavailable
+	return p == PhaseInvalid || p == PhaseFailed || p == PhaseOutage || p == PhaseUnavailable
 }
 
 // headline is the state in a few words.
@@ -56,6 +56,8 @@ func (s Status) headline() string {
 		return "A provider does not answer, trying again"
 	case PhaseOutage:
 		return "A provider did not answer in time"
+	case PhaseFailed:
+		return "Failed"
 	case PhaseInvalid:
 		return "Needs a fix"
 	case PhaseNeedsAction:
@@ -84,6 +86,8 @@ func (s Status) next() string {
 		return "Nothing to do: it goes on by itself when the provider answers."
 	case PhaseOutage:
 		return "When the provider is back, comment `/flaresmith rebuild` or push a commit."
+	case PhaseFailed:
+		return "The operator of this Flaresmith server finds the cause in its log. `/flaresmith rebuild` tries again."
 	case PhaseInvalid:
 		return "Fix the problem and push: the preview follows."
 	case PhaseNeedsAction:

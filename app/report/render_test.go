@@ -20,7 +20,7 @@ func TestConclusions(t *testing.T) {
 	t.Parallel()
 	want := map[Phase]string{
 		PhaseQueued: "queued/", PhaseWorking: "in_progress/", PhaseReady: "completed/success", PhaseUnavailable: "in_progress/",
-		PhaseOutage: "completed/failure", PhaseInvalid: "completed/failure", PhaseNeedsAction: "completed/action_required",
+		PhaseOutage: "completed/failure", PhaseFailed: "completed/failure", PhaseInvalid: "completed/failure", PhaseNeedsAction: "completed/action_required",
 		PhaseSkipped: "completed/skipped", PhaseHeld: "completed/skipped", PhaseExpired: "completed/neutral", PhaseClosed: "completed/neutral",
 	}
 	got := map[Phase]string{}
