@@ -13,6 +13,10 @@ import (
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
 
+// patience is how many passes in a row have to miss a pull request before it counts as gone: GitHub
+// may tell of one a moment before it can be read.
+const patience = 4
+
 // readFacts asks GitHub and the store for everything that decides, in parallel where it can.
 func (p *pass) readFacts(ctx context.Context) error {
 	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.Offered, Now: p.Now()}
@@ -32,6 +36,8 @@ func (p *pass) readFacts(ctx context.Context) error {
 	group.Go(func() error { return p.readEntitlement(gctx) })
 	err := group.Wait()
 	switch {
+	case errors.Is(err, preview.ErrNotFound) && p.env.Attempts < patience:
+		return preview.Transient(err)
 	case errors.Is(err, preview.ErrGone), errors.Is(err, preview.ErrNotFound):
 		p.gone = true
 		return nil

@@ -34,10 +34,14 @@ func (p *pass) publish(ctx context.Context, phase report.Phase, v desired.Verdic
 }
 
 // silent reports whether nothing must be said: the repository is out of reach or not configured,
-// or there was never anything to take back.
+// there was never anything to take back, or what was said last still holds.
 func (p *pass) silent(v desired.Verdict) bool {
 	switch {
 	case p.gone:
+		return true
+	case undecided(v) && len(p.env.Problems) == 0:
+		return true
+	case p.env.Kind.Core() && v.Outcome != desired.Wanted: // it goes on as it is
 		return true
 	case v.Outcome == desired.Unconfigured, v.Outcome == desired.Closed:
 		return p.published == report.Published{}

@@ -220,9 +220,10 @@ func (p *pass) admit(ctx context.Context, want *desired.Desired) error {
 	return nil
 }
 
-// begin records that work starts: what was wrong with an earlier attempt no longer counts.
+// begin records that work starts: what was wrong with an earlier attempt no longer counts, and
+// this pass is the one that was due.
 func (p *pass) begin(ctx context.Context, want desired.Desired) error {
-	p.env.Problems, p.env.Message = nil, ""
+	p.env.Problems, p.env.Message, p.env.NextPassAt = nil, "", time.Time{}
 	switch {
 	case want.Verdict.Outcome != desired.Wanted:
 	case p.env.GoodSHA == "":

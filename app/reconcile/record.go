@@ -4,16 +4,23 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
 )
 
-// slowPoll is how often a failure that no retry cures is looked at again.
-const slowPoll = 10 * time.Minute
+const (
+	// slowPoll is how often a failure that no retry cures, and a preview that waits for a place,
+	// is looked at again.
+	slowPoll = 10 * time.Minute
+	// steadyPoll is how often what is up to date is looked at: nobody tells of a change at a
+	// provider, of migrations in the parent, or of an event that got lost.
+	steadyPoll = 30 * time.Minute
+)
 
 // record writes down how the pass ended, tells GitHub, and sets the time of the next pass. Its
 // error is the store's only: a report that could not be published is tried again like any other
@@ -32,12 +39,16 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 			return phase, storeError("leave", err)
 		}
 	}
-	if err := p.publish(ctx, phase, v); err != nil {
-		p.Logger.Warn("publish report", slog.String("environment", p.env.Name), slog.Any("error", err))
-		if isStoreError(err) {
-			return phase, err
+	said := p.publish(ctx, phase, v)
+	if said != nil {
+		p.Logger.Warn("publish report", slog.String("environment", p.env.Name), slog.Any("error", said))
+		if isStoreError(said) {
+			return phase, said
 		}
-		p.retryLater(err)
+		p.sayLater(said)
+	}
+	if p.env.Attempts++; transientOf(err) == nil && transientOf(said) == nil {
+		p.env.Attempts = 0
 	}
 	if err := p.Store.SaveEnvironment(ctx, p.lease, p.env); err != nil {
 		return phase, storeError("save environment", err)
@@ -64,19 +75,29 @@ func (p *pass) settled(v desired.Verdict) bool {
 // settle turns the end of a pass into the environment's state and what people are told.
 func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 	p.env.Problems, p.env.Message, p.env.NextPassAt = nil, v.Reason, time.Time{}
+	if undecided(v) { // what stands is not known to be wrong
+		defer func(state preview.State) { p.env.State = state }(p.env.State)
+	} else {
+		p.env.Closed = false
+	}
 	if err == nil {
-		p.env.FailingSince, p.env.Attempts = time.Time{}, 0
+		p.env.FailingSince = time.Time{}
 		return p.settleDone(v)
 	}
-	if p.env.FailingSince.IsZero() {
-		p.env.FailingSince = p.Now()
-	}
 	p.env.State = preview.StateError
-	problems := problemsOf(err)
+	if p.env.ExpiresAt.After(p.Now()) {
+		p.lookAgain(p.env.ExpiresAt) // its time ends also while it fails
+	}
 	transient := transientOf(err)
 	switch {
-	case len(problems) > 0:
-		p.env.Problems, p.env.Message = problems, personal(err)
+	case transient == nil:
+		p.env.FailingSince = time.Time{}
+	case p.env.FailingSince.IsZero():
+		p.env.FailingSince = p.Now()
+	}
+	switch {
+	case len(invalidErrors(err)) > 0:
+		p.env.Problems, p.env.Message = problemsOf(err), personal(err)
 		if transient != nil {
 			p.retryLater(transient)
 		}
@@ -84,34 +105,38 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 	case transient != nil:
 		p.env.Message = personal(transient)
 		p.retryLater(transient)
-		if p.Now().Sub(p.env.FailingSince) < p.OutageDeadline {
-			if p.env.GoodSHA == "" {
-				p.env.State = preview.StateProvisioning
-			} else {
-				p.env.State = preview.StateUpdating
-			}
-			return report.PhaseUnavailable
+		if p.Now().Sub(p.env.FailingSince) >= p.OutageDeadline {
+			return report.PhaseOutage
 		}
-		return report.PhaseOutage
+		p.env.State = preview.StateUpdating
+		if p.env.GoodSHA == "" {
+			p.env.State = preview.StateProvisioning
+		}
+		return report.PhaseUnavailable
 	default:
 		p.env.Message = personal(err)
-		p.env.NextPassAt = p.Now().Add(slowPoll)
+		p.lookAgain(p.Now().Add(slowPoll))
 		return report.PhaseFailed
 	}
 }
+
+// undecided reports whether the pass ended before it knew what is wanted.
+func undecided(v desired.Verdict) bool { return v.Outcome == "" }
 
 // settleDone is settle for a pass without an error.
 func (p *pass) settleDone(v desired.Verdict) report.Phase {
 	switch v.Outcome {
 	case desired.Wanted:
-		p.env.Closed = false
 		p.env.State, p.env.GoodSHA, p.env.Message = preview.StateActive, p.facts.PullRequest.HeadSHA, ""
 		p.env.HeadSHA = p.facts.PullRequest.HeadSHA
 		p.env.Rebuild, p.env.ResetDatabase = false, false
 		p.env.NextPassAt = p.env.ExpiresAt
+		p.lookAgain(p.Now().Add(steadyPoll))
 		return report.PhaseReady
 	case desired.Queued:
 		p.env.State, p.env.GoodSHA = preview.StateQueued, ""
+		p.env.ExpiresAt = time.Time{} // its time begins when it does
+		p.lookAgain(p.Now().Add(slowPoll))
 		return report.PhaseQueued
 	}
 	if p.env.Kind.Core() { // whatever the verdict: what serves goes on serving
@@ -143,10 +168,24 @@ func (p *pass) retryLater(err error) {
 	if errors.As(err, &transient) {
 		wait = max(wait, transient.After)
 	}
-	p.env.Attempts++
-	next := p.Now().Add(wait)
-	if p.env.NextPassAt.IsZero() || next.Before(p.env.NextPassAt) {
-		p.env.NextPassAt = next
+	p.lookAgain(p.Now().Add(wait))
+}
+
+// sayLater is for a report that could not be published. One that GitHub refuses is no reason to
+// wake what is gone again and again.
+func (p *pass) sayLater(err error) {
+	switch {
+	case transientOf(err) != nil:
+		p.retryLater(err)
+	case p.env.State != preview.StateArchived:
+		p.lookAgain(p.Now().Add(slowPoll))
+	}
+}
+
+// lookAgain sets the next pass, unless one is due before.
+func (p *pass) lookAgain(at time.Time) {
+	if p.env.NextPassAt.IsZero() || at.Before(p.env.NextPassAt) {
+		p.env.NextPassAt = at
 	}
 }
 
@@ -212,8 +251,7 @@ func transientOf(err error) error {
 func personal(err error) string {
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:
-		what := whatOf(err)
-		return strings.ToUpper(what[:1]) + what[1:] + "."
+		return sentence(whatOf(err))
 	case preview.ClassTransient:
 		return "An outside system does not answer as it should; the server keeps trying."
 	case preview.ClassConflict:
@@ -223,6 +261,15 @@ func personal(err error) string {
 	default:
 		return "An unexpected error; the operator finds the cause in the server's log."
 	}
+}
+
+// sentence makes one of the words of an error.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return "It can't work as it is."
+	}
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
 func (p *pass) logOutcome(err error) {
