@@ -1,0 +1,207 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// windowParts is how finely the breaker's window rolls.
+	windowParts = 12
+	// probeTime is what a caller is told to wait while another's call tries the provider.
+	probeTime = 5 * time.Second
+	// slotTime is what a caller is told to wait when all slots stay taken.
+	slotTime = time.Second
+)
+
+// account is what is known of one account of a provider.
+type account struct {
+	name    string
+	policy  *Policy
+	observe Observer
+	breaker *gobreaker.CircuitBreaker[*http.Response]
+	slots   *semaphore.Weighted
+	buckets []*rate.Limiter // in the order of the policy's budgets
+
+	mu        sync.Mutex
+	openUntil time.Time
+	paused    time.Time // not called before
+	inFlight  int
+}
+
+func newAccount(name string, p *Policy, o Observer, changed func(account, from, to string, until time.Time)) *account {
+	a := &account{name: name, policy: p, observe: o, slots: semaphore.NewWeighted(int64(p.Concurrent))}
+	for _, b := range p.Budgets {
+		refill := rate.Limit(float64(max(b.Limit-b.Burst, 1)) / b.Window.Seconds())
+		a.buckets = append(a.buckets, rate.NewLimiter(refill, b.Burst))
+	}
+	a.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+		Name: p.Provider, MaxRequests: 1, Interval: p.Breaker.Window, BucketPeriod: p.Breaker.Window / windowParts,
+		Timeout:     p.Breaker.OpenFor,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.TotalFailures >= uint32(min(p.Breaker.Failures, 1<<30)) },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errProvesNothing) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			until := time.Time{}
+			if to == gobreaker.StateOpen {
+				until = time.Now().Add(p.Breaker.OpenFor)
+			}
+			a.mu.Lock()
+			a.openUntil = until
+			a.mu.Unlock()
+			changed(name, from.String(), to.String(), until)
+		},
+	})
+	return a
+}
+
+// checkOpen is the error of an open breaker.
+func (a *account) checkOpen() error {
+	if a.breaker.State() != gobreaker.StateOpen {
+		return nil
+	}
+	return a.openError()
+}
+
+func (a *account) openError() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until := a.openUntil
+	if until.IsZero() { // half-open, and somebody else's call is the one let through
+		until = time.Now().Add(probeTime)
+	}
+	return &OpenError{Provider: a.policy.Provider, Until: until}
+}
+
+// enter waits until the account may be called once more, or says why and how long it can't be: a
+// pause, every budget, a slot, in this order. leave must be called once if there is no error.
+func (a *account) enter(r *http.Request) (leave func(), err error) {
+	ctx := r.Context()
+	for {
+		if err := a.checkOpen(); err != nil {
+			return nil, err
+		}
+		until := a.pausedUntil()
+		if time.Until(until) <= 0 {
+			break
+		}
+		if err := a.wait(ctx, "pause", until); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.spend(r); err != nil {
+		return nil, err
+	}
+	if err := a.takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.inFlight++
+	a.mu.Unlock()
+	return sync.OnceFunc(func() {
+		a.mu.Lock()
+		a.inFlight--
+		a.mu.Unlock()
+		a.slots.Release(1)
+	}), nil
+}
+
+// spend takes the request's cost from every budget, and waits for the one that is furthest behind.
+// If that is too long nothing is taken.
+func (a *account) spend(r *http.Request) error {
+	now := time.Now()
+	var longest time.Duration
+	var name string
+	var taken []*rate.Reservation
+	for i, b := range a.policy.Budgets {
+		units := min(b.Cost(r), b.Burst)
+		if units <= 0 {
+			continue
+		}
+		reservation := a.buckets[i].ReserveN(now, units)
+		taken = append(taken, reservation)
+		if d := reservation.DelayFrom(now); d > longest {
+			longest, name = d, b.Name
+		}
+	}
+	if longest > 0 {
+		if err := a.wait(r.Context(), name, now.Add(longest)); err != nil {
+			for _, reservation := range taken {
+				reservation.Cancel()
+			}
+			return err
+		}
+	}
+	for _, b := range a.policy.Budgets {
+		if units := min(b.Cost(r), b.Burst); units > 0 {
+			a.observe.Spent(a.policy.Provider, b.Name, units)
+		}
+	}
+	return nil
+}
+
+func (a *account) takeSlot(ctx context.Context) error {
+	if a.slots.TryAcquire(1) {
+		return nil
+	}
+	began := time.Now()
+	within, cancel := context.WithTimeout(ctx, a.policy.Retry.MaxWait)
+	defer cancel()
+	err := a.slots.Acquire(within, 1)
+	a.observe.Waited(a.policy.Provider, "slots", time.Since(began))
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &LimitError{Provider: a.policy.Provider, Limit: "slots", Until: time.Now().Add(slotTime)}
+}
+
+// wait sleeps until a moment, or fails at once when that is later than the caller or the policy allows.
+func (a *account) wait(ctx context.Context, reason string, until time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !a.fits(ctx, time.Until(until)) {
+		return &LimitError{Provider: a.policy.Provider, Limit: reason, Until: until}
+	}
+	began := time.Now()
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	a.observe.Waited(a.policy.Provider, reason, time.Since(began))
+	return nil
+}
+
+// fits reports a wait that the policy and the caller's deadline have room for.
+func (a *account) fits(ctx context.Context, d time.Duration) bool {
+	deadline, bounded := ctx.Deadline()
+	return d <= a.policy.Retry.MaxWait && (!bounded || time.Now().Add(d).Before(deadline))
+}
+
+// pause leaves the account alone for d; a longer pause stays.
+func (a *account) pause(d time.Duration) {
+	until := time.Now().Add(min(d, a.policy.Retry.MaxPause))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if until.After(a.paused) {
+		a.paused = until
+	}
+}
+
+func (a *account) pausedUntil() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.paused
+}

@@ -1,0 +1,213 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// quick is a policy whose waits are short enough for a real clock.
+func quick() Policy {
+	return Policy{Provider: "p", Timeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond,
+		Retry: Retry{Base: time.Millisecond, Most: 2 * time.Millisecond}}
+}
+
+// TestServer holds the transport over net/http's own, against a server that fails in every way.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	hijack := func(w http.ResponseWriter, text string) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(conn, text)
+		_ = conn.Close()
+	}
+	tests := []struct {
+		name   string
+		fail   func(w http.ResponseWriter, r *http.Request)
+		method string
+		want   int // of calls
+		text   string
+	}{
+		{"status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "PUT", 3, "done"},
+		{"connection closed without a word", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "PUT", 3, "done"},
+		{"garbage", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "\x00garbage\r\n\r\n") }, "PUT", 3, "done"},
+		{"never answers", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "PUT", 3, "done"},
+		{"never answers a post", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "POST", 1, ""},
+		{"closes a post's connection", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "POST", 1, ""},
+		{"error whose body never ends", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, "PUT", 3, "done"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			const sent = "all of the body"
+			var mu sync.Mutex
+			var bodies []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				mu.Lock()
+				bodies = append(bodies, string(body))
+				n := len(bodies)
+				mu.Unlock()
+				if n <= 2 {
+					tt.fail(w, r)
+					return
+				}
+				_, _ = io.WriteString(w, "done")
+			}))
+			defer server.Close()
+			rt := New(quick(), server.Client().Transport, Options{})
+			r, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+"/x?token=hush", strings.NewReader(sent))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := rt.RoundTrip(r)
+			text := ""
+			if err == nil {
+				body, readErr := io.ReadAll(answer.Body)
+				text, err = string(body), errors.Join(readErr, answer.Body.Close())
+			}
+			if text != tt.text || (err == nil) != (tt.text != "") {
+				t.Errorf("%q %v", text, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hush") {
+				t.Errorf("the error tells the query: %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			want := make([]string, tt.want)
+			for i := range want {
+				want[i] = sent
+			}
+			if diff := cmp.Diff(want, bodies); diff != "" {
+				t.Errorf("bodies (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRefusedConnection holds that a POST that never left is sent again, and fails in the end.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	seen := &record{}
+	rt := New(quick(), nil, Options{Observer: seen})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := send(rt, r); err == nil {
+		t.Fatal("it answered")
+	}
+	if len(seen.attempts) != 5 || rt.Status()[0].Failures != 5 {
+		t.Errorf("attempts %v, status %+v", seen.attempts, rt.Status())
+	}
+}
+
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		serve    func(w http.ResponseWriter, r *http.Request)
+		timeout  bool
+		failures int
+	}{
+		{"hangs", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "begin")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, true, 1},
+		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "begin")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, false, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(tt.serve))
+			defer server.Close()
+			rt := New(quick(), server.Client().Transport, Options{})
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := rt.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(answer.Body)
+			var timeout *TimeoutError
+			if string(text) != "begin" || err == nil || errors.As(err, &timeout) != tt.timeout || tt.timeout && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%q %v", text, err)
+			}
+			_, _ = answer.Body.Read(make([]byte, 1))
+			_ = answer.Body.Close()
+			if s := rt.Status()[0]; s.Failures != tt.failures || s.InFlight != 0 {
+				t.Errorf("status %+v", s)
+			}
+		})
+	}
+}
+
+// TestManyCallers runs everything at once, for the race detector.
+func TestManyCallers(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%7 == 0 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer server.Close()
+	p := quick()
+	p.Timeout, p.Concurrent, p.Breaker.Failures = 5*time.Second, 8, 1<<20
+	p.Budgets = []Budget{{Name: "b", Limit: 100_000, Window: time.Second}}
+	seen := &record{}
+	rt := New(p, server.Client().Transport, Options{Observer: seen})
+	var group sync.WaitGroup
+	var failed atomic.Int64
+	for i := range 32 {
+		group.Go(func() {
+			client := &http.Client{Transport: rt.For([]string{"a", "b"}[i%2])}
+			for range 10 {
+				answer, err := client.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if answer.StatusCode != http.StatusOK {
+					failed.Add(1)
+				}
+				_ = answer.Body.Close()
+				_ = rt.Status()
+			}
+		})
+	}
+	group.Wait()
+	if failed.Load() > 10 || len(seen.attempts) < 320 {
+		t.Errorf("%d of 320 failed, %d attempts", failed.Load(), len(seen.attempts))
+	}
+	for _, s := range rt.Status() {
+		if s.InFlight != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
