@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 )
 
@@ -18,6 +19,17 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	handled    *prometheus.HistogramVec
 	passes     *prometheus.HistogramVec
+	calls      outboundMetrics
+}
+
+// outboundMetrics are those of calls to providers.
+type outboundMetrics struct {
+	attempts *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	retries  *prometheus.CounterVec
+	waits    *prometheus.HistogramVec
+	spent    *prometheus.CounterVec
+	opened   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -32,9 +44,61 @@ func newMetrics() *metrics {
 			Name: "provision_duration_seconds", Help: "Duration of a reconcile pass by its outcome.",
 			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90, 300}}, []string{"outcome"}),
 	}
+	m.calls = newOutboundMetrics(m.registry)
 	m.registry.MustRegister(m.deliveries, m.handled, m.passes, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
+	m := outboundMetrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outbound_attempts_total", Help: "Attempts of calls to providers by result; open and limit were not sent."},
+			[]string{"provider", "operation", "result"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "outbound_attempt_duration_seconds", Help: "Time to an answer's head, of attempts that were sent.",
+			Buckets: []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}}, []string{"provider"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "retry_attempts", Help: "Attempts after a call's first."}, []string{"provider", "operation"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "outbound_wait_seconds", Help: "Waits before an attempt, by reason: a budget, pause, slots or backoff.",
+			Buckets: []float64{0.05, 0.1, 0.5, 1, 5, 10, 20}}, []string{"provider", "reason"}),
+		spent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rate_limit_consumed_total", Help: "Units taken from a provider's published limit."}, []string{"scope"}),
+		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "circuit_breaker_open_total", Help: "Times a provider's breaker opened, over all accounts."}, []string{"provider"}),
+	}
+	r.MustRegister(m.attempts, m.took, m.retries, m.waits, m.spent, m.opened)
+	return m
+}
+
+// Attempted implements outbound.Observer.
+func (m *metrics) Attempted(a outbound.Attempt) {
+	m.calls.attempts.WithLabelValues(a.Provider, a.Operation, string(a.Result)).Inc()
+	if a.Result == outbound.Open || a.Result == outbound.Limit {
+		return
+	}
+	m.calls.took.WithLabelValues(a.Provider).Observe(a.Took.Seconds())
+	if a.Number > 1 {
+		m.calls.retries.WithLabelValues(a.Provider, a.Operation).Inc()
+	}
+}
+
+// Waited implements outbound.Observer.
+func (m *metrics) Waited(provider, reason string, d time.Duration) {
+	m.calls.waits.WithLabelValues(provider, reason).Observe(d.Seconds())
+}
+
+// Spent implements outbound.Observer.
+func (m *metrics) Spent(provider, budget string, units int) {
+	m.calls.spent.WithLabelValues(provider + "/" + budget).Add(float64(units))
+}
+
+// BreakerChanged implements outbound.Observer.
+func (m *metrics) BreakerChanged(provider, _, _, to string) {
+	if to == "open" {
+		m.calls.opened.WithLabelValues(provider).Inc()
+	}
 }
 
 // Received implements inbox.Observer.

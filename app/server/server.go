@@ -22,6 +22,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/npm"
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/collection"
 	"github.com/flaresmith/flaresmith/app/provider/github"
@@ -63,6 +64,7 @@ type Server struct {
 	domain   string // previews answer at <name>.<domain>
 	handler  http.Handler
 	metrics  *metrics
+	calls    *outbound.Transport // to GitHub
 	api      net.Listener
 	scrape   net.Listener
 }
@@ -88,7 +90,9 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if o.PackageCache == "" {
 		o.PackageCache = filepath.Join(c.DataDir, "npm")
 	}
-	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL, Logger: o.Logger})
+	s.calls = s.newGitHubCalls()
+	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL,
+		Transport: s.calls, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
