@@ -187,13 +187,17 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 	data := f.Policy.Database.Data
 	database := resource(preview.KindDatabase, parent, data)
 	database.SchemaOnly = data == repoconfig.DataSchemaOnly
-	database.Reset = e.Rebuild || e.ResetDatabase
-	return []preview.Resource{
+	resources := []preview.Resource{
 		database,
 		resource(preview.KindSchema, parent, sha, layout.Migrations, layout.MigrationFormat, layout.Seed),
 		resource(preview.KindWorker, "", sha, layout.WranglerConfig, layout.WorkerEntry, layout.DatabaseBinding),
 		resource(preview.KindCollection, "", sha, layout.Collections),
 	}
+	for i := range resources {
+		resources[i].Reset = e.Rebuild
+	}
+	resources[0].Reset = e.ResetDatabase
+	return resources
 }
 
 // digest is the first 16 bytes of SHA-256 over the values as JSON, in hexadecimal.

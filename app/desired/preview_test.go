@@ -151,3 +151,35 @@ func TestCoreIsNeverReset(t *testing.T) {
 		}
 	}
 }
+
+// TestMadeAnew: reset-db concerns the database alone, rebuild everything; a database that was reset
+// is not reset again while the rest of a rebuild is still being tried.
+func TestMadeAnew(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name           string
+		rebuild, reset bool
+		want           []preview.Kind
+	}{
+		{"nothing asked", false, false, nil},
+		{"reset-db", false, true, []preview.Kind{preview.KindDatabase}},
+		{"rebuild", true, true, preview.Kinds()},
+		{"rebuild whose database is done", true, false, []preview.Kind{preview.KindSchema, preview.KindWorker, preview.KindCollection}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := eligible()
+			f.Environment.Rebuild, f.Environment.ResetDatabase = tt.rebuild, tt.reset
+			var got []preview.Kind
+			for _, r := range Preview(f).Resources {
+				if r.Reset {
+					got = append(got, r.Kind)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("made anew (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -59,7 +59,8 @@ func (p Plan) Has(name string) bool {
 //	yes      missing                   create
 //	yes      without our mark          error: preview.ErrConflict
 //	yes      other digest, unfinished  update
-//	yes      same digest               none (reset when Resource.Reset asks)
+//	yes      same digest               none
+//	yes      any, Resource.Reset asks  reset of the database, update of the others
 //	no       with our mark             delete
 //	no       missing, or not ours      none
 //
@@ -107,9 +108,9 @@ func diff(r preview.Resource, o preview.Observed) (Op, error) {
 		return OpCreate, nil
 	case !o.Owned:
 		return "", fmt.Errorf("%s %s: %w", r.Kind, r.Name, preview.ErrConflict)
-	case r.Reset:
+	case r.Reset && r.Kind == preview.KindDatabase:
 		return OpReset, nil
-	case o.Digest != r.Digest:
+	case r.Reset, o.Digest != r.Digest:
 		return OpUpdate, nil
 	default:
 		return "", nil

@@ -25,6 +25,10 @@ func TestCalculate(t *testing.T) {
 	all := resources(preview.Kinds()...)
 	reset := resources(preview.Kinds()...)
 	reset[0].Reset = true
+	rebuild := resources(preview.Kinds()...)
+	for i := range rebuild {
+		rebuild[i].Reset = true
+	}
 	tests := []struct {
 		name      string
 		reason    string
@@ -71,6 +75,13 @@ func TestCalculate(t *testing.T) {
 				"worker": ours("old"), "collection": ours("new")},
 			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
 				"schema update <- database source bundle", "worker update <- bundle database schema"},
+		},
+		{
+			name: "rebuild", reason: "everything is made anew at the same commit", desired: rebuild,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
+				"worker": ours("new"), "collection": ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
+				"schema update <- database source bundle", "worker update <- bundle database schema", "collection update <- source worker"},
 		},
 		{
 			name: "teardown", reason: "users before what they use; what is not ours stays", undesired: all,

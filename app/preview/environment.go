@@ -86,8 +86,8 @@ type Environment struct {
 	Observed  int64 // the generation of the last finished pass
 	Closed    bool  // the pull request is closed: only its own events wake it again
 	Held      bool  // destroyed by a person: stays down until preview or rebuild
-	// Rebuild asks the next pass to recreate everything from the parent; ResetDatabase only the database.
-	Rebuild       bool
+	Rebuild   bool  // asks for everything but the database to be made anew, until that has succeeded
+	// ResetDatabase asks for a fresh copy of the parent, until there is one.
 	ResetDatabase bool
 	ExpiresAt     time.Time // zero: not set
 	ExpiredSHA    string    // the head at which the preview expired; a newer push brings it back

@@ -34,7 +34,8 @@ type Resource struct {
 	Layout Layout
 	// Parent is the database to branch from, as the operator's table names it (KindDatabase, KindSchema).
 	Parent string
-	// Reset asks for a fresh copy of the parent before anything else (KindDatabase).
+	// Reset asks for the resource to be made anew although it is up to date: a fresh copy of the parent
+	// before anything else (KindDatabase), another deployment of the same commit (the other kinds).
 	Reset bool
 	// SchemaOnly empties every table of a fresh copy (KindDatabase).
 	SchemaOnly bool

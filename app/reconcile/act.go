@@ -170,6 +170,13 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	if err := p.Store.RecordApplied(ctx, p.lease, r.Kind, r.Digest, out); err != nil {
 		return storeError("record "+string(r.Kind), err)
 	}
+	if r.Kind == preview.KindDatabase && r.Reset {
+		// Done, whatever else fails: another try must not wipe what people enter meanwhile.
+		p.env.ResetDatabase = false
+		if err := p.Store.SaveEnvironment(ctx, p.lease, p.env); err != nil {
+			return storeError("save environment", err)
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.outputs = replaceOutputs(m.outputs, r.Kind, out)

@@ -18,6 +18,7 @@ const (
 	commandDone    = "done"
 	commandRefused = "refused" // the actor's role is too low
 	commandInvalid = "invalid" // it can't be done, whoever asks
+	commandDropped = "dropped" // given where nothing is configured
 )
 
 // maxLifetime bounds what extend can reach, from now.
@@ -45,7 +46,7 @@ func neededRole(v preview.Verb) preview.Role {
 // outcome and its audit entry are one write, after the answer. A crash in between answers again
 // by editing the same comment.
 func (p *pass) runCommands(ctx context.Context) error {
-	if p.gone || p.env.Kind.Core() || !p.facts.Configured {
+	if p.gone || p.env.Kind.Core() {
 		return nil
 	}
 	commands, err := p.Store.PendingCommands(ctx, p.env)
@@ -60,7 +61,19 @@ func (p *pass) runCommands(ctx context.Context) error {
 	return nil
 }
 
+// finishCommand records a command's effect and outcome.
+func (p *pass) finishCommand(ctx context.Context, env preview.Environment, c preview.Command, outcome string) error {
+	if err := p.Store.FinishCommand(ctx, p.lease, env, c, outcome); err != nil {
+		return storeError("finish command", err)
+	}
+	p.env = env
+	return nil
+}
+
 func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
+	if !p.facts.Configured { // nothing is said, and nothing is left to run when a configuration comes
+		return p.finishCommand(ctx, p.env, c, commandDropped)
+	}
 	if c.CommentID != 0 {
 		if err := p.Conversation.React(ctx, p.project, c.CommentID, "eyes"); err != nil {
 			p.Logger.Warn("react to command", slog.String("environment", p.env.Name), slog.Any("error", err))
@@ -70,14 +83,19 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 	if err != nil {
 		return err
 	}
-	if c.ReplyID, err = p.Conversation.Reply(ctx, p.project, p.env.PR, report.CommandMarker(c), report.CommandReply(answer)); err != nil {
+	c.ReplyID, err = p.Conversation.Reply(ctx, p.project, p.env.PR, report.CommandMarker(c), report.CommandReply(answer))
+	switch {
+	case passing(ctx, err):
 		return err
+	case err != nil: // as where nobody may comment: it counts all the same, and must not stop the pass for ever
+		p.Logger.Warn("answer command", slog.String("environment", p.env.Name), slog.Any("error", err))
 	}
-	if err := p.Store.FinishCommand(ctx, p.lease, env, c, outcome(answer.Kind)); err != nil {
-		return storeError("finish command", err)
-	}
-	p.env = env
-	return nil
+	return p.finishCommand(ctx, env, c, outcome(answer.Kind))
+}
+
+// passing reports whether the same call may work in another pass.
+func passing(ctx context.Context, err error) bool {
+	return err != nil && (transientOf(err) != nil || ctx.Err() != nil)
 }
 
 func outcome(kind report.AnswerKind) string {
@@ -96,8 +114,13 @@ func (p *pass) decide(ctx context.Context, c preview.Command) (preview.Environme
 	answer := report.Answer{Kind: report.AnswerAccepted, Command: c, Needs: neededRole(c.Verb)}
 	if answer.Needs != preview.RoleNone {
 		role, err := p.Conversation.Role(ctx, p.project, c.Actor)
-		if err != nil && !errors.Is(err, preview.ErrNotFound) {
+		if passing(ctx, err) {
 			return p.env, answer, err
+		}
+		if err != nil && !errors.Is(err, preview.ErrNotFound) {
+			p.Logger.Warn("role of a person", slog.String("environment", p.env.Name), slog.Any("error", err))
+			answer.Kind, answer.Reason = report.AnswerInvalid, "GitHub does not say who you are here."
+			return p.env, answer, nil
 		}
 		if answer.Has = role; !role.AtLeast(answer.Needs) {
 			answer.Kind = report.AnswerRefused
@@ -133,14 +156,13 @@ func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environ
 	}
 	switch c.Verb {
 	case preview.VerbRebuild:
-		env.Rebuild, env.Held = true, false
-		return p.revived(env), nil
+		env.Rebuild, env.ResetDatabase = true, true
+		return p.wanted(p.revived(env))
 	case preview.VerbResetDB:
 		env.ResetDatabase = true
-		return env, nil
+		return p.wanted(env)
 	case preview.VerbPreview:
-		env.Held = false
-		return p.revived(env), nil
+		return p.wanted(p.revived(env))
 	case preview.VerbDestroy:
 		env.Held = true
 		return env, nil
@@ -154,8 +176,18 @@ func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environ
 
 // revived gives an expired or destroyed preview a new lifetime.
 func (p *pass) revived(env preview.Environment) preview.Environment {
-	env.ExpiredSHA, env.ExpiresAt = "", p.Now().Add(p.facts.Policy.TTL)
+	env.Held, env.ExpiredSHA, env.ExpiresAt = false, "", p.Now().Add(p.facts.Policy.TTL)
 	return env
+}
+
+// wanted refuses to change an environment for a preview that there would not be, and says why.
+func (p *pass) wanted(env preview.Environment) (preview.Environment, error) {
+	facts := p.facts
+	facts.Environment = env
+	if v := desired.Preview(facts).Verdict; v.Outcome != desired.Wanted {
+		return env, impossible(strings.TrimSpace(v.Reason + " " + v.Hint))
+	}
+	return env, nil
 }
 
 // extended is the preview's end moved by the argument, 24 hours when there is none, and at most
