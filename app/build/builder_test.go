@@ -113,8 +113,8 @@ func TestBundleProblems(t *testing.T) {
 		{"missing package", map[string]string{"src/index.ts": "import 'hono/cors'", "package-lock.json": lockOf(`"node_modules/a": {}`)}, []preview.Problem{
 			{Path: "src/index.ts", Line: 1, Column: 8, Message: `the package "hono" is not in the lock file`, Hint: "run npm install hono and commit package-lock.json"},
 		}},
-		{"no lock file", map[string]string{"src/index.ts": "import 'hono'", "pnpm-lock.yaml": ""}, []preview.Problem{
-			{Path: "src/index.ts", Line: 1, Column: 8, Message: `the package "hono" can't be found: there is no package-lock.json, and pnpm-lock.yaml is not supported yet`,
+		{"no lock file", map[string]string{"src/index.ts": "import 'hono'", "yarn.lock": ""}, []preview.Problem{
+			{Path: "src/index.ts", Line: 1, Column: 8, Message: `the package "hono" can't be found: there is no package-lock.json or pnpm-lock.yaml, and yarn.lock is not supported`,
 				Hint: "run npm install --package-lock-only and commit package-lock.json"},
 		}},
 		{"git package", map[string]string{"src/index.ts": "import 'g'", "package-lock.json": lockOf(`"node_modules/g": {"version": "1.0.0", "resolved": "git+ssh://git@github.com/o/g.git"}`)}, []preview.Problem{

@@ -17,15 +17,37 @@ const (
 	maxLockBytes = 32 << 20
 )
 
-// lockfile is npm's package-lock.json: which package at which version stands in which
-// node_modules folder.
+// The programs whose lock files are read, as package.json's "packageManager" calls them.
+const (
+	managerNPM  = "npm"
+	managerPNPM = "pnpm"
+)
+
+// lockfile says which package at which version stands in which node_modules folder, as npm's
+// package-lock.json or pnpm's pnpm-lock.yaml has it.
 type lockfile struct {
-	path string // of the file, from the root of the repository
-	dir  string // of the file: "." or a path
+	path    string // of the file, from the root of the repository
+	dir     string // of the file: "." or a path
+	manager string // who wrote it
 	// packages by folder relative to dir, e.g. "node_modules/a/node_modules/b".
 	packages map[string]locked
-	// wanted are the dependencies (not the development ones) of the root package.
+	// wanted are the dependencies (not the development ones) of the package in the folder from,
+	// which is relative to dir.
 	wanted []string
+	from   string
+	// single has, by name, the folder of each package of pnpm's that stands there only once.
+	single map[string]string
+}
+
+// install is what somebody runs to bring the file up to date, with the name of a package or none.
+func (l *lockfile) install(name string) string {
+	verb := "npm install"
+	if l.manager == managerPNPM {
+		if verb = "pnpm install"; name != "" {
+			verb = "pnpm add"
+		}
+	}
+	return strings.TrimSpace("run "+verb+" "+name) + " and commit " + path.Base(l.path)
 }
 
 // locked is one entry. Whether it can be used is only asked when something imports it, so that
@@ -38,6 +60,8 @@ type locked struct {
 	Link         bool              `json:"link"`
 	InBundle     bool              `json:"inBundle"`
 	Dependencies map[string]string `json:"dependencies"`
+
+	refusal string // why it can't be used, if that is known already
 }
 
 var (
@@ -46,37 +70,95 @@ var (
 	packageSRI     = regexp.MustCompile(`^sha(?:512|384|256|1)-[A-Za-z0-9+/]+={0,2}(?: sha(?:512|384|256|1)-[A-Za-z0-9+/]+={0,2})*$`)
 )
 
+const whatLock = "the lock file can't be used"
+
 // findLock reads the lock file nearest to dir, up to the root. Without one it is nil and
 // missing says what to tell somebody who imports a package.
 func findLock(src fs.FS, dir string) (lock *lockfile, missing preview.Problem, err error) {
-	missing = preview.Problem{Message: "there is no package-lock.json", Hint: "run npm install and commit package-lock.json"}
-	for {
-		name := path.Join(dir, lockName)
-		data, err := readLimited(src, name, maxLockBytes)
+	missing = preview.Problem{Message: "there is no package-lock.json or pnpm-lock.yaml", Hint: "run npm install and commit package-lock.json"}
+	for folder := dir; ; folder = path.Dir(folder) {
+		manager, err := chooseLock(src, folder)
 		switch {
-		case err == nil:
-			lock, problem := parseLock(name, data)
-			if problem != nil {
-				return nil, missing, &preview.InvalidError{What: "the lock file can't be used", Problems: []preview.Problem{*problem}}
-			}
-			return lock, missing, nil
-		case errors.Is(err, errTooLarge):
-			return nil, missing, preview.Invalid("the lock file can't be used", preview.Problem{Path: name, Message: err.Error()})
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoFile):
-			return nil, missing, fmt.Errorf("read %s: %w", name, err)
+		case err != nil:
+			return nil, missing, err
+		case manager != "":
+			lock, err := readLock(src, manager, folder, dir)
+			return lock, missing, err
 		}
-		for _, other := range []string{"pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "npm-shrinkwrap.json"} {
-			if _, err := fs.Stat(src, path.Join(dir, other)); err == nil && missing.Path == "" {
-				missing.Path = path.Join(dir, other)
-				missing.Message = "there is no package-lock.json, and " + other + " is not supported yet"
+		for _, other := range []string{"yarn.lock", "bun.lock", "bun.lockb", "npm-shrinkwrap.json"} {
+			if isFile(src, path.Join(folder, other)) && missing.Path == "" {
+				missing.Path = path.Join(folder, other)
+				missing.Message += ", and " + other + " is not supported"
 				missing.Hint = "run npm install --package-lock-only and commit package-lock.json"
 			}
 		}
-		if dir == "." {
+		if folder == "." {
 			return nil, missing, nil
 		}
-		dir = path.Dir(dir)
 	}
+}
+
+// chooseLock says whose lock file counts in a folder; empty when there is none. Of two, it is the
+// one that package.json names as its "packageManager".
+func chooseLock(src fs.FS, dir string) (string, error) {
+	npm, pnpm := isFile(src, path.Join(dir, lockName)), isFile(src, path.Join(dir, pnpmLockName))
+	switch {
+	case npm && pnpm:
+	case npm:
+		return managerNPM, nil
+	case pnpm:
+		return managerPNPM, nil
+	default:
+		return "", nil
+	}
+	var manifest struct {
+		PackageManager string `json:"packageManager"`
+	}
+	// A file that can't be read names nothing.
+	if data, err := readLimited(src, path.Join(dir, "package.json"), maxManifestBytes); err == nil {
+		_ = json.Unmarshal(data, &manifest)
+	}
+	switch name, _, _ := strings.Cut(manifest.PackageManager, "@"); name {
+	case managerNPM, managerPNPM:
+		return name, nil
+	}
+	return "", preview.Invalid(whatLock, preview.Problem{Path: path.Join(dir, pnpmLockName),
+		Message: "there is a package-lock.json as well, and package.json names neither npm nor pnpm as its packageManager",
+		Hint:    `remove the lock file that is out of use, or set "packageManager" in package.json`})
+}
+
+// readLock reads the lock file that somebody's program left in folder, for the Worker in dir.
+func readLock(src fs.FS, manager, folder, dir string) (*lockfile, error) {
+	name, limit := path.Join(folder, lockName), int64(maxLockBytes)
+	if manager == managerPNPM {
+		name, limit = path.Join(folder, pnpmLockName), maxPNPMLockBytes
+	}
+	data, err := readLimited(src, name, limit)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, preview.Invalid(whatLock, preview.Problem{Path: name, Message: err.Error()})
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	lock, problem := (*lockfile)(nil), (*preview.Problem)(nil)
+	if manager == managerPNPM {
+		worker := dir
+		if folder != "." {
+			worker = path.Join(".", strings.TrimPrefix(strings.TrimPrefix(dir, folder), "/"))
+		}
+		lock, problem = parsePNPM(name, data, worker)
+	} else {
+		lock, problem = parseLock(name, data)
+	}
+	if problem != nil {
+		return nil, &preview.InvalidError{What: whatLock, Problems: []preview.Problem{*problem}}
+	}
+	return lock, nil
+}
+
+func isFile(src fs.FS, name string) bool {
+	info, err := fs.Stat(src, name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // parseLock reads the text of a lock file.
@@ -98,7 +180,7 @@ func parseLock(name string, data []byte) (*lockfile, *preview.Problem) {
 		return nil, &preview.Problem{Path: name, Message: fmt.Sprintf("lockfileVersion %d is not supported, only 2 and 3 are", file.LockfileVersion),
 			Hint: "run npm install --lockfile-version 3 and commit package-lock.json"}
 	}
-	lock := &lockfile{path: name, dir: path.Dir(name), packages: make(map[string]locked, len(file.Packages))}
+	lock := &lockfile{path: name, dir: path.Dir(name), manager: managerNPM, from: ".", packages: make(map[string]locked, len(file.Packages))}
 	for folder, raw := range file.Packages {
 		var entry locked
 		if err := json.Unmarshal(raw, &entry); err != nil {
@@ -149,11 +231,47 @@ func cutPackage(specifier string) (name, rest string) {
 	return name, rest
 }
 
+// shown is how a file of the tree is called in the bundle's comments and in messages: pnpm's own
+// folders are left out where npm would have none.
+func (l *lockfile) shown(name string) string {
+	if l == nil || l.single == nil {
+		return name
+	}
+	const mark = "/node_modules/"
+	i := strings.LastIndex("/"+name, mark)
+	if i < 0 {
+		return name
+	}
+	alias, rest := cutPackage(name[i+len(mark)-1:])
+	if folder, ok := l.single[alias]; ok && path.Join(l.dir, folder, rest) == name {
+		return path.Join(l.dir, "node_modules", alias, rest)
+	}
+	return name
+}
+
+// stored undoes shown.
+func (l *lockfile) stored(name string) string {
+	if l == nil || l.single == nil {
+		return name
+	}
+	below, ok := strings.CutPrefix(name, path.Join(l.dir, "node_modules")+"/")
+	if !ok {
+		return name
+	}
+	alias, rest := cutPackage(below)
+	if folder, ok := l.single[alias]; ok {
+		return path.Join(l.dir, folder, rest)
+	}
+	return name
+}
+
 // check says why an entry can't be fetched from the registry; empty when it can.
 func (e locked) check(folder string) string {
 	name := e.name(folder)
 	scheme, _, hasScheme := strings.Cut(e.Resolved, ":")
 	switch {
+	case e.refusal != "":
+		return e.refusal
 	case !packageName.MatchString(name) || len(name) > 214:
 		return fmt.Sprintf("the package name %q is malformed", name)
 	case hasScheme && scheme != "https" && scheme != "http":

@@ -85,7 +85,7 @@ func (p *plugin) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 		return api.OnResolveResult{Path: args.Path, External: true}, nil
 	}
 	require := args.Kind == api.ResolveJSRequireCall
-	query := request{specifier: args.Path, importer: args.Importer, require: require, optional: args.Kind != api.ResolveJSImportStatement}
+	query := request{specifier: args.Path, importer: p.tree.lock.stored(args.Importer), require: require, optional: args.Kind != api.ResolveJSImportStatement}
 	found, err := p.resolver.resolve(query)
 	if err != nil {
 		// Wrangler's rules take "x.wasm?module" for "x.wasm".
@@ -126,7 +126,7 @@ func (p *plugin) entry() (api.OnResolveResult, error) {
 
 // module is a file of the tree. Files without side effects may be left out of the bundle.
 func (p *plugin) module(file string) (api.OnResolveResult, error) {
-	result := api.OnResolveResult{Path: file, Namespace: inTree}
+	result := api.OnResolveResult{Path: p.tree.lock.shown(file), Namespace: inTree}
 	owner, err := p.tree.nearestManifest(file)
 	if err != nil {
 		return result, err
@@ -188,11 +188,12 @@ func (p *plugin) load(args api.OnLoadArgs) (api.OnLoadResult, error) {
 	default:
 		return none, problemf("%.80q can't be loaded", args.Path)
 	}
-	loader, err := p.loader(args.Path, args.With)
+	file := p.tree.lock.stored(args.Path)
+	loader, err := p.loader(file, args.With)
 	if err != nil {
 		return none, err
 	}
-	text, at, err := p.read(args.Path)
+	text, at, err := p.read(file)
 	if err != nil {
 		return none, err
 	}

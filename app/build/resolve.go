@@ -339,13 +339,16 @@ func (r *resolver) builtin(name string) (resolution, error) {
 }
 
 func (r *resolver) noPackage(name, importer string) error {
-	p := preview.Problem{Message: fmt.Sprintf("the package %q is not in the lock file", name),
-		Hint: fmt.Sprintf("run npm install %s and commit package-lock.json", name)}
-	if r.tree.lock == nil {
-		p.Message = fmt.Sprintf("the package %q can't be found: %s", name, r.missing.Message)
-		p.Hint = r.missing.Hint
-	} else if inPackage(importer) {
-		p.Hint = "run npm install and commit package-lock.json"
+	lock := r.tree.lock
+	if lock == nil {
+		return &problemError{preview.Problem{Message: fmt.Sprintf("the package %q can't be found: %s", name, r.missing.Message), Hint: r.missing.Hint}}
+	}
+	p := preview.Problem{Message: fmt.Sprintf("the package %q is not in the lock file", name), Hint: lock.install(name)}
+	if lock.manager == managerPNPM {
+		p.Message = fmt.Sprintf("the package %q is not among the dependencies that %s has for the importing package", name, pnpmLockName)
+	}
+	if inPackage(importer) {
+		p.Hint = lock.install("")
 	}
 	return &problemError{p}
 }

@@ -195,7 +195,10 @@ func (t *tree) prefetch(ctx context.Context, workers int) {
 		for _, name := range names {
 			for dir := from; ; dir = path.Dir(dir) {
 				folder := path.Join(dir, "node_modules", name)
-				if _, ok := t.lock.packages[folder]; ok {
+				if entry, ok := t.lock.packages[folder]; ok {
+					if _, inside := t.lock.packages[entry.Resolved]; entry.Link && inside {
+						folder = entry.Resolved
+					}
 					if !seen[folder] {
 						seen[folder] = true
 						queue = append(queue, folder)
@@ -208,7 +211,7 @@ func (t *tree) prefetch(ctx context.Context, workers int) {
 			}
 		}
 	}
-	add(".", t.lock.wanted)
+	add(t.lock.from, t.lock.wanted)
 	var group sync.WaitGroup
 	slots := make(chan struct{}, workers)
 	for i := 0; i < len(queue) && i < t.limits.Packages; i++ {
