@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// longest bounds what a header says, so that no sum overflows.
+const longest = (1 << 31) * time.Second
+
 // briefly is the time below which a caller's own deadline says nothing about the provider.
 const briefly = time.Second
 
@@ -78,14 +81,14 @@ func asked(h http.Header, limited bool, now time.Time) (time.Duration, bool) {
 	for _, name := range []string{"Retry-After", "RetryAfter"} { // the second is Postman's
 		value := h.Get(name)
 		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && seconds >= 0 {
-			return time.Duration(min(seconds, 1<<31)) * time.Second, true
+			return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second, true
 		}
 		if date, err := http.ParseTime(value); err == nil {
-			return max(date.Sub(now), 0), true
+			return min(max(date.Sub(now), 0), longest), true
 		}
 	}
 	if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); limited && err == nil && reset > 0 {
-		return max(time.Unix(min(reset, 1<<40), 0).Sub(now), 0), true
+		return min(max(time.Unix(min(reset, 1<<40), 0).Sub(now), 0), longest), true
 	}
 	return 0, false
 }

@@ -1,7 +1,7 @@
 // Package outbound is the one http.RoundTripper under every SDK: it bounds a call in time, spends
 // the provider's published limits, repeats what is safe to repeat, and stops calling a provider
-// that fails. It takes requests and a Policy, and gives answers or typed errors that say when to
-// come back ([OpenError], [LimitError], [TimeoutError]; each has RetryAfter). It must not know what
+// that fails. It takes requests and a Policy, and gives answers or typed errors: [OpenError] and
+// [LimitError], whose RetryAfter says when to come back, and [TimeoutError]. It must not know what
 // any provider's calls mean, and imports no package of the module. There is no hedging: a request
 // is never in flight twice.
 //

@@ -135,6 +135,7 @@ func TestRepeat(t *testing.T) {
 		{name: "post that was limited", provider: fails(1, with(429, "Retry-After", "7")), method: "POST", want: 200, calls: 2,
 			took: 7*time.Second + 100*time.Millisecond},
 		{name: "limited for too long", provider: always(429, "Retry-After", "60"), method: "GET", want: 429, calls: 1},
+		{name: "limited without an end", provider: always(429, "X-RateLimit-Reset", "9223372036854775807"), method: "GET", want: 429, calls: 1},
 		{name: "limited without a time", provider: always(429), method: "GET", want: 429, calls: 1},
 		{name: "503 proves nothing here", policy: GitHub(), provider: always(503), method: "POST", want: 503, calls: 1},
 		{name: "503 says when", policy: GitHub(), provider: fails(1, with(503, "Retry-After", "2")), method: "GET", want: 200, calls: 2,
@@ -232,6 +233,8 @@ func TestAsked(t *testing.T) {
 		{name: "longer than an integer", header: []string{"Retry-After", "99999999999999999999999"}},
 		{name: "no overflow", header: []string{"Retry-After", "9223372036854775807"}, want: (1 << 31) * time.Second, said: true},
 		{name: "Postman's spelling", header: []string{"RetryAfter", "4"}, want: 4 * time.Second, said: true},
+		{name: "reset in the far future", header: []string{"X-RateLimit-Reset", "9223372036854775807"}, limited: true, want: longest, said: true},
+		{name: "date in the far future", header: []string{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, want: longest, said: true},
 		{name: "reset", header: []string{"X-RateLimit-Reset", fmt.Sprint(now.Add(time.Hour).Unix())}, limited: true, want: time.Hour, said: true},
 		{name: "reset of a limit that is not used up", header: []string{"X-RateLimit-Reset", fmt.Sprint(now.Add(time.Hour).Unix())}},
 		{name: "Retry-After is first", header: []string{"Retry-After", "1", "X-RateLimit-Reset", fmt.Sprint(now.Add(time.Hour).Unix())}, limited: true,
@@ -246,6 +249,20 @@ func TestAsked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzAsked holds that whatever a header says is a wait that can be added to.
+func FuzzAsked(f *testing.F) {
+	f.Add("3", "", true)
+	f.Add("Fri, 31 Dec 1999 23:59:59 GMT", "1700000000", true)
+	f.Add("", "-1", false)
+	f.Fuzz(func(t *testing.T, after, reset string, limited bool) {
+		h := http.Header{"Retry-After": {after}, "X-Ratelimit-Reset": {reset}}
+		got, said := asked(h, limited, time.Unix(1_700_000_000, 0))
+		if got < 0 || got > longest || !said && got != 0 {
+			t.Errorf("%v %t", got, said)
+		}
+	})
 }
 
 // TestPause holds that a limit stops the account's other calls too, and no other account's.
