@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,6 +132,13 @@ func newApp(t *testing.T, appID int64) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var batches sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	batches.Go(func() { scheduler.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		batches.Wait()
+	})
 	quiet := slog.New(slog.DiscardHandler)
 	hook, err := inbox.NewHandler(scheduler, inbox.Options{Secrets: []preview.Secret{secret}, Logger: quiet})
 	if err != nil {

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -14,12 +15,12 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/palantir/go-githubapp/githubapp"
-	"github.com/tidwall/gjson"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -33,6 +34,10 @@ const (
 
 	maxDeliveryID = 128 // characters
 	retryAfter    = "5" // seconds
+
+	// GitHub's usual body has 24 KB.
+	firstBuffer = 64 << 10  // at most, on the word of Content-Length; more only for what really comes
+	keptBody    = 128 << 10 // a larger buffer is not kept for the next request
 )
 
 const (
@@ -63,14 +68,16 @@ type Options struct {
 type Handler struct {
 	secrets   [][]byte
 	scheduler githubapp.Scheduler
+	bodies    sync.Pool // *bytes.Buffer
 	observer  Observer
 	logger    *slog.Logger
 }
 
-// NewHandler makes the webhook's handler. An empty list of secrets, or an empty secret, is an
-// error: it would let everybody in.
+// NewHandler makes the webhook's handler. The scheduler must not keep a payload: its bytes are the
+// next request's. An empty list of secrets, or an empty secret, is an error: it would let everybody in.
 func NewHandler(scheduler githubapp.Scheduler, opts Options) (*Handler, error) {
 	h := &Handler{scheduler: scheduler, observer: opts.Observer, logger: opts.Logger}
+	h.bodies.New = func() any { return new(bytes.Buffer) }
 	for _, s := range opts.Secrets {
 		if strings.TrimSpace(s.Reveal()) == "" {
 			return nil, errors.New("a webhook secret is empty")
@@ -86,6 +93,8 @@ func NewHandler(scheduler githubapp.Scheduler, opts Options) (*Handler, error) {
 	return h, nil
 }
 
+const accepted = `{"status":"accepted"}` + "\n"
+
 // refusal is an answer other than 202.
 type refusal struct {
 	status  int
@@ -97,10 +106,8 @@ type refusal struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	event, refused := h.receive(w, r)
 	status := http.StatusAccepted
-	body := any(map[string]string{"status": "accepted"})
 	if refused != nil {
 		status = refused.status
-		body = map[string]any{"error": map[string]string{"code": refused.code, "message": refused.message}}
 	}
 	switch status {
 	case http.StatusMethodNotAllowed:
@@ -110,7 +117,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the peer may be gone; nothing depends on it
+	if refused == nil {
+		_, _ = io.WriteString(w, accepted) // the peer may be gone; nothing depends on it
+	} else {
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": refused.code, "message": refused.message}})
+	}
 	if h.observer != nil {
 		h.observer.Received(event, status)
 	}
@@ -126,7 +137,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string,
 	if !ok {
 		return "", &refusal{http.StatusUnauthorized, "signature_missing", "the " + headerSignature + " header is missing or malformed"}
 	}
-	body, refused := readBody(w, r)
+	buffer := h.bodies.Get().(*bytes.Buffer)
+	defer h.keep(buffer)
+	body, refused := readBody(w, r, buffer)
 	if refused != nil {
 		return "", refused
 	}
@@ -139,7 +152,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string,
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	if err := h.scheduler.Schedule(ctx, d); err != nil {
+	err := h.scheduler.Schedule(ctx, d)
+	switch {
+	case errors.Is(err, githubapp.ErrCapacityExceeded): // the metric tells; a line each would add to the load
+		return d.EventType, &refusal{http.StatusServiceUnavailable, "busy", "too many deliveries at once, try again"}
+	case err != nil:
 		h.logger.ErrorContext(ctx, "webhook delivery not stored", "delivery", d.DeliveryID, "event", d.EventType, "error", err)
 		return d.EventType, &refusal{http.StatusServiceUnavailable, "unavailable", "the delivery could not be stored, try again"}
 	}
@@ -151,7 +168,7 @@ func checkHeaders(r *http.Request) (d githubapp.Dispatch, form bool, refused *re
 	if r.Method != http.MethodPost {
 		return d, false, &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "only POST is accepted"}
 	}
-	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
+	switch mediaType(r.Header.Get("Content-Type")) {
 	case "application/json":
 	case "application/x-www-form-urlencoded":
 		form = true
@@ -182,8 +199,19 @@ func tooLarge() *refusal {
 	return &refusal{http.StatusRequestEntityTooLarge, "too_large", "a delivery has at most 25 MB"}
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+// mediaType is the header without its parameters.
+func mediaType(header string) string {
+	if header == "application/json" { // as GitHub sends it
+		return header
+	}
+	media, _, _ := mime.ParseMediaType(header) // a broken parameter does not matter
+	return media
+}
+
+// readBody reads the body into the buffer, which the result belongs to.
+func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) ([]byte, *refusal) {
+	buffer.Grow(int(min(max(r.ContentLength, 0), firstBuffer)) + bytes.MinRead) // as large as it gets, if it is that large
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -191,7 +219,15 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	case err != nil:
 		return nil, &refusal{http.StatusBadRequest, "body_unreadable", "the body could not be read"}
 	}
-	return body, nil
+	return buffer.Bytes(), nil
+}
+
+// keep lets another request use the buffer.
+func (h *Handler) keep(buffer *bytes.Buffer) {
+	if buffer.Cap() <= keptBody {
+		buffer.Reset()
+		h.bodies.Put(buffer)
+	}
 }
 
 // parseSignature reads "sha256=<64 hexadecimal characters>".
@@ -218,7 +254,8 @@ func (h *Handler) signed(body, signature []byte) bool {
 	return good
 }
 
-// payloadOf returns the JSON object that the signed body carries.
+// payloadOf returns the JSON object that the signed body carries. Whether it is sound inside is
+// seen when it is handled: looking costs more than all the rest.
 func payloadOf(body []byte, form bool) (payload []byte, ok bool) {
 	payload = body
 	if form {
@@ -228,5 +265,6 @@ func payloadOf(body []byte, form bool) (payload []byte, ok bool) {
 		}
 		payload = []byte(values.Get("payload"))
 	}
-	return payload, gjson.ValidBytes(payload) && gjson.ParseBytes(payload).IsObject()
+	payload = bytes.Trim(payload, " \t\r\n")
+	return payload, len(payload) >= 2 && payload[0] == '{' && payload[len(payload)-1] == '}'
 }

@@ -55,6 +55,7 @@ type scheduled struct {
 }
 
 func (s *scheduled) Schedule(_ context.Context, d githubapp.Dispatch) error {
+	d.Payload = bytes.Clone(d.Payload)
 	s.list = append(s.list, d)
 	return s.err
 }
@@ -195,10 +196,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 func TestHandlerStores(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
-	scheduler, err := inbox.NewScheduler(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	scheduler := running(t, s)
 	h, err := inbox.NewHandler(scheduler, inbox.Options{Secrets: []preview.Secret{newSecret}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

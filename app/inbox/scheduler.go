@@ -4,28 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/palantir/go-githubapp/githubapp"
-	"github.com/tidwall/gjson"
 
 	"github.com/flaresmith/flaresmith/app/store"
 )
 
+const (
+	batchers    = 2        // one collects while the other commits
+	keptPayload = 64 << 10 // a larger buffer is not kept for the next delivery
+)
+
+// errStopped is the answer to a delivery that comes after the end of Run.
+var errStopped = errors.New("the inbox is stopped")
+
 // deliveries is the subset of the store that the scheduler uses.
 type deliveries interface {
-	// InsertDeliveries commits all of them, each once by its GUID, before it returns nil.
+	// InsertDeliveries commits all of them, each once by its GUID, before it returns nil; on an
+	// error it stored none.
 	InsertDeliveries(ctx context.Context, list []store.Delivery) (stored int, err error)
 }
 
-// Scheduler stores deliveries. It is a githubapp.Scheduler that runs nothing itself.
+// Scheduler stores deliveries, many in one transaction. It is a githubapp.Scheduler that runs
+// nothing itself. Its batchers work while Run does.
+//
+// All deliveries of one pull request go through one batcher: they keep their order, and two
+// transactions never wait for each other's row of that pull request, nor for a delivery id that
+// was sent twice.
 type Scheduler struct {
-	store   deliveries
-	encoder *zstd.Encoder
+	encoder  *zstd.Encoder
+	batchers [batchers]*batcher
+	entries  sync.Pool // *entry
+	stopped  chan struct{}
 }
 
 var _ githubapp.Scheduler = (*Scheduler)(nil)
+
+// entry is a delivery on its way into the store. Whoever got its answer owns it again.
+type entry struct {
+	delivery store.Delivery
+	done     chan error // takes one answer without a receiver
+}
 
 // NewScheduler makes a scheduler on the store.
 func NewScheduler(s deliveries) (*Scheduler, error) {
@@ -33,71 +54,82 @@ func NewScheduler(s deliveries) (*Scheduler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make compressor: %w", err)
 	}
-	return &Scheduler{store: s, encoder: encoder}, nil
+	scheduler := &Scheduler{encoder: encoder, stopped: make(chan struct{})}
+	scheduler.entries.New = func() any { return &entry{done: make(chan error, 1)} }
+	for i := range scheduler.batchers {
+		scheduler.batchers[i] = newBatcher(s)
+	}
+	return scheduler, nil
+}
+
+// Run stores what is scheduled until ctx ends, then what is still queued, and returns. Call it once,
+// and end ctx when nothing is scheduled any more: what comes later is refused.
+func (s *Scheduler) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, b := range s.batchers {
+		group.Go(func() { b.run(ctx) })
+	}
+	group.Wait()
+	close(s.stopped)
 }
 
 // Schedule stores one delivery; its payload is a JSON object, its Handler is not used. When it
-// returns nil the delivery is committed. A known delivery id is no error and changes nothing.
+// returns nil the delivery is committed. A known delivery id is no error and changes nothing. The
+// error is githubapp.ErrCapacityExceeded, at once, when too many wait. When ctx ends Schedule returns,
+// and the delivery may be stored or not. The payload is not kept.
 func (s *Scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
 	if d.EventType == "" || d.DeliveryID == "" {
 		return errors.New("delivery without event or id")
 	}
-	keys := route(d.Payload)
-	_, err := s.store.InsertDeliveries(ctx, []store.Delivery{{
+	k := route(d.Payload)
+	b := s.batchers[k.place(len(s.batchers))]
+	if b.full() {
+		return githubapp.ErrCapacityExceeded // before the work of compression
+	}
+	e := s.entries.Get().(*entry)
+	e.delivery = store.Delivery{
 		GUID:           d.DeliveryID,
 		Event:          d.EventType,
-		InstallationID: keys.installation,
-		RepoID:         keys.repo,
-		PR:             keys.pr,
-		Payload:        s.encoder.EncodeAll(d.Payload, make([]byte, 0, len(d.Payload)/4)),
-	}})
-	return err
+		InstallationID: k.installation,
+		RepoID:         k.repo,
+		PR:             k.pr,
+		Payload:        s.encoder.EncodeAll(d.Payload, e.delivery.Payload[:0]),
+	}
+	if !b.offer(e) {
+		s.keep(e)
+		return githubapp.ErrCapacityExceeded
+	}
+	return s.wait(ctx, e)
 }
 
-// keys are what a delivery is queued by; 0: the payload does not say.
-type keys struct {
-	installation int64
-	repo         int64
-	pr           int
+// wait returns what became of an entry in a queue.
+func (s *Scheduler) wait(ctx context.Context, e *entry) error {
+	select {
+	case err := <-e.done:
+		s.keep(e)
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+	}
+	select {
+	case err := <-e.done:
+		return err
+	default:
+		return errStopped
+	}
 }
 
-// route scans the keys out of a valid JSON object without parsing all of it. A wrong key costs
-// order between deliveries and nothing else, since handlers read their own ids.
-func route(payload []byte) keys {
-	var k keys
-	var pr, issue, check gjson.Result
-	gjson.ParseBytes(payload).ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "installation":
-			k.installation = positive(value.Get("id"), math.MaxInt64)
-		case "repository":
-			k.repo = positive(value.Get("id"), math.MaxInt64)
-		case "pull_request":
-			pr = value.Get("number")
-		case "issue":
-			if value.Get("pull_request").IsObject() {
-				issue = value.Get("number")
-			}
-		case "check_run", "check_suite":
-			check = value.Get("pull_requests.0.number")
-		}
-		return true
-	})
-	if k.repo == 0 {
-		return k // a pull request's number means nothing without its repository
+// keep lets another delivery use the entry and its buffer.
+func (s *Scheduler) keep(e *entry) {
+	if cap(e.delivery.Payload) <= keptPayload {
+		e.delivery = store.Delivery{Payload: e.delivery.Payload}
+		s.entries.Put(e)
 	}
-	for _, number := range []gjson.Result{pr, issue, check} {
-		if k.pr = int(positive(number, math.MaxInt32)); k.pr != 0 {
-			break
-		}
-	}
-	return k
 }
 
-// positive is the number if it is one from 1 to limit, else 0.
-func positive(r gjson.Result, limit int64) int64 {
-	if r.Type != gjson.Number || r.Int() < 1 || r.Int() > limit {
-		return 0
-	}
-	return r.Int()
+// place is the batcher of n that takes these keys' deliveries.
+func (k keys) place(n int) int {
+	mixed := (uint64(k.repo)<<20 ^ uint64(k.pr)) * 0x9e3779b97f4a7c15 // #nosec G115 -- bits to mix, not a number
+	return int((mixed >> 32) % uint64(n))                             // #nosec G115 -- below n
 }

@@ -28,10 +28,9 @@ const (
 
 // work is the subset of the store that the worker uses.
 type work interface {
-	WantedDeliveries(ctx context.Context, repoID int64, pr int) (int64, error)
-	PendingDeliveries(ctx context.Context, repoID int64, pr int) ([]store.Delivery, error)
+	PendingDeliveries(ctx context.Context, repoID int64, pr int) (store.Pending, error)
 	MarkHandled(ctx context.Context, list []store.Handled) error
-	FinishWork(ctx context.Context, job *river.Job[store.DeliverArgs], seen int64) (finished bool, err error)
+	FinishWork(ctx context.Context, job *river.Job[store.DeliverArgs], seen int64, handled []store.Handled) (finished bool, err error)
 	RearmStaleWork(ctx context.Context) (int, error)
 }
 
@@ -76,54 +75,57 @@ func (w *Worker) NextRetry(job *river.Job[store.DeliverArgs]) time.Time {
 	return time.Now().Add(min(retryCap, time.Second<<min(max(job.Attempt-1, 0), 10)))
 }
 
-// Work implements river.Worker. It returns nil only when the job is completed together with the
-// counter, so that a delivery which arrives at any time finds either this job or none.
+// Work implements river.Worker: it hands over what is pending, a page at a time. It returns nil only
+// when the job is completed together with the counter, so that a delivery which arrives at any time
+// finds either this job or none. After an error the delivery at hand and those behind it stay pending.
 func (w *Worker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) error {
 	end := time.Now().Add(turn)
 	for {
-		seen, err := w.store.WantedDeliveries(ctx, job.Args.RepoID, job.Args.PR)
+		page, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
 		if errors.Is(err, preview.ErrNotFound) {
 			return river.JobCancel(err)
 		}
 		if err != nil {
 			return err
 		}
-		drained, err := w.drain(ctx, job, end)
+		handled, err := w.hand(ctx, page.Deliveries, job.Attempt)
+		switch {
+		case err != nil:
+			return errors.Join(err, w.mark(ctx, handled))
+		case page.More:
+			if err := w.mark(ctx, handled); err != nil {
+				return err
+			}
+			if time.Now().After(end) {
+				return river.JobSnooze(0) // stays armed
+			}
+			continue
+		}
+		finished, err := w.store.FinishWork(ctx, job, page.Wanted, handled)
 		if err != nil {
-			return err
+			return errors.Join(err, w.mark(ctx, handled))
 		}
-		if !drained {
-			return river.JobSnooze(0) // stays armed
+		if finished {
+			return nil
 		}
-		finished, err := w.store.FinishWork(ctx, job, seen)
-		if err != nil || finished {
-			return err
+		if time.Now().After(end) {
+			return river.JobSnooze(0)
 		}
 	}
 }
 
-// drain hands over what is pending, a page at a time, and returns false when the turn is over before
-// that. An error means that the delivery at hand and those behind it stay pending.
-func (w *Worker) drain(ctx context.Context, job *river.Job[store.DeliverArgs], end time.Time) (drained bool, err error) {
-	for time.Now().Before(end) {
-		page, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
-		if err != nil || len(page) == 0 {
-			return err == nil, err
+// hand gives deliveries to their handlers and returns those that need no more work. An error means
+// that the next one must be tried again.
+func (w *Worker) hand(ctx context.Context, list []store.Delivery, attempt int) ([]store.Handled, error) {
+	handled := make([]store.Handled, 0, len(list))
+	for _, d := range list {
+		reason, err := w.settle(ctx, d, attempt)
+		if err != nil {
+			return handled, err
 		}
-		handled := make([]store.Handled, 0, len(page))
-		var stop error
-		for _, d := range page {
-			var reason string
-			if reason, stop = w.settle(ctx, d, job.Attempt); stop != nil {
-				break
-			}
-			handled = append(handled, store.Handled{GUID: d.GUID, Error: reason})
-		}
-		if err := errors.Join(stop, w.mark(ctx, handled)); err != nil {
-			return false, err
-		}
+		handled = append(handled, store.Handled{GUID: d.GUID, Error: reason})
 	}
-	return false, nil
+	return handled, nil
 }
 
 // mark records what is handled even when the job was stopped, so that a page makes progress.

@@ -31,10 +31,9 @@ type pile struct {
 	down    error
 }
 
-func (p *pile) WantedDeliveries(context.Context, int64, int) (int64, error) { return p.wanted, p.down }
-
-func (p *pile) PendingDeliveries(context.Context, int64, int) ([]store.Delivery, error) {
-	return p.pending[:min(2, len(p.pending))], nil // pages of two
+func (p *pile) PendingDeliveries(context.Context, int64, int) (store.Pending, error) {
+	const page = 2
+	return store.Pending{Wanted: p.wanted, Deliveries: p.pending[:min(page, len(p.pending))], More: len(p.pending) > page}, p.down
 }
 
 func (p *pile) MarkHandled(_ context.Context, list []store.Handled) error {
@@ -43,7 +42,10 @@ func (p *pile) MarkHandled(_ context.Context, list []store.Handled) error {
 	return nil
 }
 
-func (p *pile) FinishWork(_ context.Context, _ *river.Job[store.DeliverArgs], seen int64) (bool, error) {
+func (p *pile) FinishWork(ctx context.Context, _ *river.Job[store.DeliverArgs], seen int64, handled []store.Handled) (bool, error) {
+	if err := p.MarkHandled(ctx, handled); err != nil {
+		return false, err
+	}
 	if p.late != nil {
 		p.pending, p.wanted, p.late = append(p.pending, p.late...), p.wanted+int64(len(p.late)), nil
 	}

@@ -60,6 +60,7 @@ type Server struct {
 	branches *postgres.Server
 	workers  *workerd.Runtime
 	jobs     *river.Client[pgx.Tx]
+	inbox    *inbox.Scheduler
 	worker   *inbox.Worker
 	domain   string // previews answer at <name>.<domain>
 	handler  http.Handler
@@ -130,11 +131,11 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 
 // hook is the webhook endpoint: it verifies a delivery and stores it before it answers.
 func (s *Server) hook() (http.Handler, error) {
-	scheduler, err := inbox.NewScheduler(s.store)
-	if err != nil {
+	var err error
+	if s.inbox, err = inbox.NewScheduler(s.store); err != nil {
 		return nil, err
 	}
-	return inbox.NewHandler(scheduler, inbox.Options{Secrets: s.config.GitHubWebhookSecrets, Observer: s.metrics, Logger: s.logger})
+	return inbox.NewHandler(s.inbox, inbox.Options{Secrets: s.config.GitHubWebhookSecrets, Observer: s.metrics, Logger: s.logger})
 }
 
 // listen opens both ports. A preview URL with port 0 takes the port that was given.
@@ -227,7 +228,15 @@ func (s *Server) Run(ctx context.Context) error {
 	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout}
 	s.logger.Info("serving", slog.String("api", s.api.Addr().String()), slog.String("metrics", s.scrape.Addr().String()))
 
+	// Deliveries are stored until no request waits for one any more.
+	storing, stored := context.WithCancel(context.WithoutCancel(ctx))
+	defer stored()
+
 	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		s.inbox.Run(storing)
+		return nil
+	})
 	group.Go(func() error { return ignoreClosed(api.Serve(s.api)) })
 	group.Go(func() error { return ignoreClosed(scrape.Serve(s.scrape)) })
 	group.Go(func() error {
@@ -238,7 +247,9 @@ func (s *Server) Run(ctx context.Context) error {
 		<-gctx.Done()
 		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
-		return errors.Join(api.Shutdown(dctx), scrape.Shutdown(dctx), s.stopJobs(dctx))
+		err := api.Shutdown(dctx)
+		stored()
+		return errors.Join(err, scrape.Shutdown(dctx), s.stopJobs(dctx))
 	})
 	return group.Wait()
 }

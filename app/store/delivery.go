@@ -120,33 +120,38 @@ func (s *Store) armWork(ctx context.Context, tx pgx.Tx, keys []DeliverArgs) erro
 	return err
 }
 
-// WantedDeliveries returns how many deliveries were ever stored for the pull request. Each of them
-// is handled or visible to a PendingDeliveries that follows.
-func (s *Store) WantedDeliveries(ctx context.Context, repoID int64, pr int) (int64, error) {
-	var wanted int64
-	err := s.pool.QueryRow(ctx, `SELECT wanted FROM pr_work WHERE repo_id = $1 AND pr = $2`, repoID, pr).Scan(&wanted)
-	if err != nil {
-		return 0, fmt.Errorf("deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
-	}
-	return wanted, nil
+// Pending is a page of a pull request's deliveries that are not handled.
+type Pending struct {
+	Wanted     int64      // deliveries ever stored; each of them is handled, in the list, or behind it
+	Deliveries []Delivery // in the order of their arrival: as many as fit into a page, at least one if there is one
+	More       bool       // there may be others behind them
 }
 
-// PendingDeliveries returns the next deliveries of the pull request that are not handled, in the
-// order of their arrival: as many as fit into a page, at least one, none when all are handled.
-func (s *Store) PendingDeliveries(ctx context.Context, repoID int64, pr int) ([]Delivery, error) {
-	rows, err := s.pool.Query(ctx, `
-		SELECT guid, seq, event, installation_id, repo_id, pr, payload FROM (
-			SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) AS bytes, row_number() OVER (ORDER BY seq) AS place
-			FROM deliveries WHERE repo_id = $1 AND pr = $2 AND handled_at IS NULL ORDER BY seq LIMIT $3
-		) page WHERE bytes <= $4 OR place = 1 ORDER BY seq`, repoID, pr, pendingRows, pendingBytes)
-	if err != nil {
-		return nil, fmt.Errorf("pending deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
+// PendingDeliveries returns the next page of the pull request, or preview.ErrNotFound when nothing
+// was ever stored for it.
+func (s *Store) PendingDeliveries(ctx context.Context, repoID int64, pr int) (Pending, error) {
+	var p Pending
+	// One round trip; the count is read first, so that no delivery is counted that the page can't see.
+	var batch pgx.Batch
+	batch.Queue(`SELECT wanted FROM pr_work WHERE repo_id = $1 AND pr = $2`, repoID, pr).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&p.Wanted) })
+	var total int
+	batch.Queue(`
+		SELECT guid, seq, event, installation_id, repo_id, pr, payload, total FROM (
+			SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) AS bytes, row_number() OVER (ORDER BY seq) AS place, count(*) OVER () AS total
+			FROM (SELECT * FROM deliveries WHERE repo_id = $1 AND pr = $2 AND handled_at IS NULL ORDER BY seq LIMIT $3) next
+		) page WHERE bytes <= $4 OR place = 1 ORDER BY seq`, repoID, pr, pendingRows, pendingBytes).
+		Query(func(rows pgx.Rows) (err error) {
+			p.Deliveries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivery, err error) {
+				return d, row.Scan(&d.GUID, &d.Seq, &d.Event, &d.InstallationID, &d.RepoID, &d.PR, &d.Payload, &total)
+			})
+			return err
+		})
+	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return Pending{}, fmt.Errorf("pending deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Delivery])
-	if err != nil {
-		return nil, fmt.Errorf("pending deliveries of repository %d, pull request %d: %w", repoID, pr, classed(err))
-	}
-	return list, nil
+	p.More = total == pendingRows || total > len(p.Deliveries)
+	return p, nil
 }
 
 // Handled is a delivery that needs no more work.
@@ -157,28 +162,38 @@ type Handled struct {
 
 // MarkHandled records that deliveries need no more work.
 func (s *Store) MarkHandled(ctx context.Context, list []Handled) error {
-	guids, errs := make([]string, len(list)), make([]string, len(list))
-	for i, h := range list {
-		guids[i], errs[i] = h.GUID, h.Error
-	}
-	_, err := s.pool.Exec(ctx, `
-		UPDATE deliveries d SET handled_at = now(), error = h.error
-		FROM unnest($1::text[], $2::text[]) AS h (guid, error)
-		WHERE d.guid = h.guid AND d.handled_at IS NULL`, guids, errs)
-	if err != nil {
+	if err := markHandled(ctx, s.pool, list); err != nil {
 		return fmt.Errorf("mark %d deliveries as handled: %w", len(list), classed(err))
 	}
 	return nil
 }
 
-// FinishWork says that the job has handled everything up to seen, a count of WantedDeliveries.
-// If nothing came since, the job is completed in the same transaction and FinishWork returns
-// true. Otherwise it returns false, and the caller makes another pass. A job that was replaced by
-// another one is completed and changes nothing else.
+func markHandled(ctx context.Context, q querier, list []Handled) error {
+	if len(list) == 0 {
+		return nil
+	}
+	guids, errs := make([]string, len(list)), make([]string, len(list))
+	for i, h := range list {
+		guids[i], errs[i] = h.GUID, h.Error
+	}
+	_, err := q.Exec(ctx, `
+		UPDATE deliveries d SET handled_at = now(), error = h.error
+		FROM unnest($1::text[], $2::text[]) AS h (guid, error)
+		WHERE d.guid = h.guid AND d.handled_at IS NULL`, guids, errs)
+	return err
+}
+
+// FinishWork says that the job has handled the last page: these deliveries, and with them
+// everything up to seen, its Wanted. If nothing came since, the job is completed in the same transaction
+// and FinishWork returns true. Otherwise it returns false, and the caller makes another pass. A job
+// that was replaced by another one is completed and changes nothing else.
 //
 // It works inside a River worker only, with the worker's ctx.
-func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], seen int64) (finished bool, err error) {
+func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], seen int64, handled []Handled) (finished bool, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		if err := markHandled(ctx, tx, handled); err != nil {
+			return err
+		}
 		err := tx.QueryRow(ctx, `
 			UPDATE pr_work SET done = $4, armed_by = CASE WHEN wanted = $4 THEN NULL ELSE armed_by END
 			WHERE repo_id = $1 AND pr = $2 AND armed_by = $3

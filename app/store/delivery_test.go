@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -62,20 +64,22 @@ func TestInsertDeliveries(t *testing.T) {
 			t.Errorf("%s: %d live jobs, want %d", tt.name, jobs, tt.jobs)
 		}
 	}
-	list, err := s.PendingDeliveries(t.Context(), 1, 7)
+	page, err := s.PendingDeliveries(t.Context(), 1, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var guids []string
-	for _, d := range list {
+	for _, d := range page.Deliveries {
 		guids = append(guids, d.GUID)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "d"}, guids); diff != "" {
 		t.Errorf("pending deliveries, in order (-want +got):\n%s", diff)
 	}
-	wanted, err := s.WantedDeliveries(t.Context(), 1, 7)
-	if err != nil || wanted != 3 {
-		t.Errorf("wanted = %d, %v; want 3", wanted, err)
+	if page.Wanted != 3 || page.More {
+		t.Errorf("wanted = %d, more = %t; want 3 and no more", page.Wanted, page.More)
+	}
+	if _, err := s.PendingDeliveries(t.Context(), 9, 9); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("error of an unknown pull request = %v", err)
 	}
 }
 
@@ -89,12 +93,12 @@ func TestPendingDeliveriesPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"large", "small"} {
-		list, err := s.PendingDeliveries(t.Context(), 1, 1)
+		page, err := s.PendingDeliveries(t.Context(), 1, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(list) != 1 || list[0].GUID != want {
-			t.Fatalf("page holds %d deliveries, want only %q", len(list), want)
+		if len(page.Deliveries) != 1 || page.Deliveries[0].GUID != want || page.More != (want == "large") {
+			t.Fatalf("page holds %d deliveries, more %t; want only %q", len(page.Deliveries), page.More, want)
 		}
 		if err := s.MarkHandled(t.Context(), []store.Handled{{GUID: want, Error: "why " + want}}); err != nil {
 			t.Fatal(err)
@@ -118,36 +122,32 @@ type deliverWorker struct {
 }
 
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) error {
-	w.enter(job.Args, true)
-	defer w.enter(job.Args, false)
 	for {
-		seen, err := w.store.WantedDeliveries(ctx, job.Args.RepoID, job.Args.PR)
+		page, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
 		if err != nil {
 			return err
 		}
-		for {
-			list, err := w.store.PendingDeliveries(ctx, job.Args.RepoID, job.Args.PR)
+		w.enter(job.Args, true)
+		var done []store.Handled
+		w.mu.Lock()
+		for _, d := range page.Deliveries {
+			w.handled[d.GUID]++
+			done = append(done, store.Handled{GUID: d.GUID})
+		}
+		w.mu.Unlock()
+		if page.More {
+			err := w.store.MarkHandled(ctx, done)
+			w.enter(job.Args, false)
 			if err != nil {
 				return err
 			}
-			if len(list) == 0 {
-				break
-			}
-			var done []store.Handled
-			w.mu.Lock()
-			for _, d := range list {
-				w.handled[d.GUID]++
-				done = append(done, store.Handled{GUID: d.GUID})
-			}
-			w.mu.Unlock()
-			if err := w.store.MarkHandled(ctx, done); err != nil {
-				return err
-			}
+			continue
 		}
 		if w.before != nil {
 			w.before()
 		}
-		finished, err := w.store.FinishWork(ctx, job, seen)
+		w.enter(job.Args, false) // the next job may start as soon as this one is committed
+		finished, err := w.store.FinishWork(ctx, job, page.Wanted, done)
 		if err != nil || finished {
 			return err
 		}
