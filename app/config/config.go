@@ -20,6 +20,8 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
+const minLinkKey = 32
+
 // Config is everything the server is told by its operator. Defaults stand in the tags.
 type Config struct {
 	DatabaseURL preview.Secret `env:"DATABASE_URL"`
@@ -40,6 +42,11 @@ type Config struct {
 	MetricsListen string `env:"FLARESMITH_METRICS_LISTEN" envDefault:"127.0.0.1:9090"`
 	// PreviewURL is where previews answer, as browsers see it: a preview's label is put before the host.
 	PreviewURL string `env:"FLARESMITH_PREVIEW_URL" envDefault:"http://localhost:8080"`
+	// URL is where people and GitHub reach this server. Empty: http://<address of Listen>.
+	URL string `env:"FLARESMITH_URL"`
+	// LinkKey signs links to the status pages, at least 32 characters. Empty: a random one each
+	// start, so that links end with the server.
+	LinkKey preview.Secret `env:"FLARESMITH_LINK_KEY"`
 	// DataDir holds Worker processes, collection files and caches.
 	DataDir string `env:"FLARESMITH_DATA_DIR" envDefault:"./data"`
 	// BranchDatabaseURL is an administrator's URL of the Postgres server that holds the branches.
@@ -126,6 +133,12 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	}
 	checkURL("GITHUB_API_URL", c.GitHubAPIURL)
 	checkURL("FLARESMITH_PREVIEW_URL", c.PreviewURL)
+	if c.URL != "" {
+		checkURL("FLARESMITH_URL", c.URL)
+	}
+	if n := len(c.LinkKey); n > 0 && n < minLinkKey {
+		problem("FLARESMITH_LINK_KEY", "has %d characters; it needs %d or more, e.g. of openssl rand -hex 32", n, minLinkKey)
+	}
 }
 
 // ParentMap is Parents as a map from the name that a repository picks to the database.

@@ -45,6 +45,8 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"an organisation without a parent", map[string]string{"FLARESMITH_PARENTS": ""}, []string{"FLARESMITH_PARENTS: is missing"}},
 		{"too many previews", map[string]string{"FLARESMITH_MAX_PREVIEWS": "16"}, []string{"FLARESMITH_MAX_PREVIEWS: 16"}},
 		{"urls", map[string]string{"GITHUB_API_URL": "api", "FLARESMITH_PREVIEW_URL": "ftp://x"}, []string{"GITHUB_API_URL", "FLARESMITH_PREVIEW_URL"}},
+		{"address", map[string]string{"FLARESMITH_URL": "flaresmith.example"}, []string{`FLARESMITH_URL: "flaresmith.example" is not`}},
+		{"a short link key", map[string]string{"FLARESMITH_LINK_KEY": "hush"}, []string{"FLARESMITH_LINK_KEY: has 4 characters"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
 	}
 	for _, tt := range tests {
