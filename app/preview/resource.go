@@ -78,7 +78,8 @@ type Observed struct {
 
 // Inputs is what Apply may need besides the resource itself. Which fields are set follows from
 // the kind's dependencies: schema gets Source and the database's outputs; worker gets Bundle and
-// the database's outputs; collection gets Source and the worker's outputs.
+// the database's outputs, and Source for the content of the Bundle's Assets; collection gets Source
+// and the worker's outputs.
 type Inputs struct {
 	Source  fs.FS   // the repository at Resource.SHA, read-only and safe to walk
 	Bundle  *Bundle // the compiled Worker
@@ -141,8 +142,52 @@ type Bundle struct {
 	Vars               map[string]string // plain text bindings of the Wrangler configuration
 	JSONVars           map[string]string // JSON bindings of the Wrangler configuration, each as JSON text
 	DatabaseBinding    string            // the binding that gets the branch's connection string
+	Assets             *Assets           `json:",omitempty"` // nil: none
 	Digest             string            // SHA-256 over all of the above, hex
 }
+
+// Assets are the static files that are served with a Worker, and how. Their content stays in
+// Inputs.Source, at Directory joined with Path: whoever reads it there checks it against Hash.
+// A Bundle with Assets may have no MainModule and no Modules: then there is no Worker.
+type Assets struct {
+	Directory string  // folder in the repository, slash-separated
+	Files     []Asset // in the order of Path
+	Binding   string  // the binding through which the Worker fetches them; empty: none
+	HTML      HTMLHandling
+	NotFound  NotFoundHandling
+	// WorkerFirst sends every request to the Worker, WorkerFirstRoutes those whose path matches a
+	// pattern: "*" stands for any text, and "!" in front takes out again.
+	WorkerFirst       bool     `json:",omitempty"`
+	WorkerFirstRoutes []string `json:",omitempty"`
+}
+
+// Asset is one static file.
+type Asset struct {
+	Path string // unescaped path of the URL, e.g. "/css/main.css"
+	Size int64  // bytes
+	Hash string // SHA-256 of the content, hex
+}
+
+// HTMLHandling says under which paths an HTML file is served, in Cloudflare's words.
+type HTMLHandling string
+
+// The ways to handle HTML files.
+const (
+	HTMLAuto  HTMLHandling = "auto-trailing-slash"
+	HTMLForce HTMLHandling = "force-trailing-slash"
+	HTMLDrop  HTMLHandling = "drop-trailing-slash"
+	HTMLNone  HTMLHandling = "none"
+)
+
+// NotFoundHandling says what is served where there is no file, in Cloudflare's words.
+type NotFoundHandling string
+
+// The ways to handle paths without a file.
+const (
+	NotFoundNone NotFoundHandling = "none"
+	NotFoundPage NotFoundHandling = "404-page"
+	NotFoundApp  NotFoundHandling = "single-page-application"
+)
 
 // Module is one file of a bundle.
 type Module struct {
