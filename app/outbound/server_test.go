@@ -211,3 +211,27 @@ func TestManyCallers(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTransport is what a call costs beside the base's own work.
+func BenchmarkTransport(b *testing.B) {
+	base := &script{answer: func(int, *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
+	}}
+	p := GitHub()
+	for i := range p.Budgets {
+		p.Budgets[i].Limit, p.Budgets[i].Burst = 1<<40, 1<<39
+	}
+	rt := New(p, base, Options{})
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "https://api.github.com/repos/acme/shop/pulls/7", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		answer, err := rt.RoundTrip(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = answer.Body.Close()
+	}
+}
