@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -90,7 +91,7 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	started := p.Now()
 	sctx, cancel := context.WithTimeout(ctx, p.StepTimeout)
 	defer cancel()
-	err := p.do(sctx, s, m)
+	err := guarded(func() error { return p.do(sctx, s, m) })
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
 	}
@@ -105,6 +106,17 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	defer m.mu.Unlock()
 	p.steps = append(p.steps, record)
 	return err
+}
+
+// guarded makes an error of a panic: steps run in goroutines of their own, where it would end the
+// server, and again after each start, for every tenant, because of what one pull request holds.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // fence keeps a pass from writing for a generation that is no longer wanted: a close always beats

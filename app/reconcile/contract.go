@@ -68,6 +68,7 @@ type Projects interface {
 	Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error)
 	// GoodConfig is the newest configuration of the default branch that was valid.
 	GoodConfig(ctx context.Context, projectID string) (data []byte, found bool, err error)
+	// SaveGoodConfig keeps such a configuration; nil says that there is none any more.
 	SaveGoodConfig(ctx context.Context, projectID string, data []byte) error
 }
 

@@ -28,12 +28,13 @@ func (p *pass) readFacts(ctx context.Context) error {
 		return p.readCoreFacts(ctx)
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	read := func(fact func() error) { group.Go(func() error { return guarded(fact) }) }
+	read(func() (err error) {
 		p.facts.PullRequest, err = p.GitHub.PullRequest(gctx, p.project, p.env.PR)
 		return err
 	})
-	group.Go(func() error { return p.readPolicy(gctx) })
-	group.Go(func() error { return p.readEntitlement(gctx) })
+	read(func() error { return p.readPolicy(gctx) })
+	read(func() error { return p.readEntitlement(gctx) })
 	err := group.Wait()
 	switch {
 	case errors.Is(err, preview.ErrNotFound) && p.env.Attempts < patience:
@@ -50,8 +51,8 @@ func (p *pass) readFacts(ctx context.Context) error {
 	return p.readChange(ctx)
 }
 
-// readPolicy parses the default branch's configuration. An invalid one leaves the last valid one
-// in force.
+// readPolicy parses the default branch's configuration. An invalid one leaves the last valid one in
+// force, as Sync keeps it.
 func (p *pass) readPolicy(ctx context.Context) error {
 	data, found, err := p.GitHub.ConfigFile(ctx, p.project, p.project.DefaultBranch)
 	if err != nil {
@@ -64,14 +65,15 @@ func (p *pass) readPolicy(ctx context.Context) error {
 	config, problems := repoconfig.Parse(data)
 	if len(problems) == 0 {
 		p.facts.Policy, p.facts.Layout = config.Policy, config.Layout
-		return storeError("save configuration", p.Store.SaveGoodConfig(ctx, p.project.ID, data))
+		p.config = append([]byte{}, data...) // not nil: an empty file is one
+		return nil
 	}
 	good, found, err := p.Store.GoodConfig(ctx, p.project.ID)
 	if err != nil {
 		return storeError("last good configuration", err)
 	}
 	if config, old := repoconfig.Parse(good); found && len(old) == 0 {
-		p.facts.Policy, p.facts.Layout = config.Policy, config.Layout
+		p.facts.Policy, p.facts.Layout, p.config = config.Policy, config.Layout, good
 		return nil
 	}
 	p.facts.ConfigProblems = problems

@@ -56,7 +56,11 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 		group.Go(func() error {
 			octx, cancel := context.WithTimeout(gctx, p.StepTimeout)
 			defer cancel()
-			o, err := provider.Observe(octx, r)
+			var o preview.Observed
+			err := guarded(func() (err error) {
+				o, err = provider.Observe(octx, r)
+				return err
+			})
 			if err != nil {
 				return fmt.Errorf("observe %s: %w", r.Kind, err)
 			}

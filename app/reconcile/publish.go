@@ -3,11 +3,14 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/plan"
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
 )
 
@@ -72,7 +75,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {
 		defer close(said)
-		if err := p.write(ctx, status); err != nil {
+		if err := guarded(func() error { return p.write(ctx, status) }); err != nil {
 			p.Logger.Warn("report work", slog.String("environment", p.env.Name), slog.Any("error", err))
 		}
 	}()
@@ -119,10 +122,14 @@ func (p *pass) write(ctx context.Context, s report.Status) error {
 func (r *Reconciler) MergeGroup(ctx context.Context, projectID, sha string) error {
 	project, err := r.Store.Project(ctx, projectID)
 	if err != nil {
-		return err
+		return fmt.Errorf("merge group %.7s: %w", sha, err)
 	}
-	if _, found, err := r.GitHub.ConfigFile(ctx, project, project.DefaultBranch); err != nil || !found {
-		return err
+	_, found, err := r.GitHub.ConfigFile(ctx, project, project.DefaultBranch)
+	if err == nil && found {
+		err = r.Reporter.AnswerCheck(ctx, project, sha, report.MergeGroupCheck(sha))
 	}
-	return r.Reporter.AnswerCheck(ctx, project, sha, report.MergeGroupCheck(sha))
+	if err != nil && !errors.Is(err, preview.ErrGone) { // nobody waits for an answer any more
+		return fmt.Errorf("merge group %.7s: %w", sha, err)
+	}
+	return nil
 }

@@ -64,6 +64,8 @@ type pass struct {
 	outputs       preview.Outputs
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
 	gone bool
+	// config is the file that is in force; nil: none.
+	config []byte
 	// configProblems are those of a change to the configuration in this pull request.
 	configProblems []preview.Problem
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -203,9 +204,18 @@ func (p *pass) recordPass(ctx context.Context, outcome string) error {
 func problemsOf(err error) []preview.Problem {
 	var problems []preview.Problem
 	for _, invalid := range invalidErrors(err) {
-		problems = append(problems, invalid.Problems...)
+		for _, problem := range invalid.Problems {
+			problem.Path, problem.Message, problem.Hint = storable(problem.Path), storable(problem.Message), storable(problem.Hint)
+			problems = append(problems, problem)
+		}
 	}
 	return problems
+}
+
+// storable is text that Postgres takes: what a problem quotes is hostile, and a pass whose end can't
+// be written would be run for ever.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
 }
 
 // whatOf says what is wrong in the words of the InvalidErrors.
@@ -269,11 +279,11 @@ func sentence(text string) string {
 	if size == 0 {
 		return "It can't work as it is."
 	}
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+	return storable(string(unicode.ToUpper(first)) + text[size:] + ".")
 }
 
 func (p *pass) logOutcome(err error) {
-	if err != nil && problemsOf(err) == nil {
+	if err != nil && !errors.Is(err, errSuperseded) && problemsOf(err) == nil {
 		p.Logger.Warn("pass failed", slog.String("environment", p.env.Name), slog.Any("error", err))
 	}
 }

@@ -204,3 +204,33 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// What a pull request holds can reach a problem's text; a row that can't be written is a pass without end.
+func TestProblemsAreStorable(t *testing.T) {
+	t.Parallel()
+	hostile := preview.Problem{Path: "a\x00b.ts", Line: 1, Message: "no \xff such \x00 thing", Hint: "\x00"}
+	want := []preview.Problem{{Path: "a�b.ts", Line: 1, Message: "no � such � thing", Hint: "�"}}
+	err := preview.Invalid("binding \x00 is unknown", hostile)
+	if diff := cmp.Diff(want, problemsOf(err)); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	if got := personal(err); got != "Binding � is unknown." {
+		t.Errorf("for a person: %q", got)
+	}
+}
+
+// A panic in a step's goroutine would end the server.
+func TestGuarded(t *testing.T) {
+	t.Parallel()
+	err := guarded(func() error {
+		var none map[string]int
+		none["x"]++
+		return nil
+	})
+	if err == nil || preview.Classify(err) != preview.ClassPermanent {
+		t.Errorf("a panic became %v", err)
+	}
+	if err := guarded(func() error { return down }); !errors.Is(err, down) {
+		t.Errorf("an error became %v", err)
+	}
+}

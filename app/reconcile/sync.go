@@ -19,7 +19,14 @@ type SyncStore interface {
 	Want(ctx context.Context, w preview.Wish) (environmentID string, err error)
 	// WantProject wants a pass for every environment of the project.
 	WantProject(ctx context.Context, projectID string) error
+	// WantSync wants a Sync of the project.
+	WantSync(ctx context.Context, projectID string) error
+	// ProjectsOfInstallation are those that are not archived.
+	ProjectsOfInstallation(ctx context.Context, installationID int64) ([]preview.Project, error)
 }
+
+// ownerDefaults is the repository that holds the configuration of those that have none.
+const ownerDefaults = ".github"
 
 // Sync reads a project's policy after a push and wants the core environments that follow from it
 // and from the newest pushes. When the policy itself changed, every environment gets a pass.
@@ -28,41 +35,64 @@ func (r *Reconciler) Sync(ctx context.Context, s SyncStore, projectID string) er
 	if err != nil {
 		return fmt.Errorf("sync project %s: %w", projectID, err)
 	}
-	before, _, err := r.Store.GoodConfig(ctx, projectID)
-	if err != nil {
-		return fmt.Errorf("sync project %s: %w", project.FullName(), err)
-	}
 	p := &pass{Reconciler: r, project: project}
-	if err := p.readPolicy(ctx); errors.Is(err, preview.ErrGone) || errors.Is(err, preview.ErrNotFound) {
+	err = p.readPolicy(ctx)
+	if errors.Is(err, preview.ErrGone) || errors.Is(err, preview.ErrNotFound) {
 		return nil // the previews' own passes find out
-	} else if err != nil {
-		return fmt.Errorf("sync project %s: %w", project.FullName(), err)
 	}
-	after, _, err := r.Store.GoodConfig(ctx, projectID)
+	if err == nil {
+		err = p.keepPolicy(ctx, s)
+	}
+	if err == nil && p.facts.Configured {
+		err = wantCore(ctx, s, project, p.facts.Policy)
+	}
 	if err != nil {
 		return fmt.Errorf("sync project %s: %w", project.FullName(), err)
 	}
-	if !p.facts.Configured || !bytes.Equal(before, after) {
-		if err := s.WantProject(ctx, projectID); err != nil {
-			return fmt.Errorf("sync project %s: %w", project.FullName(), err)
-		}
+	return nil
+}
+
+// keepPolicy keeps the configuration that is in force and wakes those whom a change concerns. It
+// wakes first, so that an interruption wakes them again; and no pass may keep it, or the pass over
+// the very pull request that changed it would hide the change from here.
+func (p *pass) keepPolicy(ctx context.Context, s SyncStore) error {
+	before, known, err := p.Store.GoodConfig(ctx, p.project.ID)
+	if err != nil {
+		return err
 	}
-	if !p.facts.Configured {
+	if known == (p.config != nil) && bytes.Equal(before, p.config) {
 		return nil
 	}
-	return wantCore(ctx, s, project, p.facts.Policy)
+	if err := s.WantProject(ctx, p.project.ID); err != nil {
+		return err
+	}
+	if p.project.Name == ownerDefaults {
+		others, err := s.ProjectsOfInstallation(ctx, p.project.InstallationID)
+		if err != nil {
+			return err
+		}
+		for _, other := range others {
+			if other.ID == p.project.ID {
+				continue
+			}
+			if err := s.WantSync(ctx, other.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Store.SaveGoodConfig(ctx, p.project.ID, p.config)
 }
 
 func wantCore(ctx context.Context, s SyncStore, project preview.Project, policy repoconfig.Policy) error {
 	heads, err := s.Branches(ctx, project.ID)
 	if err != nil {
-		return fmt.Errorf("sync project %s: %w", project.FullName(), err)
+		return err
 	}
 	for _, wish := range desired.CoreWishes(policy, heads) {
 		_, err := s.Want(ctx, preview.Wish{ProjectID: project.ID, Kind: wish.Kind, Name: preview.CoreName(project.Hash, wish.Kind),
 			Branch: wish.Head.Branch, SHA: wish.Head.SHA, PushedAt: wish.Head.PushedAt})
 		if err != nil {
-			return fmt.Errorf("sync project %s: %w", project.FullName(), err)
+			return err
 		}
 	}
 	return nil
