@@ -1,0 +1,125 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+const (
+	passesShown   = 5
+	archivedShown = 10
+	logWindow     = 15 * time.Minute
+	logLinesShown = 200
+	readTimeout   = 5 * time.Second
+)
+
+// Store is what the pages read. Every method is read-only.
+type Store interface {
+	// Project is preview.ErrNotFound when there is none.
+	Project(ctx context.Context, id string) (preview.Project, error)
+	// ShownEnvironments lists those that are not archived in the order to show, then at most that
+	// many archived ones.
+	ShownEnvironments(ctx context.Context, projectID string, archived int) ([]preview.Environment, error)
+	// EnvironmentByName is preview.ErrNotFound when there is none.
+	EnvironmentByName(ctx context.Context, name string) (preview.Environment, error)
+	// LastPasses are the newest of each environment, newest first.
+	LastPasses(ctx context.Context, environmentIDs []string, each int) (map[string][]preview.PassRecord, error)
+	OutputsOf(ctx context.Context, environmentIDs []string) (map[string]preview.Outputs, error)
+	// Queue is the place of each waiting preview, from 1, by environment id.
+	Queue(ctx context.Context, projectID string) (map[string]int, error)
+}
+
+// Logs gives the last lines that a preview's Worker wrote, oldest first, without secrets.
+type Logs interface {
+	Logs(name string) []LogLine
+}
+
+// LogLine is one line of a Worker.
+type LogLine struct {
+	Time   time.Time
+	Stream string // stdout, stderr, or supervisor: said about the process
+	Text   string // hostile text
+}
+
+// Config is what a Dashboard is made of.
+type Config struct {
+	Store Store
+	Logs  Logs  // nil: no logs are shown
+	Files fs.FS // <environment's name>/<file>; nil: no downloads
+	Links *Links
+	// GitHubURL is where the repositories' pages are, e.g. https://github.com.
+	GitHubURL string
+	Now       func() time.Time // nil: time.Now
+	Logger    *slog.Logger
+}
+
+// Dashboard serves the pages. It is safe for concurrent use.
+type Dashboard struct {
+	Config
+}
+
+// New makes a Dashboard.
+func New(c Config) *Dashboard {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Dashboard{Config: c}
+}
+
+// Route adds the pages to r.
+func (d *Dashboard) Route(r gin.IRouter) {
+	r.GET(scriptPath, script)
+	guarded := r.Group("/projects/:project", d.guard)
+	guarded.GET("/environments", d.environments)
+	guarded.GET("/environments/:name/files/:file", d.file)
+}
+
+// environments answers with the page, or 304 when the caller has seen just that.
+func (d *Dashboard) environments(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readTimeout)
+	defer cancel()
+	page, err := d.read(ctx, c.Param("project"))
+	switch {
+	case errors.Is(err, preview.ErrNotFound):
+		d.refuse(c, wrong)
+		return
+	case err != nil:
+		d.fail(c, err)
+		return
+	}
+	body, err := render("environments", page)
+	if err != nil {
+		d.fail(c, err)
+		return
+	}
+	etag := tagOf(body)
+	c.Header("ETag", etag)
+	if c.GetHeader("If-None-Match") == etag {
+		c.Status(304)
+		return
+	}
+	c.Data(200, htmlType, body)
+}
+
+// fail answers for our own trouble, whose cause is for the log only.
+func (d *Dashboard) fail(c *gin.Context, err error) {
+	if c.Request.Context().Err() != nil {
+		return // nobody listens any more
+	}
+	d.Logger.Warn("dashboard", slog.String("project", c.Param("project")), slog.Any("error", err))
+	status := 500
+	if preview.Classify(err) == preview.ClassTransient {
+		status = 503
+	}
+	d.notice(c, status, Notice{Title: "This page can't be shown now", Text: "The server could not read its database.", Hint: "Try again in a minute."})
+}

@@ -1,0 +1,371 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// page is everything that the environments template shows: each derived word and number is here,
+// the template only lays it out.
+type page struct {
+	Title      string // owner/name
+	Repository string // its page; empty: unknown
+	Archived   bool
+	Summary    []count
+	Cards      []card
+	Gone       []gone
+}
+
+// count is how many environments are in one state.
+type count struct {
+	Tone  tone
+	Count int
+	Word  string
+}
+
+// tone is the colour of a state; the word beside it says the same.
+type tone string
+
+const (
+	toneGood tone = "good"
+	toneBusy tone = "busy"
+	toneWait tone = "wait"
+	toneBad  tone = "bad"
+	toneGone tone = "gone"
+)
+
+// card is one environment that is up or on its way.
+type card struct {
+	Name     string
+	Title    string // "Pull request #7", "Production"
+	Page     string // of the pull request or branch
+	Branch   string // core environments only
+	Tone     tone
+	State    string
+	Awaits   string // what brings the next change
+	URL      string
+	Head     commit
+	Serving  commit
+	Expires  time.Time
+	Next     time.Time // of a try that is due by itself
+	Place    int       // in the queue; 0: does not wait
+	Message  string
+	Problems []problem
+	Newest   *pass
+	Earlier  []pass
+	Files    []download
+	Log      []line
+	LogSpan  string
+	HasLogs  bool
+}
+
+type commit struct{ Short, URL string }
+
+type problem struct{ Place, URL, Message, Hint string }
+
+type download struct{ Name, URL string }
+
+type line struct {
+	Time         time.Time
+	Stream, Text string
+}
+
+// gone is an environment of which nothing is left.
+type gone struct {
+	Title, Page, Reason string
+	Commit              commit
+}
+
+// pass is one pass as a waterfall.
+type pass struct {
+	Started time.Time
+	Tone    tone
+	Outcome string
+	Took    string
+	Commit  commit
+	Steps   []step
+}
+
+// step is one bar; X and Width are per cent of the pass.
+type step struct {
+	Name, Op, Took, Error string
+	OK                    bool
+	X, Width              string
+}
+
+// read gathers what the page of a project shows.
+func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
+	project, err := d.Store.Project(ctx, projectID)
+	if err != nil {
+		return page{}, err
+	}
+	environments, err := d.Store.ShownEnvironments(ctx, projectID, archivedShown)
+	if err != nil {
+		return page{}, err
+	}
+	ids := make([]string, len(environments))
+	for i, e := range environments {
+		ids[i] = e.ID
+	}
+	passes, err := d.Store.LastPasses(ctx, ids, passesShown)
+	if err != nil {
+		return page{}, err
+	}
+	outputs, err := d.Store.OutputsOf(ctx, ids)
+	if err != nil {
+		return page{}, err
+	}
+	queue, err := d.Store.Queue(ctx, projectID)
+	if err != nil {
+		return page{}, err
+	}
+	p := page{Title: project.FullName(), Repository: d.repository(project), Archived: project.Archived}
+	for _, e := range environments {
+		if e.State == preview.StateArchived {
+			p.Gone = append(p.Gone, p.goneOf(e))
+			continue
+		}
+		p.Cards = append(p.Cards, d.card(p, e, outputs[e.ID], passes[e.ID], queue[e.ID]))
+	}
+	p.Summary = summary(p.Cards)
+	return p, nil
+}
+
+func (d *Dashboard) repository(p preview.Project) string {
+	if d.GitHubURL == "" {
+		return ""
+	}
+	return strings.TrimRight(d.GitHubURL, "/") + "/" + url.PathEscape(p.Owner) + "/" + url.PathEscape(p.Name)
+}
+
+func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, passes []preview.PassRecord, place int) card {
+	c := card{
+		Name: e.Name, Title: titleOf(e), Page: p.pageOf(e), Branch: e.Branch, Awaits: awaits(e, place),
+		Head: p.commit(e.HeadSHA), Serving: p.commit(e.GoodSHA), Expires: e.ExpiresAt, Place: place, Message: e.Message,
+	}
+	c.Tone, c.State = stateOf(e)
+	if e.GoodSHA != "" && (strings.HasPrefix(out.URL, "https://") || strings.HasPrefix(out.URL, "http://")) {
+		c.URL = out.URL
+	}
+	if e.Kind.Core() && e.SHA != "" {
+		c.Head = p.commit(e.SHA)
+	}
+	if !e.FailingSince.IsZero() {
+		c.Next = e.NextPassAt
+	}
+	if place > 0 { // the message tells the place of an earlier pass
+		c.Message = "All places are taken. It starts by itself when one is free."
+	}
+	for _, x := range e.Problems {
+		c.Problems = append(c.Problems, p.problem(e, x))
+	}
+	for i, record := range passes {
+		shown := p.pass(record)
+		if i == 0 {
+			c.Newest = &shown
+			continue
+		}
+		c.Earlier = append(c.Earlier, shown)
+	}
+	if d.Files != nil {
+		for _, file := range out.Files {
+			c.Files = append(c.Files, download{Name: file, URL: "environments/" + url.PathEscape(e.Name) + "/files/" + url.PathEscape(file)})
+		}
+	}
+	if d.Logs != nil {
+		c.Log, c.LogSpan = d.recent(e.Name), "15 minutes"
+		c.HasLogs = e.GoodSHA != "" || len(c.Log) > 0
+	}
+	return c
+}
+
+// recent are the last lines of a Worker's log.
+func (d *Dashboard) recent(name string) []line {
+	since := d.Now().Add(-logWindow)
+	all := d.Logs.Logs(name)
+	all = all[max(0, len(all)-logLinesShown):]
+	var shown []line
+	for _, l := range all {
+		if l.Time.After(since) {
+			shown = append(shown, line(l))
+		}
+	}
+	return shown
+}
+
+func titleOf(e preview.Environment) string {
+	switch e.Kind {
+	case preview.EnvironmentProd:
+		return "Production"
+	case preview.EnvironmentStaging:
+		return "Staging"
+	case preview.EnvironmentDev:
+		return "Development"
+	}
+	return fmt.Sprintf("Pull request #%d", e.PR)
+}
+
+// pageOf is the pull request's page, or the branch's.
+func (p page) pageOf(e preview.Environment) string {
+	switch {
+	case p.Repository == "":
+		return ""
+	case e.PR > 0:
+		return fmt.Sprintf("%s/pull/%d", p.Repository, e.PR)
+	case e.Branch != "":
+		return p.Repository + "/tree/" + escapePath(e.Branch)
+	}
+	return ""
+}
+
+func (p page) commit(sha string) commit {
+	if len(sha) < 7 {
+		return commit{Short: sha}
+	}
+	c := commit{Short: sha[:7]}
+	if p.Repository != "" {
+		c.URL = p.Repository + "/commit/" + url.PathEscape(sha)
+	}
+	return c
+}
+
+func (p page) problem(e preview.Environment, x preview.Problem) problem {
+	shown := problem{Message: x.Message, Hint: x.Hint, Place: x.Path}
+	if x.Path == "" {
+		return shown
+	}
+	fragment := ""
+	if x.Line > 0 {
+		shown.Place = fmt.Sprintf("%s:%d", x.Path, x.Line)
+		fragment = fmt.Sprintf("#L%d", x.Line)
+	}
+	if p.Repository != "" && e.HeadSHA != "" {
+		shown.URL = p.Repository + "/blob/" + url.PathEscape(e.HeadSHA) + "/" + escapePath(x.Path) + fragment
+	}
+	return shown
+}
+
+func escapePath(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		parts[i] = url.PathEscape(part)
+	}
+	return strings.Join(parts, "/")
+}
+
+func stateOf(e preview.Environment) (tone, string) {
+	switch e.State {
+	case preview.StateActive:
+		return toneGood, "Active"
+	case preview.StateQueued:
+		return toneWait, "Waiting"
+	case preview.StateProvisioning:
+		return toneBusy, "Being made"
+	case preview.StateUpdating:
+		return toneBusy, "Updating"
+	case preview.StateError:
+		return toneBad, "Failing"
+	case preview.StateFailed:
+		return toneBad, "Failed"
+	}
+	return toneGone, "Gone"
+}
+
+// awaits says what brings an environment's next change.
+func awaits(e preview.Environment, place int) string {
+	switch {
+	case e.Wanted > e.Observed:
+		return "its pass, which is due"
+	case place > 0:
+		return "a free place"
+	case len(e.Problems) > 0:
+		return "a push that repairs it"
+	case !e.FailingSince.IsZero():
+		return "the next try"
+	}
+	return "the next event"
+}
+
+func (p page) goneOf(e preview.Environment) gone {
+	g := gone{Title: titleOf(e), Page: p.pageOf(e), Commit: p.commit(e.HeadSHA), Reason: e.Message}
+	switch {
+	case e.Closed:
+		g.Reason = "Its pull request was closed."
+	case e.Held:
+		g.Reason = "Destroyed on request, until /flaresmith preview."
+	case e.ExpiredSHA != "":
+		g.Reason = "Its time was up. A push or /flaresmith preview brings it back."
+	case g.Reason == "":
+		g.Reason = "It has no preview."
+	}
+	return g
+}
+
+// summary counts the cards by state, in the order that wants attention.
+func summary(cards []card) []count {
+	counts := []count{{Tone: toneBad, Word: "failing"}, {Tone: toneBusy, Word: "working"}, {Tone: toneWait, Word: "waiting"}, {Tone: toneGood, Word: "active"}}
+	var shown []count
+	for _, c := range counts {
+		for _, card := range cards {
+			if card.Tone == c.Tone {
+				c.Count++
+			}
+		}
+		if c.Count > 0 {
+			shown = append(shown, c)
+		}
+	}
+	return shown
+}
+
+func (p page) pass(r preview.PassRecord) pass {
+	shown := pass{Started: r.StartedAt, Took: took(r.Duration), Commit: p.commit(r.SHA)}
+	shown.Tone, shown.Outcome = outcomeOf(r.Outcome)
+	whole := max(r.Duration.Milliseconds(), 1)
+	for _, s := range r.Steps {
+		whole = max(whole, s.StartMS+s.DurationMS)
+	}
+	for _, s := range r.Steps {
+		// A bar that is too short to see is drawn a little longer, and never beyond the end.
+		width := max(float64(s.DurationMS)/float64(whole)*100, 0.8)
+		x := min(float64(s.StartMS)/float64(whole)*100, 100-width)
+		shown.Steps = append(shown.Steps, step{Name: s.Name, Op: s.Op, OK: s.OK, Error: s.Error,
+			Took: took(time.Duration(s.DurationMS) * time.Millisecond), X: fmt.Sprintf("%.2f%%", x), Width: fmt.Sprintf("%.2f%%", width)})
+	}
+	return shown
+}
+
+// outcomeOf says a pass's outcome for a person.
+func outcomeOf(outcome string) (tone, string) {
+	switch outcome {
+	case "ready":
+		return toneGood, "succeeded"
+	case "invalid", "outage", "needs_action":
+		return toneBad, "failed"
+	case "unavailable":
+		return toneWait, "will be tried again"
+	case "superseded":
+		return toneWait, "gave way to a newer event"
+	case "closed", "expired", "held", "skipped":
+		return toneGone, "took everything down"
+	case "queued":
+		return toneWait, "waits for a place"
+	}
+	return toneGone, outcome
+}
+
+// took is a duration as people say it.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+}

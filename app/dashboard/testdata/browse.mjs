@@ -1,0 +1,81 @@
+// Opens the pages in a real browser and reports what is wrong with them.
+import { chromium } from "playwright-core";
+import { createInterface } from "node:readline/promises";
+import { join } from "node:path";
+
+const given = JSON.parse(process.argv[2]);
+const wrong = [];
+const check = (ok, what) => { if (!ok) wrong.push(what); };
+const input = createInterface({ input: process.stdin });
+const lines = input[Symbol.asyncIterator]();
+const say = (value) => process.stdout.write(JSON.stringify(value) + "\n");
+
+const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-gpu"] });
+const look = async (name, width, height, colorScheme) => {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme, deviceScaleFactor: 1, timezoneId: "UTC" });
+  const page = await context.newPage();
+  page.on("console", (message) => { if (message.type() === "error" && !message.text().includes("403")) wrong.push(`${name}: console: ${message.text()}`); });
+  page.on("pageerror", (error) => wrong.push(`${name}: ${error}`));
+  page.on("dialog", (dialog) => { wrong.push(`${name}: a dialog opened: ${dialog.message()}`); void dialog.dismiss(); });
+  page.on("request", (request) => { if (!request.url().startsWith(new URL(given.page).origin) && !request.url().startsWith("data:")) wrong.push(`${name}: asks ${request.url()}`); });
+  return { name, page, close: () => context.close() };
+};
+const fits = async ({ name, page }) => {
+  const [content, view] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  check(content <= view, `${name}: scrolls sideways: ${content} > ${view}`);
+};
+const picture = ({ name, page }) => page.screenshot({ path: join(given.pictures, `${name}.png`), fullPage: true });
+const live = ({ name, page }) => page.waitForSelector("#connection[data-at=on]", { timeout: 15000 }).catch(() => wrong.push(`${name}: it is not live`));
+
+const seen = [];
+for (const [name, width, height, scheme] of [["phone", 390, 844, "light"], ["wide", 1280, 900, "light"], ["phone-dark", 390, 844, "dark"], ["wide-dark", 1280, 900, "dark"]]) {
+  const view = await look(name, width, height, scheme);
+  await view.page.goto(given.denied);
+  check(await view.page.getByRole("heading", { level: 1 }).innerText() === "You need a link to see this page", `${name}: the refusal`);
+  await fits(view);
+  if (scheme === "light") await picture({ name: `${name}-refused`, page: view.page });
+  await view.page.goto(given.link);
+  check(view.page.url() === given.page, `${name}: the address keeps the token: ${view.page.url()}`);
+  check(await view.page.locator("section.card h2").count() === 6, `${name}: six sections`);
+  await live(view);
+  for (const summary of await view.page.locator("summary").all()) await summary.click();
+  await fits(view);
+  await picture(view);
+  seen.push(view);
+}
+
+// Every part can be reached and opened with the keyboard alone.
+const wide = seen[1].page;
+await wide.keyboard.press("Tab");
+check(await wide.evaluate(() => document.activeElement !== document.body), "the keyboard reaches nothing");
+const contrast = await wide.evaluate(() => {
+  const parse = (color) => color.match(/[\d.]+/g).slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+  const luminance = (color) => { const [r, g, b] = parse(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (element) => { for (let e = element; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.endsWith(", 0)") && c !== "transparent") return c; } return "rgb(255, 255, 255)"; };
+  const poor = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (![...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${element.tagName}.${element.className} ${ratio.toFixed(2)}: ${element.textContent.slice(0, 30)}`);
+  }
+  return poor;
+});
+check(contrast.length === 0, `poor contrast: ${contrast.join("; ")}`);
+
+// The world changes, and the pages follow without a reload; what was open stays open.
+await wide.evaluate(() => { window.same = true; });
+const opened = await wide.locator("details[open]").count();
+say({ ready: true });
+await lines.next();
+for (const { name, page } of seen) {
+  await page.locator("section.card", { hasText: "Pull request #42" }).locator("p.state", { hasText: /^Active$/ }).waitFor({ timeout: 15000 })
+    .catch(() => wrong.push(`${name}: the change did not arrive`));
+}
+check(await wide.evaluate(() => window.same === true), "the page was loaded anew");
+check(await wide.locator("details[open]").count() === opened, "what was open was closed");
+check((await wide.locator("#said").innerText()) === "Pull request #42: Active", "the change is not announced");
+for (const view of seen) await view.close();
+await browser.close();
+input.close();
+say({ wrong });
