@@ -26,7 +26,7 @@ type account struct {
 	name    string
 	policy  *Policy
 	observe Observer
-	breaker *gobreaker.CircuitBreaker[*http.Response]
+	breaker *gobreaker.CircuitBreaker[struct{}]
 	slots   *semaphore.Weighted
 	buckets []*rate.Limiter // in the order of the policy's budgets
 
@@ -42,10 +42,10 @@ func newAccount(name string, p *Policy, o Observer, changed func(account, from, 
 		refill := rate.Limit(float64(max(b.Limit-b.Burst, 1)) / b.Window.Seconds())
 		a.buckets = append(a.buckets, rate.NewLimiter(refill, b.Burst))
 	}
-	a.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+	a.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: p.Provider, MaxRequests: 1, Interval: p.Breaker.Window, BucketPeriod: p.Breaker.Window / windowParts,
 		Timeout:     p.Breaker.OpenFor,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.TotalFailures >= uint32(min(p.Breaker.Failures, 1<<30)) },
+		ReadyToTrip: func(c gobreaker.Counts) bool { return int64(c.TotalFailures) >= int64(p.Breaker.Failures) },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errProvesNothing) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			until := time.Time{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -19,7 +18,7 @@ type body struct {
 	failed bool // and told to the breaker
 }
 
-func newBody(inner io.ReadCloser, c *call, within context.Context, cancel context.CancelCauseFunc, leave func()) *body {
+func newBody(within context.Context, inner io.ReadCloser, c *call, cancel context.CancelCauseFunc, leave func()) *body {
 	p := &c.t.policy
 	timer := time.AfterFunc(p.BodyTimeout, func() {
 		cancel(&TimeoutError{Provider: p.Provider, Limit: p.BodyTimeout, Body: true})
@@ -51,7 +50,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.failed = true
 	if b.within.Err() == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		_, _ = b.call.account.breaker.Execute(func() (*http.Response, error) { return nil, err })
+		_, _ = b.call.account.breaker.Execute(func() (struct{}, error) { return struct{}{}, err })
 	}
 	b.end()
 	return n, err

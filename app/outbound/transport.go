@@ -201,15 +201,16 @@ func (c *call) attempt() (*http.Response, Result, error) {
 	}
 
 	var result Result
+	var answer *http.Response
 	var failed error
 	began := time.Now()
-	answer, err := c.account.breaker.Execute(func() (*http.Response, error) {
-		answer, err := c.t.base.RoundTrip(sent)
-		failed = ownTimeout(within, ctx, err)
+	_, err = c.account.breaker.Execute(func() (struct{}, error) {
+		answer, failed = c.t.base.RoundTrip(sent) //nolint:bodyclose // the caller closes it, or discard
+		failed = ownTimeout(within, ctx, failed)
 		took := time.Since(began)
 		result = p.result(ctx, answer, failed)
 		c.observe(result, took)
-		return answer, verdict(ctx, result, failed, took)
+		return struct{}{}, verdict(ctx, result, failed, took)
 	})
 	timer.Stop()
 	switch {
@@ -223,7 +224,7 @@ func (c *call) attempt() (*http.Response, Result, error) {
 		return nil, result, failed
 	}
 	answer.Request = c.request
-	answer.Body = newBody(answer.Body, c, within, cancel, leave)
+	answer.Body = newBody(within, answer.Body, c, cancel, leave)
 	return answer, result, nil
 }
 
