@@ -90,6 +90,9 @@ func (p *pass) show(ctx context.Context, s report.Status) error {
 func (p *pass) status(s report.Status) report.Status {
 	s.Project, s.Environment, s.PullRequest = p.project, p.env, p.facts.PullRequest
 	s.Outputs, s.Problems, s.ConfigProblems, s.Now = p.outputs, p.env.Problems, p.configProblems, p.Now()
+	if p.DetailsURL != nil {
+		s.DetailsURL = p.DetailsURL(p.project)
+	}
 	for _, step := range p.steps {
 		s.Steps = append(s.Steps, report.Step{Name: step.Name, Op: step.Op, OK: step.OK,
 			Duration: time.Duration(step.DurationMS) * time.Millisecond, Error: step.Error})

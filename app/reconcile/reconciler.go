@@ -22,6 +22,8 @@ type Config struct {
 	Builder      Builder
 	Providers    map[preview.Kind]Provider
 	Offered      []string // the providers' names, as a repository's policy picks them
+	// DetailsURL is where people see more of a project. It stands in public; nil: nowhere.
+	DetailsURL func(p preview.Project) string
 
 	LeaseTTL       time.Duration // a pass that is silent for longer loses its lease
 	StepTimeout    time.Duration // bound on one step

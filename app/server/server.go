@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/dashboard"
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/npm"
@@ -63,11 +64,14 @@ type Server struct {
 	inbox    *inbox.Scheduler
 	worker   *inbox.Worker
 	domain   string // previews answer at <name>.<domain>
-	handler  http.Handler
-	metrics  *metrics
-	calls    *outbound.Transport // to GitHub
-	api      net.Listener
-	scrape   net.Listener
+	links    *dashboard.Links
+	// collections is the folder that the status page offers for download; nil: none.
+	collections *os.Root
+	handler     http.Handler
+	metrics     *metrics
+	calls       *outbound.Transport // to GitHub
+	api         net.Listener
+	scrape      net.Listener
 }
 
 // New builds everything in the order of the flow and listens, but serves nothing yet. On an error
@@ -80,6 +84,9 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		}
 	}()
 	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	if s.links, err = newLinks(c, s.api.Addr().String()); err != nil {
 		return nil, err
 	}
 	if err := store.Migrate(ctx, c.DatabaseURL); err != nil {
@@ -111,9 +118,11 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		Store: tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
 			Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}},
 		GitHub: gh, Conversation: gh, Reporter: gh, Providers: providers,
-		Builder:  builds,
-		Offered:  []string{"postgres", "workerd", "collection"},
-		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
+		Builder: builds,
+		Offered: []string{"postgres", "workerd", "collection"},
+		// No token: whoever sees a public repository's check must not see more of it.
+		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
+		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
 	})
 	if s.worker, err = inbox.NewWorker(s.store, handlers.All(s.store, c.GitHubAppID), s.metrics, o.Logger); err != nil {
 		return nil, err
@@ -180,6 +189,9 @@ func (s *Server) providers(ctx context.Context, o Options) (map[preview.Kind]rec
 	files, err := collection.New(collection.Config{Dir: filepath.Join(c.DataDir, "collections"), Logger: o.Logger})
 	if err != nil {
 		return nil, err
+	}
+	if s.collections, err = os.OpenRoot(filepath.Join(c.DataDir, "collections")); err != nil {
+		return nil, fmt.Errorf("collections folder: %w", err)
 	}
 	return map[preview.Kind]reconcile.Provider{
 		preview.KindDatabase:   s.branches.Branches(),
@@ -280,6 +292,9 @@ func (s *Server) close() {
 	}
 	if s.store != nil {
 		s.store.Close()
+	}
+	if s.collections != nil {
+		_ = s.collections.Close()
 	}
 	for _, l := range []net.Listener{s.api, s.scrape} {
 		if l != nil {

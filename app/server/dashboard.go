@@ -1,0 +1,125 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/dashboard"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/workerd"
+	"github.com/flaresmith/flaresmith/app/store"
+)
+
+// routeDashboard adds the status pages.
+func (s *Server) routeDashboard(r gin.IRouter) {
+	c := dashboard.Config{Store: s.store, Links: s.links, GitHubURL: gitHubURL(s.config.GitHubAPIURL), Logger: s.logger}
+	if s.workers != nil {
+		c.Logs = workerLogs{s.workers}
+	}
+	if s.collections != nil {
+		c.Files = s.collections.FS()
+	}
+	dashboard.New(c).Route(r)
+}
+
+// workerLogs shows the Workers' lines to the dashboard.
+type workerLogs struct{ workers *workerd.Runtime }
+
+func (l workerLogs) Logs(name string) []dashboard.LogLine {
+	lines := l.workers.Logs(name)
+	shown := make([]dashboard.LogLine, len(lines))
+	for i, line := range lines {
+		shown[i] = dashboard.LogLine{Time: line.Time, Stream: string(line.Stream), Text: line.Text}
+	}
+	return shown
+}
+
+// newLinks makes the links of a server that listens at address. Without a key of the operator's a
+// random one is used, and links end with the server.
+func newLinks(c config.Config, address string) (*dashboard.Links, error) {
+	key := c.LinkKey
+	if key == "" {
+		key = preview.Secret(rand.Text() + rand.Text())
+	}
+	return dashboard.NewLinks(key, publicURL(c, address), nil)
+}
+
+// publicURL is FLARESMITH_URL, or the address in a form that a browser on this machine takes.
+func publicURL(c config.Config, address string) string {
+	if c.URL != "" {
+		return c.URL
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "http://" + address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// gitHubURL is where people see what the API at that address serves: https://github.com for
+// https://api.github.com/, and the host itself for an own server's /api/v3/.
+func gitHubURL(api string) string {
+	u, err := url.Parse(api)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + strings.TrimPrefix(u.Host, "api.")
+}
+
+// OneTimeLink lets one browser see the status page of a repository, given as owner/name, for so long.
+func (s *Server) OneTimeLink(ctx context.Context, repository string, validFor time.Duration) (string, error) {
+	p, err := findProject(ctx, s.store, repository)
+	if err != nil {
+		return "", err
+	}
+	return s.links.OneTime(p.ID, time.Now().Add(validFor)), nil
+}
+
+// Link makes a link to a project's status page without a running server. project is owner/name or
+// our id. It needs the key that the server has, too.
+func Link(ctx context.Context, c config.Config, project string, validFor time.Duration) (string, error) {
+	if c.LinkKey == "" {
+		return "", errors.New("FLARESMITH_LINK_KEY: is missing: give the server and this command the same, e.g. of openssl rand -hex 32")
+	}
+	if validFor <= 0 {
+		return "", fmt.Errorf("a link can't be valid for %s", validFor)
+	}
+	links, err := newLinks(c, c.Listen)
+	if err != nil {
+		return "", err
+	}
+	db, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 1})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	p, err := findProject(ctx, db, project)
+	if err != nil {
+		return "", err
+	}
+	return links.Link(p.ID, time.Now().Add(validFor)), nil
+}
+
+func findProject(ctx context.Context, db *store.Store, project string) (preview.Project, error) {
+	if id, err := uuid.Parse(project); err == nil {
+		return db.Project(ctx, id.String())
+	}
+	owner, name, ok := strings.Cut(project, "/")
+	if !ok {
+		return preview.Project{}, fmt.Errorf("%q is neither owner/name nor a project's id", project)
+	}
+	return db.ProjectByFullName(ctx, owner, name)
+}
