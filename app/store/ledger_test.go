@@ -1,0 +1,75 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/store/storetest"
+)
+
+// The ledger knows of a resource before it is made, keeps what the last finished Apply left, and
+// never a secret.
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	p := storetest.Project(t, s, 1)
+	id := want(t, s, previewWish(p, 7))
+	l, e := acquire(t, s, id)
+	ctx := t.Context()
+	ledger := func() []preview.LedgerEntry {
+		t.Helper()
+		entries, err := s.Ledger(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ledger(); len(got) != 0 {
+		t.Errorf("a new environment has %v", got)
+	}
+	do(s.RecordIntent(ctx, l, preview.KindWorker, e.Name))
+	do(s.RecordIntent(ctx, l, preview.KindDatabase, e.Name))
+	do(s.RecordApplied(ctx, l, preview.KindDatabase, "d1", preview.Outputs{
+		DatabaseURL: "postgres://role:hunter2@db/x", DatabaseName: e.Name, Migrations: []string{"0000_a"}}))
+	known := []preview.LedgerEntry{
+		{Kind: preview.KindDatabase, Name: e.Name, Digest: "d1", Outputs: preview.Outputs{DatabaseName: e.Name, Migrations: []string{"0000_a"}}},
+		{Kind: preview.KindWorker, Name: e.Name},
+	}
+	if diff := cmp.Diff(known, ledger()); diff != "" {
+		t.Errorf("ledger (-want +got):\n%s", diff)
+	}
+	if text := scalar[string](t, s, `SELECT string_agg(resources::text, ' ') FROM resources`); strings.Contains(text, "hunter2") {
+		t.Errorf("a secret is in the ledger: %s", text)
+	}
+
+	// Another intent for the same kind keeps what the last Apply left, until the next one.
+	do(s.RecordIntent(ctx, l, preview.KindDatabase, e.Name))
+	if diff := cmp.Diff(known, ledger()); diff != "" {
+		t.Errorf("after an intent (-want +got):\n%s", diff)
+	}
+	do(s.RecordApplied(ctx, l, preview.KindDatabase, "d2", preview.Outputs{DatabaseName: e.Name}))
+	known[0].Digest, known[0].Outputs = "d2", preview.Outputs{DatabaseName: e.Name}
+	if diff := cmp.Diff(known, ledger()); diff != "" {
+		t.Errorf("after another Apply (-want +got):\n%s", diff)
+	}
+
+	do(s.Forget(ctx, l, preview.KindDatabase))
+	do(s.Forget(ctx, l, preview.KindDatabase)) // what is not there is no error
+	if diff := cmp.Diff(known[1:], ledger()); diff != "" {
+		t.Errorf("after forgetting (-want +got):\n%s", diff)
+	}
+	other, _ := acquire(t, s, want(t, s, previewWish(p, 8)))
+	do(s.Forget(ctx, other, preview.KindWorker))
+	if got := ledger(); len(got) != 1 {
+		t.Error("another environment's lease forgot our Worker")
+	}
+}
