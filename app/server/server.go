@@ -100,7 +100,8 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	}
 	s.calls = s.newGitHubCalls()
 	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL,
-		Transport: s.calls, Logger: o.Logger})
+		Transport: s.calls, Logger: o.Logger,
+		PerInstallation: func(id int64) http.RoundTripper { return s.calls.For(strconv.FormatInt(id, 10)) }})
 	if err != nil {
 		return nil, err
 	}

@@ -32,18 +32,21 @@ type Config struct {
 	PrivateKey preview.Secret    // PEM
 	APIURL     string            // default https://api.github.com/; Enterprise: https://<host>/api/v3/
 	Transport  http.RoundTripper // default http.DefaultTransport
-	Logger     *slog.Logger      // default: discard
-	UserAgent  string            // default "flaresmith"
+	// PerInstallation is what the calls of one installation go over; default: Transport for all.
+	PerInstallation func(installation int64) http.RoundTripper
+	Logger          *slog.Logger // default: discard
+	UserAgent       string       // default "flaresmith"
 }
 
 // App calls GitHub. It is safe for concurrent use.
 type App struct {
-	id        int64
-	key       *rsa.PrivateKey
-	api       *url.URL
-	transport http.RoundTripper
-	log       *slog.Logger
-	userAgent string
+	id              int64
+	key             *rsa.PrivateKey
+	api             *url.URL
+	transport       http.RoundTripper
+	perInstallation func(installation int64) http.RoundTripper
+	log             *slog.Logger
+	userAgent       string
 
 	mu      sync.Mutex
 	clients map[clientKey]*gh.Client
@@ -71,6 +74,9 @@ func New(c Config) (*App, error) {
 		clients: map[clientKey]*gh.Client{}}
 	if app.transport == nil {
 		app.transport = http.DefaultTransport
+	}
+	if app.perInstallation = c.PerInstallation; app.perInstallation == nil {
+		app.perInstallation = func(int64) http.RoundTripper { return app.transport }
 	}
 	if app.log == nil {
 		app.log = slog.New(slog.DiscardHandler)

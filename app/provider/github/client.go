@@ -63,7 +63,7 @@ func (a *App) client(p preview.Project, s scope) *gh.Client {
 }
 
 // appClient speaks as the App itself.
-func (a *App) appClient() *gh.Client { return a.newClient(a.identity()) }
+func (a *App) appClient() *gh.Client { return a.newClient(a.identity(a.transport)) }
 
 func (a *App) newClient(authorized http.RoundTripper) *gh.Client {
 	client := gh.NewClient(&http.Client{Transport: &hostGuard{app: a, authorized: authorized}})
@@ -73,15 +73,16 @@ func (a *App) newClient(authorized http.RoundTripper) *gh.Client {
 
 // identity signs as the App. Each installation has one of its own, since ghinstallation writes
 // to it when it makes a token.
-func (a *App) identity() *ghinstallation.AppsTransport {
-	identity := ghinstallation.NewAppsTransportFromPrivateKey(bounded{a.transport}, a.id, a.key)
+func (a *App) identity(over http.RoundTripper) *ghinstallation.AppsTransport {
+	identity := ghinstallation.NewAppsTransportFromPrivateKey(bounded{over}, a.id, a.key)
 	identity.BaseURL = strings.TrimRight(a.api.String(), "/")
 	return identity
 }
 
 func (a *App) installation(key clientKey) http.RoundTripper {
-	transport := ghinstallation.NewFromAppsTransport(a.identity(), key.installation)
-	transport.Client = &http.Client{Transport: bounded{a.transport}, Timeout: callTimeout}
+	over := a.perInstallation(key.installation)
+	transport := ghinstallation.NewFromAppsTransport(a.identity(over), key.installation)
+	transport.Client = &http.Client{Transport: bounded{over}, Timeout: callTimeout}
 	transport.InstallationTokenOptions = &gh.InstallationTokenOptions{Permissions: key.scope.permissions()}
 	if key.repository != 0 {
 		transport.InstallationTokenOptions.RepositoryIDs = []int64{key.repository}

@@ -36,6 +36,10 @@ func classify(err error, what string) error {
 	}
 	var (
 		transient *preview.TransientError
+		later     interface { // a call that was not made: the breaker is open, or a limit used up
+			error
+			RetryAfter() time.Duration
+		}
 		token     *ghinstallation.HTTPError
 		rate      *gh.RateLimitError
 		secondary *gh.AbuseRateLimitError
@@ -46,6 +50,8 @@ func classify(err error, what string) error {
 		return err
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", what, context.Canceled)
+	case errors.As(err, &later): // before the token's: it may be inside
+		return wait(later.RetryAfter(), "%s: %w", what, later)
 	case errors.As(err, &token):
 		return classifyToken(token, what)
 	case errors.As(err, &rate):
