@@ -8,11 +8,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migration"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // maxRows is how much bookkeeping is read.
-const maxRows = 2 * maxMigrations
+const maxRows = 2 * migration.MaxMigrations
 
 // applied is one row of bookkeeping. Rows are compared as a whole.
 type applied struct {
@@ -36,12 +37,12 @@ func (a applied) label() string {
 	return fmt.Sprintf("%s (%.8s)", time.UnixMilli(a.when).UTC().Format("2006-01-02 15:04:05 UTC"), a.hash)
 }
 
-// row is how a script is kept once it was applied.
-func (s script) row(format preview.MigrationFormat) applied {
+// rowOf is how a script is kept once it was applied.
+func rowOf(s migration.Script, format preview.MigrationFormat) applied {
 	if format == preview.MigrationsDrizzle {
-		return applied{format: format, when: s.when, hash: s.hash}
+		return applied{format: format, when: s.When, hash: s.Hash}
 	}
-	return applied{format: format, name: s.name, hash: s.hash}
+	return applied{format: format, name: s.Name, hash: s.Hash}
 }
 
 // book is one bookkeeping table.
@@ -146,18 +147,18 @@ func (b book) plainTable(ctx context.Context, q querier) (bool, error) {
 
 // drift is how a branch relates to what the repository wants and to its parent.
 type drift struct {
-	pending []script
+	pending []migration.Script
 	reset   string // not empty: why the branch can't be brought up to date without a fresh copy
 }
 
 // compare finds what is left to do. Rows that the parent has too are never a reason to reset, and
 // count as applied whatever their text is, as drizzle sees it.
-func compare(f folder, branch, parent []applied) drift {
+func compare(f migration.Folder, branch, parent []applied) drift {
 	inBranch, inParent, wanted, named := set(branch), set(parent), map[applied]bool{}, map[applied]string{}
-	for _, s := range f.scripts {
-		row := s.row(f.format)
+	for _, s := range f.Scripts {
+		row := rowOf(s, f.Format)
 		wanted[row] = true
-		named[row.identity()] = s.name
+		named[row.identity()] = s.Name
 	}
 	var d drift
 	for _, row := range branch {
@@ -171,8 +172,8 @@ func compare(f folder, branch, parent []applied) drift {
 		}
 		return d
 	}
-	for _, s := range f.scripts {
-		if !inBranch[s.row(f.format).identity()] {
+	for _, s := range f.Scripts {
+		if !inBranch[rowOf(s, f.Format).identity()] {
 			d.pending = append(d.pending, s)
 		}
 	}
@@ -180,11 +181,11 @@ func compare(f folder, branch, parent []applied) drift {
 }
 
 // beyond names the rows of the branch that the parent has not.
-func beyond(f folder, branch, parent []applied) []string {
+func beyond(f migration.Folder, branch, parent []applied) []string {
 	inParent, names := set(parent), []string{}
 	byRow := map[applied]string{}
-	for _, s := range f.scripts {
-		byRow[s.row(f.format)] = s.name
+	for _, s := range f.Scripts {
+		byRow[rowOf(s, f.Format)] = s.Name
 	}
 	for _, row := range branch {
 		if name := byRow[row]; name != "" && !inParent[row] {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/flaresmith/flaresmith/app/migration"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -23,13 +24,13 @@ const (
 type job struct {
 	server *Server
 	r      preview.Resource
-	folder folder
+	folder migration.Folder
 	redact []preview.Secret
 }
 
 // run applies pending scripts and, in a fresh branch, the seed, in one transaction of the branch's role.
 // What it can't apply because of what is in it is a *preview.InvalidError, and the database stays as it was.
-func (j job) run(ctx context.Context, l *session, pending []script, seed bool) error {
+func (j job) run(ctx context.Context, l *session, pending []migration.Script, seed bool) error {
 	if len(pending) == 0 && !seed {
 		return nil
 	}
@@ -39,29 +40,29 @@ func (j job) run(ctx context.Context, l *session, pending []script, seed bool) e
 		}
 	}
 	if seed {
-		if err := j.check(*j.folder.seed, whatSeed); err != nil {
+		if err := j.check(*j.folder.Seed, whatSeed); err != nil {
 			return err
 		}
 	}
 	if _, err := l.Exec(ctx, `BEGIN`); err != nil {
 		return l.cause(err)
 	}
-	last := script{}
+	last := migration.Script{}
 	for _, s := range pending {
-		if err := j.apply(ctx, l, s, bookOf(j.folder.format), whatMigration); err != nil {
+		if err := j.apply(ctx, l, s, bookOf(j.folder.Format), whatMigration); err != nil {
 			return err
 		}
 		last = s
 	}
 	if seed {
-		if err := j.apply(ctx, l, *j.folder.seed, seeds(), whatSeed); err != nil {
+		if err := j.apply(ctx, l, *j.folder.Seed, seeds(), whatSeed); err != nil {
 			return err
 		}
-		last = *j.folder.seed
+		last = *j.folder.Seed
 	}
 	tag, err := l.Exec(ctx, `COMMIT`) // deferred constraints are checked here
 	if err != nil {
-		return j.problem(ctx, l, err, last, statement{offset: len(last.text)}, whatMigration)
+		return j.problem(ctx, l, err, last, migration.Statement{Offset: len(last.Text)}, whatMigration)
 	}
 	if tag.String() != "COMMIT" {
 		return fmt.Errorf("commit of migrations ended in %s", tag)
@@ -70,14 +71,14 @@ func (j job) run(ctx context.Context, l *session, pending []script, seed bool) e
 }
 
 // check refuses before anything runs what would leave the transaction or wait for a client.
-func (j job) check(s script, what string) error {
-	statements := s.statements(j.folder.format)
-	if len(statements) > maxStatements {
-		return preview.Invalid(what, preview.Problem{Path: s.path, Message: fmt.Sprintf("has more than %d statements", maxStatements)})
+func (j job) check(s migration.Script, what string) error {
+	statements := s.Statements(j.folder.Format)
+	if len(statements) > migration.MaxStatements {
+		return preview.Invalid(what, preview.Problem{Path: s.Path, Message: fmt.Sprintf("has more than %d statements", migration.MaxStatements)})
 	}
 	for _, st := range statements {
-		if message, hint := st.refusal(); message != "" {
-			return preview.Invalid(what, preview.Problem{Path: s.path, Line: s.line(st.offset), Message: message, Hint: hint})
+		if message, hint := st.Refusal(); message != "" {
+			return preview.Invalid(what, preview.Problem{Path: s.Path, Line: s.Line(st.Offset), Message: message, Hint: hint})
 		}
 	}
 	return nil
@@ -85,23 +86,23 @@ func (j job) check(s script, what string) error {
 
 // apply runs one script and enters it into the book. Statements go one by one through the extended protocol, in which
 // the server itself refuses a second statement.
-func (j job) apply(ctx context.Context, l *session, s script, b book, what string) error {
-	for _, st := range s.statements(j.folder.format) {
-		err := discard(l.PgConn().ExecParams(ctx, st.text, nil, nil, nil, nil))
+func (j job) apply(ctx context.Context, l *session, s migration.Script, b book, what string) error {
+	for _, st := range s.Statements(j.folder.Format) {
+		err := discard(l.PgConn().ExecParams(ctx, st.Text, nil, nil, nil, nil))
 		if err != nil {
 			return j.problem(ctx, l, err, s, st, what)
 		}
 		if l.PgConn().TxStatus() != 'T' {
-			return preview.Invalid(what, preview.Problem{Path: s.path, Line: s.line(st.offset), Message: "the statement ends the transaction that all migrations run in", Hint: "remove it"})
+			return preview.Invalid(what, preview.Problem{Path: s.Path, Line: s.Line(st.Offset), Message: "the statement ends the transaction that all migrations run in", Hint: "remove it"})
 		}
 	}
-	end := statement{offset: len(s.text)}
+	end := migration.Statement{Offset: len(s.Text)}
 	for _, sql := range []string{`CREATE SCHEMA IF NOT EXISTS ` + quote(b.schema), b.create} {
 		if _, err := l.Exec(ctx, sql, pgx.QueryExecModeExec); err != nil {
 			return j.problem(ctx, l, err, s, end, what)
 		}
 	}
-	if _, err := l.Exec(ctx, b.insert, pgx.QueryExecModeExec, s.name, s.when, s.hash); err != nil {
+	if _, err := l.Exec(ctx, b.insert, pgx.QueryExecModeExec, s.Name, s.When, s.Hash); err != nil {
 		return j.problem(ctx, l, err, s, end, what)
 	}
 	return nil
@@ -116,8 +117,8 @@ func discard(result *pgconn.ResultReader) error {
 }
 
 // problem turns the server's error into the user's: with file, line and what to do.
-func (j job) problem(ctx context.Context, l *session, err error, s script, st statement, what string) error {
-	p := preview.Problem{Path: s.path, Line: s.line(st.offset)}
+func (j job) problem(ctx context.Context, l *session, err error, s migration.Script, st migration.Statement, what string) error {
+	p := preview.Problem{Path: s.Path, Line: s.Line(st.Offset)}
 	if errors.Is(l.cause(err), errTimeLimit) {
 		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.server.config.MigrationTimeout)
 		p.Hint = "split it up, or look for a lock that the running preview holds"
@@ -125,12 +126,12 @@ func (j job) problem(ctx context.Context, l *session, err error, s script, st st
 	}
 	var pg *pgconn.PgError
 	if ctx.Err() != nil || !errors.As(err, &pg) || outage(pg.Code) {
-		return classify(fmt.Errorf("%s: %w", s.path, err))
+		return classify(fmt.Errorf("%s: %w", s.Path, err))
 	}
 	if pg.Position > 0 {
-		p.Line = s.line(st.offset + byteOffset(st.text, int(pg.Position)-1))
+		p.Line = s.Line(st.Offset + byteOffset(st.Text, int(pg.Position)-1))
 	}
-	p.Message, p.Hint = j.clean(pg.Message), hintFor(pg, len(st.text) > 0)
+	p.Message, p.Hint = j.clean(pg.Message), hintFor(pg, len(st.Text) > 0)
 	return preview.Invalid(what, p)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migration"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -82,7 +83,7 @@ func (p *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 	case !l.finished():
 		return preview.Outputs{}, preview.Transient(fmt.Errorf("database is not finished"))
 	}
-	f, err := readFolder(in.Source, r.Layout)
+	f, err := migration.Read(in.Source, r.Layout)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
@@ -138,7 +139,7 @@ func (j job) migrate(ctx context.Context, database string, parent []applied, fre
 		return d.reset, nil, nil
 	}
 	seed := false
-	if fresh && j.folder.seed != nil {
+	if fresh && j.folder.Seed != nil {
 		done, err := seeds().rows(ctx, l.Conn)
 		if err != nil {
 			return "", nil, l.cause(err)
@@ -149,7 +150,7 @@ func (j job) migrate(ctx context.Context, database string, parent []applied, fre
 		return "", nil, err
 	}
 	for _, s := range d.pending {
-		branch = append(branch, s.row(j.folder.format))
+		branch = append(branch, rowOf(s, j.folder.Format))
 	}
 	return "", branch, nil
 }

@@ -1,4 +1,4 @@
-package postgres
+package migration
 
 import (
 	"crypto/sha256"
@@ -17,11 +17,12 @@ import (
 
 // What a migrations folder may hold at most; it is hostile.
 const (
+	MaxMigrations = 5000
+	MaxStatements = 100_000 // of one file
+
 	maxJournalBytes = 2 << 20
 	maxFileBytes    = 4 << 20
 	maxFolderBytes  = 64 << 20
-	maxMigrations   = 5000
-	maxStatements   = 100_000 // of one file
 	maxNameBytes    = 200
 )
 
@@ -30,56 +31,56 @@ const whatFolder = "the migrations folder can't be read"
 // breakpoint separates statements in drizzle-kit's files.
 const breakpoint = "--> statement-breakpoint"
 
-// script is one SQL file: a migration or the seed.
-type script struct {
-	name string // of a migration: drizzle's tag, or the file's name
-	path string // relative to the repository's root
-	when int64  // drizzle's journal, milliseconds since 1970; 0 otherwise
-	hash string // SHA-256 of the text, hex, as drizzle-orm computes it
-	text string
+// Script is one SQL file: a migration or the seed.
+type Script struct {
+	Name string // of a migration: drizzle's tag, or the file's name
+	Path string // relative to the repository's root
+	When int64  // drizzle's journal, milliseconds since 1970; 0 otherwise
+	Hash string // SHA-256 of the text, hex, as drizzle-orm computes it
+	Text string
 }
 
-// folder is what a repository wants to be applied, in order.
-type folder struct {
-	format  preview.MigrationFormat // drizzle or sql
-	scripts []script
-	seed    *script // nil: none
+// Folder is what a repository wants to be applied, in order.
+type Folder struct {
+	Format  preview.MigrationFormat // drizzle or sql
+	Scripts []Script
+	Seed    *Script // nil: none
 }
 
-// readFolder reads what layout names from the repository. Everything that is wrong with it is an
+// Read reads what layout names from the repository. Everything that is wrong with it is an
 // *preview.InvalidError; a folder that does not exist holds no migrations.
-func readFolder(source fs.FS, layout preview.Layout) (folder, error) {
+func Read(source fs.FS, layout preview.Layout) (Folder, error) {
 	if source == nil {
-		return folder{}, errors.New("no source given")
+		return Folder{}, errors.New("no source given")
 	}
-	f := folder{format: layout.MigrationFormat}
+	f := Folder{Format: layout.MigrationFormat}
 	r := &reader{source: source}
 	if layout.Migrations != "" {
 		if !fs.ValidPath(layout.Migrations) {
-			return folder{}, preview.Invalid(whatFolder, preview.Problem{Message: "the path of the folder is not local"})
+			return Folder{}, preview.Invalid(whatFolder, preview.Problem{Message: "the path of the folder is not local"})
 		}
-		if f.format == preview.MigrationsAuto || f.format == "" {
-			f.format = preview.MigrationsSQL
+		if f.Format == preview.MigrationsAuto || f.Format == "" {
+			f.Format = preview.MigrationsSQL
 			if _, err := fs.Stat(source, journalPath(layout)); err == nil {
-				f.format = preview.MigrationsDrizzle
+				f.Format = preview.MigrationsDrizzle
 			}
 		}
 		var err error
-		if f.format == preview.MigrationsDrizzle {
-			f.scripts, err = r.drizzle(layout)
+		if f.Format == preview.MigrationsDrizzle {
+			f.Scripts, err = r.drizzle(layout)
 		} else {
-			f.scripts, err = r.plain(layout)
+			f.Scripts, err = r.plain(layout)
 		}
 		if err != nil {
-			return folder{}, err
+			return Folder{}, err
 		}
 	}
 	if layout.Seed != "" {
 		seed, err := r.script(path.Base(layout.Seed), layout.Seed)
 		if err != nil {
-			return folder{}, err
+			return Folder{}, err
 		}
-		f.seed = &seed
+		f.Seed = &seed
 	}
 	return f, nil
 }
@@ -95,7 +96,7 @@ type reader struct {
 }
 
 // drizzle reads the files in the order of drizzle-kit's journal, which is how drizzle-orm does it.
-func (r *reader) drizzle(layout preview.Layout) ([]script, error) {
+func (r *reader) drizzle(layout preview.Layout) ([]Script, error) {
 	name := journalPath(layout)
 	invalid := func(format string, args ...any) error {
 		return preview.Invalid(whatFolder, preview.Problem{Path: name, Message: fmt.Sprintf(format, args...), Hint: "run drizzle-kit generate and commit what it writes"})
@@ -113,10 +114,10 @@ func (r *reader) drizzle(layout preview.Layout) ([]script, error) {
 	if err := json.Unmarshal([]byte(raw), &journal); err != nil {
 		return nil, invalid("the journal is not what drizzle-kit writes: %v", err)
 	}
-	if len(journal.Entries) > maxMigrations {
-		return nil, invalid("the journal has %d entries, more than %d", len(journal.Entries), maxMigrations)
+	if len(journal.Entries) > MaxMigrations {
+		return nil, invalid("the journal has %d entries, more than %d", len(journal.Entries), MaxMigrations)
 	}
-	var scripts []script
+	var scripts []Script
 	for i, entry := range journal.Entries {
 		if !validName(entry.Tag) {
 			return nil, invalid("entry %d has no usable tag", i)
@@ -125,14 +126,14 @@ func (r *reader) drizzle(layout preview.Layout) ([]script, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.when = entry.When
+		s.When = entry.When
 		scripts = append(scripts, s)
 	}
 	return scripts, nil
 }
 
 // plain reads every *.sql file in name order. What undoes a migration (*.down.sql) is left out.
-func (r *reader) plain(layout preview.Layout) ([]script, error) {
+func (r *reader) plain(layout preview.Layout) ([]Script, error) {
 	entries, err := fs.ReadDir(r.source, layout.Migrations) // sorted by name
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -140,13 +141,13 @@ func (r *reader) plain(layout preview.Layout) ([]script, error) {
 	if err != nil {
 		return nil, preview.Invalid(whatFolder, preview.Problem{Path: layout.Migrations, Message: "is not a readable folder"})
 	}
-	var scripts []script
+	var scripts []Script
 	for _, entry := range entries {
 		name := entry.Name()
 		if entry.IsDir() || !strings.HasSuffix(name, ".sql") || strings.HasSuffix(name, ".down.sql") {
 			continue
 		}
-		if !validName(name) || len(scripts) == maxMigrations {
+		if !validName(name) || len(scripts) == MaxMigrations {
 			return nil, preview.Invalid(whatFolder, preview.Problem{Path: layout.Migrations, Message: "has too many files, or one whose name is no use"})
 		}
 		s, err := r.script(name, path.Join(layout.Migrations, name))
@@ -166,13 +167,13 @@ func validName(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == '/' || c == '\\' || c == 0x7f })
 }
 
-func (r *reader) script(name, file string) (script, error) {
+func (r *reader) script(name, file string) (Script, error) {
 	text, err := r.read(file, maxFileBytes)
 	if err != nil {
-		return script{}, err
+		return Script{}, err
 	}
 	sum := sha256.Sum256([]byte(text))
-	return script{name: name, path: file, hash: hex.EncodeToString(sum[:]), text: text}, nil
+	return Script{Name: name, Path: file, Hash: hex.EncodeToString(sum[:]), Text: text}, nil
 }
 
 // read returns a file as text that PostgreSQL's protocol can carry.
@@ -206,24 +207,25 @@ func (r *reader) read(file string, limit int64) (string, error) {
 	return string(raw), nil
 }
 
-// statements cuts a script. drizzle cuts at its breakpoints first, wherever they are.
-func (s script) statements(format preview.MigrationFormat) []statement {
+// Statements cuts a script. drizzle cuts at its breakpoints first, wherever they are. Of one that has
+// more than MaxStatements it gives more than so many, and not all.
+func (s Script) Statements(format preview.MigrationFormat) []Statement {
 	if format != preview.MigrationsDrizzle {
-		return split(s.text, 0)
+		return split(s.Text, 0)
 	}
-	var all []statement
+	var all []Statement
 	base := 0
-	for chunk := range strings.SplitSeq(s.text, breakpoint) {
+	for chunk := range strings.SplitSeq(s.Text, breakpoint) {
 		all = append(all, split(chunk, base)...)
 		base += len(chunk) + len(breakpoint)
-		if len(all) > maxStatements {
+		if len(all) > MaxStatements {
 			break
 		}
 	}
 	return all
 }
 
-// line is the line of a byte offset, from 1.
-func (s script) line(offset int) int {
-	return 1 + strings.Count(s.text[:min(max(offset, 0), len(s.text))], "\n")
+// Line is the line of a byte offset, from 1.
+func (s Script) Line(offset int) int {
+	return 1 + strings.Count(s.Text[:min(max(offset, 0), len(s.Text))], "\n")
 }
