@@ -102,6 +102,15 @@ func (s *Scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
 	return s.wait(ctx, e)
 }
 
+// Queued is the number of deliveries that wait for a transaction.
+func (s *Scheduler) Queued() int {
+	n := 0
+	for _, b := range s.batchers {
+		n += len(b.queue)
+	}
+	return n
+}
+
 // wait returns what became of an entry in a queue.
 func (s *Scheduler) wait(ctx context.Context, e *entry) error {
 	select {

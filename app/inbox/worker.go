@@ -29,7 +29,7 @@ const (
 // work is the subset of the store that the worker uses.
 type work interface {
 	PendingDeliveries(ctx context.Context, repoID int64, pr int) (store.Pending, error)
-	MarkHandled(ctx context.Context, list []store.Handled) error
+	MarkHandled(ctx context.Context, repoID int64, pr int, list []store.Handled) error
 	FinishWork(ctx context.Context, job *river.Job[store.DeliverArgs], seen int64, handled []store.Handled) (finished bool, err error)
 	RearmStaleWork(ctx context.Context) (int, error)
 }
@@ -91,9 +91,9 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) er
 		handled, err := w.hand(ctx, page.Deliveries, job.Attempt)
 		switch {
 		case err != nil:
-			return errors.Join(err, w.mark(ctx, handled))
+			return errors.Join(err, w.mark(ctx, job.Args, handled))
 		case page.More:
-			if err := w.mark(ctx, handled); err != nil {
+			if err := w.mark(ctx, job.Args, handled); err != nil {
 				return err
 			}
 			if time.Now().After(end) {
@@ -103,7 +103,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[store.DeliverArgs]) er
 		}
 		finished, err := w.store.FinishWork(ctx, job, page.Wanted, handled)
 		if err != nil {
-			return errors.Join(err, w.mark(ctx, handled))
+			return errors.Join(err, w.mark(ctx, job.Args, handled))
 		}
 		if finished {
 			return nil
@@ -123,19 +123,19 @@ func (w *Worker) hand(ctx context.Context, list []store.Delivery, attempt int) (
 		if err != nil {
 			return handled, err
 		}
-		handled = append(handled, store.Handled{GUID: d.GUID, Error: reason})
+		handled = append(handled, store.Handled{GUID: d.GUID, Seq: d.Seq, Error: reason})
 	}
 	return handled, nil
 }
 
 // mark records what is handled even when the job was stopped, so that a page makes progress.
-func (w *Worker) mark(ctx context.Context, handled []store.Handled) error {
+func (w *Worker) mark(ctx context.Context, key store.DeliverArgs, handled []store.Handled) error {
 	if len(handled) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 	defer cancel()
-	return w.store.MarkHandled(ctx, handled)
+	return w.store.MarkHandled(ctx, key.RepoID, key.PR, handled)
 }
 
 // settle runs one delivery and decides. It returns why the handler gave up, empty if it did not,

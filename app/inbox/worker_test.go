@@ -36,14 +36,14 @@ func (p *pile) PendingDeliveries(context.Context, int64, int) (store.Pending, er
 	return store.Pending{Wanted: p.wanted, Deliveries: p.pending[:min(page, len(p.pending))], More: len(p.pending) > page}, p.down
 }
 
-func (p *pile) MarkHandled(_ context.Context, list []store.Handled) error {
+func (p *pile) MarkHandled(_ context.Context, _ int64, _ int, list []store.Handled) error {
 	p.handled = append(p.handled, list...)
 	p.pending = p.pending[len(list):]
 	return nil
 }
 
 func (p *pile) FinishWork(ctx context.Context, _ *river.Job[store.DeliverArgs], seen int64, handled []store.Handled) (bool, error) {
-	if err := p.MarkHandled(ctx, handled); err != nil {
+	if err := p.MarkHandled(ctx, 0, 0, handled); err != nil {
 		return false, err
 	}
 	if p.late != nil {

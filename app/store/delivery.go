@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
 // Bounds of one page of PendingDeliveries.
@@ -37,7 +37,7 @@ func (s *Store) InsertDeliveries(ctx context.Context, list []Delivery) (stored i
 		return 0, nil
 	}
 	columns := deliveryColumns(list)
-	err = s.InTx(ctx, func(tx pgx.Tx) error {
+	err = inTx(ctx, s.intake, func(tx pgx.Tx) error {
 		stored, err = s.insertDeliveries(ctx, tx, columns)
 		return err
 	})
@@ -157,54 +157,61 @@ func (s *Store) PendingDeliveries(ctx context.Context, repoID int64, pr int) (Pe
 // Handled is a delivery that needs no more work.
 type Handled struct {
 	GUID  string
+	Seq   int64
 	Error string // why its handler gave up, without text of the payload; empty: it did not
 }
 
-// MarkHandled records that deliveries need no more work.
-func (s *Store) MarkHandled(ctx context.Context, list []Handled) error {
-	if err := markHandled(ctx, s.pool, list); err != nil {
+// MarkHandled records that deliveries of one pull request need no more work.
+func (s *Store) MarkHandled(ctx context.Context, repoID int64, pr int, list []Handled) error {
+	if err := markHandled(ctx, s.pool, repoID, pr, list); err != nil {
 		return fmt.Errorf("mark %d deliveries as handled: %w", len(list), classed(err))
 	}
 	return nil
 }
 
-func markHandled(ctx context.Context, q querier, list []Handled) error {
+// markHandled finds the rows by the index of what is not handled, within the page's bounds: by GUID,
+// a plan that was made while the table was small would read all of it.
+func markHandled(ctx context.Context, q querier, repoID int64, pr int, list []Handled) error {
 	if len(list) == 0 {
 		return nil
 	}
-	guids, errs := make([]string, len(list)), make([]string, len(list))
+	seqs, errs := make([]int64, len(list)), make([]string, len(list))
 	for i, h := range list {
-		guids[i], errs[i] = h.GUID, h.Error
+		seqs[i], errs[i] = h.Seq, h.Error
 	}
 	_, err := q.Exec(ctx, `
 		UPDATE deliveries d SET handled_at = now(), error = h.error
-		FROM unnest($1::text[], $2::text[]) AS h (guid, error)
-		WHERE d.guid = h.guid AND d.handled_at IS NULL`, guids, errs)
+		FROM unnest($3::bigint[], $4::text[]) AS h (seq, error)
+		WHERE d.repo_id = $1 AND d.pr = $2 AND d.seq BETWEEN $5 AND $6 AND d.handled_at IS NULL AND d.seq = h.seq`,
+		repoID, pr, seqs, errs, slices.Min(seqs), slices.Max(seqs))
 	return err
 }
 
 // FinishWork says that the job has handled the last page: these deliveries, and with them
 // everything up to seen, its Wanted. If nothing came since, the job is completed in the same transaction
 // and FinishWork returns true. Otherwise it returns false, and the caller makes another pass. A job
-// that was replaced by another one is completed and changes nothing else.
-//
-// It works inside a River worker only, with the worker's ctx.
+// that was replaced by another one has nothing to finish: it ends too, and changes nothing else.
 func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], seen int64, handled []Handled) (finished bool, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if err := markHandled(ctx, tx, handled); err != nil {
+		if err := markHandled(ctx, tx, job.Args.RepoID, job.Args.PR, handled); err != nil {
 			return err
 		}
+		// The job is completed by its key: river.JobCompleteTx is a statement for many jobs at once, which
+		// costs as much as the rest of a pass. What River itself writes when the worker returned finds it done.
+		// The commit does not wait for the disk: what a crash takes back is handled again.
 		err := tx.QueryRow(ctx, `
-			UPDATE pr_work SET done = $4, armed_by = CASE WHEN wanted = $4 THEN NULL ELSE armed_by END
-			WHERE repo_id = $1 AND pr = $2 AND armed_by = $3
-			RETURNING armed_by IS NULL`, job.Args.RepoID, job.Args.PR, job.ID, seen).Scan(&finished)
+			WITH work AS (
+				UPDATE pr_work SET done = $4, armed_by = CASE WHEN wanted = $4 THEN NULL ELSE armed_by END
+				WHERE repo_id = $1 AND pr = $2 AND armed_by = $3
+				RETURNING armed_by IS NULL AS finished
+			), job AS (
+				UPDATE river_job SET state = 'completed', finalized_at = now()
+				WHERE id = $3 AND state = 'running' AND (SELECT finished FROM work)
+			)
+			SELECT finished FROM work, set_config('synchronous_commit', 'off', true)`, job.Args.RepoID, job.Args.PR, job.ID, seen).Scan(&finished)
 		if errors.Is(err, pgx.ErrNoRows) {
-			finished, err = true, nil
+			finished, err = true, nil // replaced: River completes it
 		}
-		if err != nil || !finished {
-			return err
-		}
-		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
 		return err
 	})
 	if err != nil {

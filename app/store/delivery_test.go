@@ -100,7 +100,7 @@ func TestPendingDeliveriesPage(t *testing.T) {
 		if len(page.Deliveries) != 1 || page.Deliveries[0].GUID != want || page.More != (want == "large") {
 			t.Fatalf("page holds %d deliveries, more %t; want only %q", len(page.Deliveries), page.More, want)
 		}
-		if err := s.MarkHandled(t.Context(), []store.Handled{{GUID: want, Error: "why " + want}}); err != nil {
+		if err := s.MarkHandled(t.Context(), 1, 1, []store.Handled{{GUID: want, Seq: page.Deliveries[0].Seq, Error: "why " + want}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,11 +132,11 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[store.DeliverAr
 		w.mu.Lock()
 		for _, d := range page.Deliveries {
 			w.handled[d.GUID]++
-			done = append(done, store.Handled{GUID: d.GUID})
+			done = append(done, store.Handled{GUID: d.GUID, Seq: d.Seq})
 		}
 		w.mu.Unlock()
 		if page.More {
-			err := w.store.MarkHandled(ctx, done)
+			err := w.store.MarkHandled(ctx, job.Args.RepoID, job.Args.PR, done)
 			w.enter(job.Args, false)
 			if err != nil {
 				return err
@@ -213,16 +213,19 @@ func TestNoLostWakeUp(t *testing.T) {
 	river.AddWorker(workers, w)
 	startRiver(t, s, workers)
 
-	const goroutines, each, prs = 16, 40, 3
+	const goroutines, each, prs = 16, 200, 5
 	var group sync.WaitGroup
 	for g := range goroutines {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(g), 1)) // #nosec G404 -- a test's interleaving
 			for i := 0; i < each; {
 				var batch []store.Delivery
-				for n := 1 + random.IntN(4); n > 0 && i < each; n-- {
+				for n := 1 + random.IntN(1+random.IntN(64)); n > 0 && i < each; n-- {
 					batch = append(batch, delivery(fmt.Sprintf("%d-%d", g, i), 1, 1+random.IntN(prs)))
 					i++
+				}
+				if random.IntN(3) == 0 {
+					batch = append(batch, batch[random.IntN(len(batch))]) // doubled in itself
 				}
 				if random.IntN(3) == 0 {
 					batch = append(batch, delivery(fmt.Sprintf("%d-%d", random.IntN(goroutines), 0), 1, 1)) // maybe doubled

@@ -34,10 +34,15 @@ type Options struct {
 	Logger          *slog.Logger // nil: slog.Default()
 }
 
+// intakeConns are kept apart for storing deliveries, so that a request never waits for the workers
+// that it woke.
+const intakeConns = 2
+
 // Store is the database. It is safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
-	jobs *river.Client[pgx.Tx] // inserts only; the server runs its own client to work
+	pool   *pgxpool.Pool
+	intake *pgxpool.Pool
+	jobs   *river.Client[pgx.Tx] // inserts only; the server runs its own client to work
 }
 
 // Open connects to the database at url, which Migrate has made or will make ready; it returns
@@ -55,6 +60,13 @@ func Open(ctx context.Context, url preview.Secret, opts Options) (*Store, error)
 		pool.Close()
 		return nil, fmt.Errorf("connect to database: %w", classed(err))
 	}
+	config = config.Copy()
+	config.MaxConns = intakeConns
+	intake, err := pgxpool.NewWithConfig(ctx, config) // connects when a delivery comes
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open database: %w", classed(err))
+	}
 	logger := opts.Logger
 	if logger == nil {
 		logger = slog.Default()
@@ -62,9 +74,10 @@ func Open(ctx context.Context, url preview.Secret, opts Options) (*Store, error)
 	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: logger})
 	if err != nil {
 		pool.Close()
+		intake.Close()
 		return nil, fmt.Errorf("make job client: %w", err)
 	}
-	return &Store{pool: pool, jobs: jobs}, nil
+	return &Store{pool: pool, intake: intake, jobs: jobs}, nil
 }
 
 func poolConfig(url preview.Secret, opts Options) (*pgxpool.Config, error) {
@@ -99,7 +112,10 @@ func poolConfig(url preview.Secret, opts Options) (*pgxpool.Config, error) {
 }
 
 // Close waits for running queries and closes every connection.
-func (s *Store) Close() { s.pool.Close() }
+func (s *Store) Close() {
+	s.intake.Close()
+	s.pool.Close()
+}
 
 // Pool is the connection pool, for River's working client and for health checks.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
@@ -115,9 +131,13 @@ func (s *Store) Ping(ctx context.Context) error {
 // InTx runs fn in one transaction and commits when it returns nil. A transaction that lost
 // against a concurrent one is run again, so fn must have no effect outside of it.
 func (s *Store) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return inTx(ctx, s.pool, fn)
+}
+
+func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	var err error
 	for range txAttempts {
-		err = pgx.BeginFunc(ctx, s.pool, fn)
+		err = pgx.BeginFunc(ctx, pool, fn)
 		if err == nil || !lostRace(err) || ctx.Err() != nil {
 			break
 		}
