@@ -54,14 +54,29 @@ func New(c Config) *Builder {
 // other errors are the registry's, the context's or this machine's. Equal input gives equal
 // bytes and an equal Digest.
 func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) (*preview.Bundle, error) {
-	ctx, cancel := context.WithCancel(ctx)
 	p, err := b.prepare(ctx, src, layout)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
+	code, err := b.code(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	static, err := readAssets(ctx, src, p.config, b.limits)
+	if err != nil {
+		return nil, err
+	}
+	return p.finish(code, layout, static)
+}
+
+// code is the compiled main module; nil when there are static assets only.
+func (b *Builder) code(ctx context.Context, p *plugin) ([]byte, error) {
+	if p.config.main == "" {
+		return nil, nil
+	}
+	prefetching, cancel := context.WithCancel(ctx)
 	var ahead sync.WaitGroup
-	ahead.Go(func() { p.tree.prefetch(ctx, prefetchWorkers) })
+	ahead.Go(func() { p.tree.prefetch(prefetching, prefetchWorkers) })
 	defer ahead.Wait()
 	defer cancel()
 
@@ -76,7 +91,7 @@ func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) 
 		return nil, fmt.Errorf("bundle the Worker: %w", err)
 	}
 	b.log.DebugContext(ctx, "worker bundled", "bytes", len(code), "packages", len(p.tree.used), "duration", time.Since(started))
-	return p.finish(code, layout)
+	return code, nil
 }
 
 // prepare reads everything that is configuration.
@@ -84,6 +99,9 @@ func (b *Builder) prepare(ctx context.Context, src fs.FS, layout preview.Layout)
 	config, err := readWrangler(src, layout)
 	if err != nil {
 		return nil, err
+	}
+	if config.main == "" { // static assets only
+		return &plugin{ctx: ctx, tree: &tree{limits: b.limits}, config: config}, nil
 	}
 	lock, missing, err := findLock(src, path.Dir(config.path))
 	if err != nil {

@@ -129,16 +129,19 @@ func (p *plugin) problem(m api.Message) preview.Problem {
 	return problem
 }
 
-// finish puts the bundle together and sums it up.
-func (p *plugin) finish(code []byte, layout preview.Layout) (*preview.Bundle, error) {
+// finish puts the bundle together and sums it up; without "main" there is no Worker in it.
+func (p *plugin) finish(code []byte, layout preview.Layout, static *preview.Assets) (*preview.Bundle, error) {
 	bundle := &preview.Bundle{
-		MainModule:         mainModule,
-		Modules:            []preview.Module{{Name: mainModule, Type: preview.ModuleES, Content: code}},
 		CompatibilityDate:  p.config.date,
 		CompatibilityFlags: p.config.flags,
 		Vars:               p.config.vars,
 		JSONVars:           p.config.jsonVars,
 		DatabaseBinding:    layout.DatabaseBinding,
+		Assets:             static,
+	}
+	if p.config.main != "" {
+		bundle.MainModule = mainModule
+		bundle.Modules = []preview.Module{{Name: mainModule, Type: preview.ModuleES, Content: code}}
 	}
 	total := int64(len(code))
 	for _, name := range slices.Sorted(maps.Keys(p.assets)) {

@@ -106,8 +106,7 @@ func (i *Isolated) run(ctx context.Context, o order) (*answer, error) {
 	_, werr := in.Write(text)
 	werr = errors.Join(werr, in.Close())
 	var said answer
-	// Base64 makes a third more of the modules.
-	rerr := json.NewDecoder(io.LimitReader(out, 2*i.Limits.withDefaults().BundleBytes+maxOrderBytes)).Decode(&said)
+	rerr := json.NewDecoder(io.LimitReader(out, i.Limits.withDefaults().answerBytes())).Decode(&said)
 	if rerr != nil && cmd.Process != nil {
 		_ = cmd.Process.Kill() // it may still be writing
 	}

@@ -20,7 +20,7 @@ const whatConfig = "the Wrangler configuration can't be used"
 // wrangler is what a build takes from a Wrangler configuration.
 type wrangler struct {
 	path  string // of the file
-	main  string // entry point, from the root of the repository
+	main  string // entry point, from the root of the repository; empty: static assets only
 	date  string // compatibility date
 	flags []string
 	vars  map[string]string // texts
@@ -30,6 +30,7 @@ type wrangler struct {
 	define   map[string]string
 	tsconfig string                        // from the root of the repository; empty: the nearest one
 	assets   map[string]preview.ModuleType // by file ending, with the dot
+	static   *preview.Assets               // nil: none; the files are not filled in
 }
 
 // nodeByDefault is the compatibility date from which workerd has nodejs_compat on by itself.
@@ -77,7 +78,6 @@ func forbidden() map[string]string {
 		"wasm_modules":              "wasm_modules entry",
 		"text_blobs":                "text_blobs entry",
 		"data_blobs":                "data_blobs entry",
-		"assets":                    "static assets folder",
 		"site":                      "Workers Site",
 		"pages_build_output_dir":    "Pages project",
 	}
@@ -119,10 +119,11 @@ func parseWrangler(layout preview.Layout, data []byte) (*wrangler, []preview.Pro
 	w.date = r.compatibilityDate()
 	w.flags = r.flags()
 	if w.main = layout.WorkerEntry; w.main == "" {
-		if w.main = r.file("main"); w.main == "" && !r.has("main") {
+		if w.main = r.file("main"); w.main == "" && r.lacksMain() && !r.has("assets") {
 			r.add("", `"main" is missing: it names the file that the Worker starts with`, `add "main": "src/index.ts"`)
 		}
 	}
+	w.static = r.staticAssets(w, layout)
 	r.refuse()
 	slices.SortStableFunc(r.problems, func(a, b preview.Problem) int { return a.Line - b.Line })
 	return w, r.problems
@@ -140,6 +141,8 @@ func (r *wranglerReader) add(key, message, hint string) {
 }
 
 func (r *wranglerReader) has(key string) bool { return r.value(key) != nil }
+
+func (r *wranglerReader) lacksMain() bool { return !r.has("main") || r.value("main") == "" }
 
 // value finds a dotted key; nil when it is not there or null.
 func (r *wranglerReader) value(key string) any {
@@ -301,6 +304,72 @@ func (r *wranglerReader) rules() map[string]preview.ModuleType {
 		}
 	}
 	return assets
+}
+
+// staticAssets is what "assets" says; nil when it is not there.
+func (r *wranglerReader) staticAssets(w *wrangler, layout preview.Layout) *preview.Assets {
+	object := r.object("assets")
+	if object == nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if !slices.Contains([]string{"directory", "binding", "html_handling", "not_found_handling", "run_worker_first"}, key) {
+			r.add("assets."+key, fmt.Sprintf("%q in \"assets\" is not supported", key), "")
+		}
+	}
+	a := &preview.Assets{Directory: r.file("assets.directory"), Binding: r.text("assets.binding"),
+		HTML: preview.HTMLHandling(r.text("assets.html_handling")), NotFound: preview.NotFoundHandling(r.text("assets.not_found_handling"))}
+	if !r.has("assets.directory") {
+		r.add("assets", `"directory" is missing in "assets": it names the folder of the static files`, "")
+	}
+	if a.HTML == "" {
+		a.HTML = preview.HTMLAuto
+	}
+	if a.NotFound == "" {
+		a.NotFound = preview.NotFoundNone
+	}
+	if !slices.Contains([]preview.HTMLHandling{preview.HTMLAuto, preview.HTMLForce, preview.HTMLDrop, preview.HTMLNone}, a.HTML) {
+		r.add("assets.html_handling", fmt.Sprintf("%.80q is no way to handle HTML files", a.HTML), "")
+	}
+	if !slices.Contains([]preview.NotFoundHandling{preview.NotFoundNone, preview.NotFoundPage, preview.NotFoundApp}, a.NotFound) {
+		r.add("assets.not_found_handling", fmt.Sprintf("%.80q is no way to handle paths without a file", a.NotFound), "")
+	}
+	_, text := w.vars[a.Binding]
+	_, other := w.jsonVars[a.Binding]
+	switch {
+	case a.Binding == "":
+	case !bindingName.MatchString(a.Binding):
+		r.add("assets.binding", fmt.Sprintf("the binding %.80q is not named like an identifier", a.Binding), "")
+	case text || other || a.Binding == layout.DatabaseBinding:
+		r.add("assets.binding", fmt.Sprintf("the name %q is given to two things", a.Binding), "")
+	}
+	r.workerFirst(a)
+	if w.main == "" && r.lacksMain() && (a.Binding != "" || a.WorkerFirst || a.WorkerFirstRoutes != nil) {
+		r.add("assets", `"binding" and "run_worker_first" have no meaning without "main"`, "")
+	}
+	return a
+}
+
+// workerFirst reads which requests go to the Worker although there may be a file.
+func (r *wranglerReader) workerFirst(a *preview.Assets) {
+	const key = "assets.run_worker_first"
+	if all, ok := r.value(key).(bool); ok {
+		a.WorkerFirst = all
+		return
+	}
+	rules := r.list(key)
+	if len(rules) > maxAssetRules {
+		r.add(key, fmt.Sprintf("\"run_worker_first\" has more than %d patterns", maxAssetRules), "")
+		return
+	}
+	for _, v := range rules {
+		rule, ok := v.(string)
+		if !ok || len(rule) > 100 || !strings.HasPrefix(strings.TrimPrefix(rule, "!"), "/") {
+			r.add(key, fmt.Sprintf("%.120q is no path such as \"/api/*\"", fmt.Sprint(v)), "")
+			continue
+		}
+		a.WorkerFirstRoutes = append(a.WorkerFirstRoutes, rule)
+	}
 }
 
 // refuse names everything that would be run, or would be undefined at run time.

@@ -127,6 +127,7 @@ func TestOffersNode(t *testing.T) {
 
 func FuzzParseWrangler(f *testing.F) {
 	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "rules": [{"type": "Text", "globs": [1]}]}`)
+	f.Add(true, `{"compatibility_date": "2025-01-01", "assets": {"directory": "./public", "run_worker_first": ["/api/*", "!/x"]}}`)
 	f.Add(false, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
 	f.Fuzz(func(t *testing.T, jsonc bool, text string) {
 		name := "wrangler.toml"
@@ -134,8 +135,8 @@ func FuzzParseWrangler(f *testing.F) {
 			name = "wrangler.jsonc"
 		}
 		w, problems := parseWrangler(preview.Layout{WranglerConfig: name}, []byte(text))
-		if len(problems) == 0 && (w.main == "" || w.date == "") {
-			t.Errorf("accepted without main or date: %+v", w)
+		if len(problems) == 0 && ((w.main == "" && w.static == nil) || w.date == "") {
+			t.Errorf("accepted without date, or main and assets: %+v", w)
 		}
 		for _, p := range problems {
 			if p.Path != name || p.Line < 0 || p.Message == "" {

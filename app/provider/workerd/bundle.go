@@ -50,6 +50,7 @@ func checkBundle(bundle *preview.Bundle) error {
 		}
 	}
 	checkVars(bundle, complain)
+	checkAssets(bundle, complain)
 	if bundle.DatabaseBinding != "" && !validBinding(bundle.DatabaseBinding) {
 		complain("database binding %q can't be used", clip(bundle.DatabaseBinding))
 	}
@@ -113,7 +114,7 @@ func checkModules(bundle *preview.Bundle, complain func(string, ...any)) {
 			complain("module %q is not UTF-8 text", clip(name))
 		}
 	}
-	if !main {
+	if alone := bundle.Assets != nil && len(bundle.Modules) == 0 && bundle.MainModule == ""; !main && !alone {
 		complain("main module %q is not among the ES modules", clip(bundle.MainModule))
 	}
 	if len(bundle.Modules) > maxModules || size > maxModuleBytes {

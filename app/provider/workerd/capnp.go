@@ -41,8 +41,8 @@ func quote(s string) string {
 func moduleFile(n int) string { return fmt.Sprintf("module-%d", n) }
 
 // writeConfig is the runtime's configuration for a checked bundle; egress is the path of the
-// Unix socket that is the process's only way out.
-func writeConfig(bundle *preview.Bundle, egress string) string {
+// Unix socket that is the process's only way out, assets that of the one to its static files.
+func writeConfig(bundle *preview.Bundle, egress, assets string) string {
 	var b strings.Builder
 	b.WriteString(`using Workerd = import "/workerd/workerd.capnp";
 
@@ -50,7 +50,11 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
 `)
-	fmt.Fprintf(&b, "    (name = \"egress\", external = (address = %s, http = (style = proxy)))\n", quote("unix:"+egress))
+	fmt.Fprintf(&b, "    (name = \"egress\", external = (address = %s, http = (style = proxy)))", quote("unix:"+egress))
+	if bindsAssets(bundle) {
+		fmt.Fprintf(&b, ",\n    (name = %s, external = (address = %s, http = ()))", quote(assetsServerName), quote("unix:"+assets))
+	}
+	b.WriteByte('\n')
 	b.WriteString(`  ],
   sockets = [(name = "http", service = "main", http = (forwardedProtoHeader = "` + protoHeader + `"))]
 );
@@ -101,8 +105,15 @@ func bindingEntries(bundle *preview.Bundle) []string {
 			list = append(list, fmt.Sprintf("(name = %s, json = %s)", quote(name), quote(bundle.JSONVars[name])))
 		}
 	}
+	if bindsAssets(bundle) {
+		list = append(list, fmt.Sprintf("(name = %s, service = %s)", quote(bundle.Assets.Binding), quote(assetsServerName)))
+	}
 	if bundle.DatabaseBinding != "" {
 		list = append(list, fmt.Sprintf("(name = %s, fromEnvironment = %s)", quote(bundle.DatabaseBinding), quote(databaseVariable)))
 	}
 	return list
+}
+
+func bindsAssets(bundle *preview.Bundle) bool {
+	return bundle.Assets != nil && bundle.Assets.Binding != ""
 }

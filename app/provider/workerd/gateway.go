@@ -36,6 +36,10 @@ func (rt *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fail(w, http.StatusBadGateway, "ENV_PREVIEW_DOWN", "The Worker has stopped and is being started again.", "Its log says why.")
 		return
 	}
+	if i.site != nil && i.site.answers(req) {
+		i.site.ServeHTTP(w, req)
+		return
+	}
 	i.proxy.ServeHTTP(w, req)
 }
 

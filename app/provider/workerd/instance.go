@@ -36,7 +36,9 @@ type instance struct {
 	database   preview.Secret
 	launch     launch
 	egress     *egress
-	socket     string // path on which the process serves
+	site       *site        // nil: no static files
+	assets     *assetServer // nil: the Worker has no binding to them
+	socket     string       // path on which the process serves
 	proxy      *httputil.ReverseProxy
 	closeIdle  func()
 	drain      *drain
@@ -66,12 +68,13 @@ func (i *instance) current(p *process) {
 }
 
 // bring starts a generation and returns when it answers. On an error nothing of it is left.
-func (rt *Runtime) bring(ctx context.Context, u *unit, bundle *preview.Bundle, url preview.Secret, redact []preview.Secret) (*instance, error) {
+func (rt *Runtime) bring(ctx context.Context, u *unit, in preview.Inputs) (*instance, error) {
+	bundle, url := withWorker(in.Bundle), in.Outputs.DatabaseURL
 	i := &instance{
 		name: u.name, generation: newGeneration(), bundle: bundle.Digest, database: url,
 		drain: newDrain(), stopping: make(chan struct{}), hurried: make(chan struct{}), gone: make(chan struct{}),
 	}
-	secrets := append([]preview.Secret{url}, redact...)
+	secrets := append([]preview.Secret{url}, in.Redact...)
 	var pinned *database
 	var seen preview.Secret
 	if bundle.DatabaseBinding != "" {
@@ -84,14 +87,22 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, bundle *preview.Bundle, u
 	redactor := u.logs.hide(secrets)
 	n := rt.sequence.Add(1)
 	i.socket = filepath.Join(rt.sockets, fmt.Sprintf("%d.in", n))
-	out := filepath.Join(rt.sockets, fmt.Sprintf("%d.out", n))
+	out, static := filepath.Join(rt.sockets, fmt.Sprintf("%d.out", n)), filepath.Join(rt.sockets, fmt.Sprintf("%d.www", n))
 	folder := u.name + "/" + i.generation
-	if err := rt.writeGeneration(folder, bundle, out, u.uid); err != nil {
+	err := rt.writeGeneration(folder, bundle, writeConfig(bundle, out, static), u.uid)
+	if err == nil && bundle.Assets != nil {
+		i.site = newSite(in.Bundle, rt.openAsset(folder))
+		err = rt.writeAssets(ctx, folder, bundle.Assets, in.Source)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("generation: %w", err), rt.root.RemoveAll(folder))
 	}
-	err := i.launch.open(rt.config.Binary, filepath.Join(rt.config.Dir, folder))
+	err = i.launch.open(rt.config.Binary, filepath.Join(rt.config.Dir, folder))
 	if err == nil {
 		i.egress, err = listenEgress(out, u.uid, pinned, u.logs)
+	}
+	if err == nil && bindsAssets(bundle) {
+		i.assets, err = listenAssets(static, u.uid, i.site)
 	}
 	if err != nil {
 		i.release(rt)
@@ -107,7 +118,7 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, bundle *preview.Bundle, u
 }
 
 // writeGeneration writes what the process reads: the preview's user may look, and change nothing.
-func (rt *Runtime) writeGeneration(folder string, bundle *preview.Bundle, egress string, uid int) error {
+func (rt *Runtime) writeGeneration(folder string, bundle *preview.Bundle, config string, uid int) error {
 	if err := rt.root.Mkdir(folder, 0o750); err != nil {
 		return err
 	}
@@ -120,7 +131,7 @@ func (rt *Runtime) writeGeneration(folder string, bundle *preview.Bundle, egress
 	if err := give(folder); err != nil {
 		return err
 	}
-	files := map[string][]byte{configFile: []byte(writeConfig(bundle, egress))}
+	files := map[string][]byte{configFile: []byte(config)}
 	for n, module := range bundle.Modules {
 		files[moduleFile(n)] = module.Content
 	}
@@ -315,6 +326,9 @@ func (i *instance) hurry() { i.hurryOnce.Do(func() { close(i.hurried) }) }
 func (i *instance) release(rt *Runtime) {
 	if i.egress != nil {
 		i.egress.close()
+	}
+	if i.assets != nil {
+		i.assets.close()
 	}
 	if i.closeIdle != nil {
 		i.closeIdle()

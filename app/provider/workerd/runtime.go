@@ -177,7 +177,7 @@ func (rt *Runtime) replace(ctx context.Context, u *unit, in preview.Inputs) (*in
 		}
 		u.uid = uid
 	}
-	next, err := rt.bring(ctx, u, in.Bundle, in.Outputs.DatabaseURL, in.Redact)
+	next, err := rt.bring(ctx, u, in)
 	if err != nil {
 		return nil, err
 	}
