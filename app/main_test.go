@@ -12,9 +12,10 @@ import (
 	"github.com/flaresmith/flaresmith/app/server"
 )
 
-// TestMain is also the program that the server under test calls for each build.
+// TestMain is also the program that the server under test calls for each build, and the server
+// itself for the tests that kill it.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == server.BundleCommand {
+	if len(os.Args) > 1 && (os.Args[1] == server.BundleCommand || os.Args[1] == "serve") {
 		main()
 		return
 	}

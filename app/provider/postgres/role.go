@@ -23,14 +23,30 @@ func (s *Server) ensureRole(ctx context.Context, r preview.Resource, l look, afr
 	if l.role && password != "" && !afresh {
 		return password, nil
 	}
+	inherited := l.role && password == ""
 	if password == "" {
 		password = preview.Secret(rand.Text() + rand.Text())
 	}
 	if err := s.writeRole(ctx, r, password, !l.role); err != nil {
 		return "", fmt.Errorf("role %s: %w", r.Name, err)
 	}
+	if inherited {
+		if err := s.endInherited(ctx, r.Name); err != nil {
+			return "", fmt.Errorf("role %s: %w", r.Name, err)
+		}
+	}
 	s.remember(r.Name, func(m *memory) { m.password = password })
 	return password, nil
+}
+
+// endInherited ends the sessions that a killed process left: nobody of this one knew a password
+// yet. The server itself does not notice while a statement runs that its client is gone, so that
+// a migration would go on without its watchdog and hold its locks against the next one.
+func (s *Server) endInherited(ctx context.Context, name string) error {
+	if _, err := s.admin.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1`, name); err != nil {
+		return fmt.Errorf("end sessions of a server before: %w", err)
+	}
+	return nil
 }
 
 // writeRole makes the role, with its mark, in one transaction, so that a role of ours never lacks it.
