@@ -1,9 +1,13 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,8 +16,11 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-// maxRows is how much bookkeeping is read.
-const maxRows = 2 * migration.MaxMigrations
+// How much bookkeeping is read of one table.
+const (
+	maxRows      = 2 * migration.MaxMigrations
+	maxBookBytes = 8 << 20
+)
 
 // applied is one row of bookkeeping. Rows are compared as a whole.
 type applied struct {
@@ -47,23 +54,23 @@ func rowOf(s migration.Script, format preview.MigrationFormat) applied {
 
 // book is one bookkeeping table.
 type book struct {
-	format               preview.MigrationFormat
-	schema, table        string
-	read, create, insert string
+	format                  preview.MigrationFormat
+	schema, table           string
+	columns, create, insert string
 }
 
 // books are drizzle-orm's table, exactly as its migrator makes it, and our own.
 func books() []book {
 	return []book{{
 		format: preview.MigrationsDrizzle, schema: "drizzle", table: "__drizzle_migrations",
-		read:   `SELECT '', coalesce(created_at, 0)::int8, hash::text FROM drizzle.__drizzle_migrations ORDER BY id LIMIT $1`,
-		create: `CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`,
-		insert: `INSERT INTO drizzle.__drizzle_migrations (hash, created_at) SELECT $3::text, $2::int8 WHERE $1::text IS NOT NULL`,
+		columns: `id, created_at, hash`,
+		create:  `CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`,
+		insert:  `INSERT INTO drizzle.__drizzle_migrations (hash, created_at) SELECT $3::text, $2::int8 WHERE $1::text IS NOT NULL`,
 	}, {
 		format: preview.MigrationsSQL, schema: "flaresmith", table: "migrations",
-		read:   `SELECT name::text, 0::int8, hash::text FROM flaresmith.migrations ORDER BY name LIMIT $1`,
-		create: `CREATE TABLE IF NOT EXISTS flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
-		insert: `INSERT INTO flaresmith.migrations (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
+		columns: `name, hash`,
+		create:  `CREATE TABLE IF NOT EXISTS flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+		insert:  `INSERT INTO flaresmith.migrations (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
 	}}
 }
 
@@ -80,9 +87,9 @@ func bookOf(format preview.MigrationFormat) book {
 func seeds() book {
 	return book{
 		schema: "flaresmith", table: "seeds",
-		read:   `SELECT name::text, 0::int8, hash::text FROM flaresmith.seeds ORDER BY name LIMIT $1`,
-		create: `CREATE TABLE IF NOT EXISTS flaresmith.seeds (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
-		insert: `INSERT INTO flaresmith.seeds (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
+		columns: `name, hash`,
+		create:  `CREATE TABLE IF NOT EXISTS flaresmith.seeds (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+		insert:  `INSERT INTO flaresmith.seeds (name, hash) SELECT $1::text, $3::text WHERE $2::int8 IS NOT NULL`,
 	}
 }
 
@@ -114,17 +121,71 @@ func (b book) rows(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
 		if _, err := b.plainTable(ctx, tx); err != nil { // now that it can't be replaced
 			return err
 		}
-		rows, err := tx.Query(ctx, b.read, maxRows)
-		if err != nil {
-			return err
-		}
-		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (applied, error) {
-			a := applied{format: b.format}
-			return a, row.Scan(&a.name, &a.when, &a.hash)
-		})
+		all, err = b.copyOut(ctx, tx.Conn())
 		return err
 	})
 	return all, err
+}
+
+// copyOut reads the table's own rows with COPY, which has no plan: a SELECT computes what is
+// constant in the expressions of a table's indexes and statistics, in the reader's session, and
+// the reader of a parent is a superuser.
+func (b book) copyOut(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
+	text := &bounded{most: maxBookBytes}
+	sql := `COPY ` + pgx.Identifier{b.schema, b.table}.Sanitize() + ` (` + b.columns + `) TO STDOUT (FORMAT csv)`
+	if _, err := conn.PgConn().CopyTo(ctx, text, sql); err != nil {
+		return nil, err
+	}
+	records, err := csv.NewReader(&text.buffer).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("rows: %w", err)
+	}
+	if b.format == preview.MigrationsDrizzle {
+		return drizzleRows(records)
+	}
+	slices.SortFunc(records, slices.Compare)
+	var all []applied
+	for _, record := range records[:min(len(records), maxRows)] {
+		all = append(all, applied{format: b.format, name: record[0], hash: record[1]})
+	}
+	return all, nil
+}
+
+// drizzleRows puts the rows in the order of their ids.
+func drizzleRows(records [][]string) ([]applied, error) {
+	byID, ids := map[int64]applied{}, []int64{}
+	for _, record := range records {
+		id, err := strconv.ParseInt(record[0], 10, 64)
+		if err != nil {
+			return nil, errors.New("has an id that is no number")
+		}
+		row := applied{format: preview.MigrationsDrizzle, hash: record[2]}
+		if record[1] != "" { // NULL
+			if row.when, err = strconv.ParseInt(record[1], 10, 64); err != nil {
+				return nil, errors.New("has a time that is no number")
+			}
+		}
+		byID[id], ids = row, append(ids, id)
+	}
+	slices.Sort(ids)
+	var all []applied
+	for _, id := range ids[:min(len(ids), maxRows)] {
+		all = append(all, byID[id])
+	}
+	return all, nil
+}
+
+// bounded is a buffer that takes so many bytes at most.
+type bounded struct {
+	buffer bytes.Buffer
+	most   int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.buffer.Len()+len(p) > b.most {
+		return 0, errors.New("holds more than any record of migrations")
+	}
+	return b.buffer.Write(p)
 }
 
 func (b book) plainTable(ctx context.Context, q querier) (bool, error) {

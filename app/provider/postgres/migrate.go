@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/flaresmith/flaresmith/app/migration"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -122,6 +123,12 @@ func (j job) problem(ctx context.Context, l *session, err error, s migration.Scr
 	if errors.Is(l.cause(err), errTimeLimit) {
 		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.server.config.MigrationTimeout)
 		p.Hint = "split it up, or look for a lock that the running preview holds"
+		return preview.Invalid(what, p)
+	}
+	var long *pgproto3.ExceededMaxBodyLenErr
+	if errors.As(err, &long) {
+		p.Message = fmt.Sprintf("answers with a row or a message of more than %d MB", maxAnswer>>20)
+		p.Hint = "a migration's rows go nowhere: return none"
 		return preview.Invalid(what, p)
 	}
 	var pg *pgconn.PgError

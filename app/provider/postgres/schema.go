@@ -91,12 +91,46 @@ func (p *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 	if err != nil {
 		return preview.Outputs{}, err
 	}
+	if err := approve(r, f, parent); err != nil {
+		return preview.Outputs{}, err
+	}
 	j := job{server: s, r: r, folder: f, redact: in.Redact}
 	branch, reset, err := j.converge(ctx, l, parent)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
 	return j.finish(ctx, branch, parent, reset)
+}
+
+// CheckApproval implements the reconciler's ApprovalChecker.
+func (p *Schema) CheckApproval(ctx context.Context, r preview.Resource, in preview.Inputs) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	f, err := migration.Read(in.Source, r.Layout)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", r.Name, err)
+	}
+	parent, err := p.server.parentRows(ctx, r.Parent)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", r.Name, classify(err))
+	}
+	return approve(r, f, parent)
+}
+
+// approve is a *preview.ApprovalError while a person must look at the migrations first.
+func approve(r preview.Resource, f migration.Folder, parent []applied) error {
+	if !r.RequireApproval || r.Approved {
+		return nil
+	}
+	if problems := destructive(f, parent); len(problems) > 0 {
+		return &preview.ApprovalError{Problems: problems}
+	}
+	return nil
+}
+
+// destructive names what is destructive in the migrations that the parent lacks.
+func destructive(f migration.Folder, parent []applied) []preview.Problem {
+	return migration.Destructive(f.Format, compare(f, parent, parent).pending)
 }
 
 // converge brings the branch up to date and returns its rows, and why its data was reset, if it was.
@@ -158,7 +192,7 @@ func (j job) migrate(ctx context.Context, database string, parent []applied, fre
 // finish computes the outputs and, last, records the digest.
 func (j job) finish(ctx context.Context, branch, parent []applied, reset string) (preview.Outputs, error) {
 	s, r := j.server, j.r
-	outputs := preview.Outputs{Migrations: beyond(j.folder, branch, parent), BehindParent: behind(branch, parent)}
+	outputs := preview.Outputs{Migrations: beyond(j.folder, branch, parent), BehindParent: behind(branch, parent), Warnings: destructive(j.folder, parent)}
 	difference, err := s.schemaDiff(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -25,6 +25,9 @@ const (
 	connectTimeout = 10 * time.Second // of every connection
 	callTimeout    = 2 * time.Minute  // of what is neither a copy nor a migration
 	adminSessions  = 12               // at most, in the administrator's database
+	// maxAnswer bounds one message of the server, in bytes: hostile SQL makes rows, notices and
+	// errors of a gigabyte, each of which would be held in memory as a whole.
+	maxAnswer = 16 << 20
 )
 
 // PGDumpOff as Config.PGDump keeps the provider from using pg_dump.
@@ -135,12 +138,13 @@ func (s *Server) prepare(ctx context.Context) error {
 	return s.closeToPublic(ctx)
 }
 
-// harden makes sessions of c resolve nothing but the system's own names, and makes a cancelled
+// harden makes sessions of c resolve nothing but the system's own names, bounds their memory, and makes a cancelled
 // context cancel the statement at the server instead of leaving it running there.
 func harden(c *pgx.ConnConfig) {
 	c.RuntimeParams["search_path"] = "pg_catalog"
 	c.RuntimeParams["application_name"] = "flaresmith"
 	c.ConnectTimeout = connectTimeout
+	c.MaxProtocolMessageBodyLen = maxAnswer
 	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
 	}
