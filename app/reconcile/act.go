@@ -143,11 +143,29 @@ func (p *pass) do(ctx context.Context, s plan.Step, m *materials) error {
 		defer m.mu.Unlock()
 		m.bundle = bundle
 		return err
+	case plan.OpReset:
+		if err := p.checkApproval(ctx, s.Resource, m); err != nil {
+			return err
+		}
+		return p.apply(ctx, s.Resource, m)
 	case plan.OpDelete:
 		return p.remove(ctx, s.Resource)
 	default:
 		return p.apply(ctx, s.Resource, m)
 	}
+}
+
+// checkApproval refuses a reset after which the migrations would wait for an approval: what serves
+// would be left without them.
+func (p *pass) checkApproval(ctx context.Context, r preview.Resource, m *materials) error {
+	checker, ok := p.Providers[preview.KindSchema].(ApprovalChecker)
+	if !ok || !r.RequireApproval || r.Approved {
+		return nil
+	}
+	m.mu.Lock()
+	in := preview.Inputs{Source: m.source}
+	m.mu.Unlock()
+	return checker.CheckApproval(ctx, r, in)
 }
 
 func (p *pass) fetch(ctx context.Context, m *materials) error {
@@ -199,6 +217,7 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 func replaceOutputs(old preview.Outputs, kind preview.Kind, out preview.Outputs) preview.Outputs {
 	if kind == preview.KindSchema {
 		old.Migrations, old.SchemaDiff, old.BehindParent, old.DataReset = nil, "", nil, ""
+		old.Warnings = nil
 	}
 	return old.Merge(out)
 }

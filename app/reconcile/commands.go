@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/app/report"
 )
 
@@ -171,7 +173,7 @@ func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environ
 		env.ExpiresAt, answer.Kind, answer.Until = until, report.AnswerExtended, until
 		return env, err
 	}
-	return env, impossible("Previews of forks can't be approved on this server.")
+	return p.approved(env, c.Argument)
 }
 
 // revived gives an expired or destroyed preview a new lifetime.
@@ -187,6 +189,26 @@ func (p *pass) wanted(env preview.Environment) (preview.Environment, error) {
 	if v := desired.Preview(facts).Verdict; v.Outcome != desired.Wanted {
 		return env, impossible(strings.TrimSpace(v.Reason + " " + v.Hint))
 	}
+	return env, nil
+}
+
+var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// approved is the environment with its head approved, which the argument must name in full: what
+// somebody has read is then what is deployed.
+func (p *pass) approved(env preview.Environment, sha string) (preview.Environment, error) {
+	head := p.facts.PullRequest.HeadSHA
+	switch {
+	case p.facts.PullRequest.Fork:
+		return env, impossible("Previews of forks can't be approved on this server.")
+	case !fullSHA.MatchString(sha):
+		return env, impossible("Write the commit in full, with all its 40 characters, as the check does.")
+	case sha != head:
+		return env, impossible("This is not the newest commit of the pull request: only that can be approved.")
+	case p.facts.Policy.Migrations.Destructive != repoconfig.DestructiveRequireApproval:
+		return env, impossible("Nothing waits for an approval: preview.migrations.destructive is not require-approval.")
+	}
+	env.ApprovedSHA = head
 	return env, nil
 }
 
@@ -216,6 +238,8 @@ func (p *pass) phaseNow() report.Phase {
 	switch {
 	case p.env.Held:
 		return report.PhaseHeld
+	case p.env.Message == needsApproval:
+		return report.PhaseNeedsAction
 	case len(p.env.Problems) > 0:
 		return report.PhaseInvalid
 	}

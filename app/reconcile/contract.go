@@ -30,6 +30,12 @@ type Provider interface {
 	List(ctx context.Context) ([]preview.Found, error)
 }
 
+// ApprovalChecker is implemented by a provider of KindSchema that can tell, before the database exists or
+// is reset, that Apply would answer with a *preview.ApprovalError. It changes nothing.
+type ApprovalChecker interface {
+	CheckApproval(ctx context.Context, r preview.Resource, in preview.Inputs) error
+}
+
 // Store keeps environments, their ledger and their history. Every write that takes a lease
 // changes nothing and returns preview.ErrLeaseLost when the lease is no longer the caller's.
 type Store interface {

@@ -127,6 +127,9 @@ func (r *Reconciler) MergeGroup(ctx context.Context, projectID, sha string) erro
 	if err != nil {
 		return fmt.Errorf("merge group %.7s: %w", sha, err)
 	}
+	if project.Archived {
+		return nil
+	}
 	_, found, err := r.GitHub.ConfigFile(ctx, project, project.DefaultBranch)
 	if err == nil && found {
 		err = r.Reporter.AnswerCheck(ctx, project, sha, report.MergeGroupCheck(sha))

@@ -181,6 +181,9 @@ func (p *pass) want() desired.Desired {
 	if p.gone {
 		return desired.Desired{Verdict: desired.Verdict{Outcome: desired.Closed, Reason: "The installation is gone."}}
 	}
+	if p.env.ApprovedSHA != p.facts.PullRequest.HeadSHA { // void, also if that commit comes back
+		p.env.ApprovedSHA = ""
+	}
 	p.facts.Environment = p.env
 	if p.env.Kind.Core() {
 		return desired.Core(p.facts)

@@ -103,6 +103,12 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 			p.retryLater(transient)
 		}
 		return report.PhaseInvalid
+	case approvalOf(err) != nil:
+		p.env.Problems, p.env.Message = approvalOf(err).Problems, needsApproval
+		if transient != nil {
+			p.retryLater(transient)
+		}
+		return report.PhaseNeedsAction
 	case transient != nil:
 		p.env.Message = personal(transient)
 		p.retryLater(transient)
@@ -256,12 +262,25 @@ func transientOf(err error) error {
 	return nil
 }
 
+// needsApproval is the message of an environment whose pass ended in an ApprovalError.
+const needsApproval = "A pending migration is destructive, and this commit is not approved. Nothing was migrated."
+
+func approvalOf(err error) *preview.ApprovalError {
+	var approval *preview.ApprovalError
+	if errors.As(err, &approval) {
+		return approval
+	}
+	return nil
+}
+
 // personal is an error as a person on GitHub may read it: its class and, for the user's own
 // mistakes, what is wrong. The cause stays in the log, for it may quote an outside system.
 func personal(err error) string {
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:
 		return sentence(whatOf(err))
+	case preview.ClassApproval:
+		return needsApproval
 	case preview.ClassTransient:
 		return "An outside system does not answer as it should; the server keeps trying."
 	case preview.ClassConflict:
@@ -283,7 +302,7 @@ func sentence(text string) string {
 }
 
 func (p *pass) logOutcome(err error) {
-	if err != nil && !errors.Is(err, errSuperseded) && problemsOf(err) == nil {
+	if err != nil && !errors.Is(err, errSuperseded) && problemsOf(err) == nil && approvalOf(err) == nil {
 		p.Logger.Warn("pass failed", slog.String("environment", p.env.Name), slog.Any("error", err))
 	}
 }

@@ -35,6 +35,9 @@ func (r *Reconciler) Sync(ctx context.Context, s SyncStore, projectID string) er
 	if err != nil {
 		return fmt.Errorf("sync project %s: %w", projectID, err)
 	}
+	if project.Archived {
+		return nil // nothing there can be read or written; its coming back is another event
+	}
 	p := &pass{Reconciler: r, project: project}
 	err = p.readPolicy(ctx)
 	if errors.Is(err, preview.ErrGone) || errors.Is(err, preview.ErrNotFound) {

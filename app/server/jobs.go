@@ -68,6 +68,12 @@ type passWorker struct {
 	metrics    *metrics
 }
 
+// NextRetry implements river.Worker: 1 s doubling to a minute. While a job waits, no event gives its
+// environment another one, so River's own wait, hours in the end, would hold back a close.
+func (w *passWorker) NextRetry(job *river.Job[store.ReconcileArgs]) time.Time {
+	return time.Now().Add(min(time.Second<<min(max(job.Attempt, 1)-1, 6), time.Minute))
+}
+
 // Timeout implements river.Worker.
 func (w *passWorker) Timeout(*river.Job[store.ReconcileArgs]) time.Duration { return passTimeout }
 
