@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/reconcile"
@@ -13,6 +15,8 @@ import (
 // cloud is an outside system in memory for all kinds: it keeps what was applied with its mark,
 // counts writes and can be made to fail or wait.
 type cloud struct {
+	slow atomic.Int64 // how long each look takes, nanoseconds
+
 	mu     sync.Mutex
 	items  map[preview.Kind]map[string]cloudItem
 	writes []string // "apply database preview-…", in order
@@ -91,7 +95,14 @@ type cloudProvider struct {
 	kind  preview.Kind
 }
 
-func (p cloudProvider) Observe(_ context.Context, r preview.Resource) (preview.Observed, error) {
+func (p cloudProvider) Observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
+	if wait := time.Duration(p.cloud.slow.Load()); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return preview.Observed{}, ctx.Err()
+		}
+	}
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
 	item, ok := p.cloud.items[p.kind][r.Name]
