@@ -27,13 +27,28 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	if s.workers == nil {
 		return engine
 	}
-	suffix := "." + s.domain
+	return byHost(s.domain, s.workers, newAbsent(s.store, s.domain, s.logger), engine)
+}
+
+// workers are the previews that are up.
+type workers interface {
+	http.Handler
+	Serves(name string) bool
+}
+
+// byHost leads <name>.<domain> to the Worker of that name, or to absent where there is none, and
+// everything else to rest.
+func byHost(domain string, up workers, absent, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(hostOf(r), suffix) {
-			s.workers.ServeHTTP(w, r)
-			return
+		name, ok := strings.CutSuffix(hostOf(r), "."+domain)
+		switch {
+		case !ok:
+			rest.ServeHTTP(w, r)
+		case up.Serves(name):
+			up.ServeHTTP(w, r)
+		default:
+			absent.ServeHTTP(w, r)
 		}
-		engine.ServeHTTP(w, r)
 	})
 }
 
@@ -57,7 +72,7 @@ func (s *Server) metricsRoutes() http.Handler {
 func hostOf(r *http.Request) string {
 	host := strings.ToLower(r.Host)
 	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
+		host = name
 	}
-	return host
+	return strings.TrimSuffix(host, ".")
 }
