@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +24,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(stderr), migrateCommand(), demoCommand(stdout, stderr), bundleCommand(stdout))
+	root.AddCommand(serveCommand(stderr), migrateCommand(), linkCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
 	return root
 }
 
@@ -59,6 +61,29 @@ func migrateCommand() *cobra.Command {
 			return store.Migrate(cmd.Context(), c.DatabaseURL)
 		},
 	}
+}
+
+func linkCommand(stdout io.Writer) *cobra.Command {
+	var validFor time.Duration
+	cmd := &cobra.Command{
+		Use:   "link OWNER/REPOSITORY",
+		Short: "Print a link that shows the status page of a repository to whoever has it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			link, err := server.Link(cmd.Context(), c, args[0], validFor)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(stdout, link)
+			return err
+		},
+	}
+	cmd.Flags().DurationVar(&validFor, "for", 24*time.Hour, "how long the link is valid, as is what it opens in a browser")
+	return cmd
 }
 
 func demoCommand(stdout, stderr io.Writer) *cobra.Command {

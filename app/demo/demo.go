@@ -22,6 +22,8 @@ const (
 	startTimeout = 15 * time.Minute
 	stepTimeout  = 90 * time.Second
 	stopTimeout  = 30 * time.Second
+
+	statusValidFor = 24 * time.Hour
 )
 
 // errNotVerified ends --once when a step did not show what it promises.
@@ -59,7 +61,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 		return nil
 	}
-	show.stayingUp(w)
+	status, err := w.server.OneTimeLink(ctx, repo, statusValidFor)
+	if err != nil {
+		return fmt.Errorf("link to the status page: %w", err)
+	}
+	show.stayingUp(w, status)
 	select {
 	case <-ctx.Done():
 		return nil

@@ -122,15 +122,18 @@ func (s *show) result(r storyResult) error {
 	return nil
 }
 
-func (s *show) stayingUp(w *world) {
+func (s *show) stayingUp(w *world, status string) {
 	s.printf(`
 Now it is yours. Open a pull request by pushing a branch:
 
   git clone %s shop && cd shop
   git checkout -b my-change && git commit --allow-empty -m "My change" && git push origin my-change
 
-Its page: %s/%s/pull/2   Ctrl-C ends the demo and removes everything.
-`, w.github.PushURL(repo, developer), w.github.URL(), repo)
+Its page: %s/%s/pull/2
+Environments, passes and logs, live (this link opens once): %s
+
+Ctrl-C ends the demo and removes everything.
+`, w.github.PushURL(repo, developer), w.github.URL(), repo, status)
 }
 
 func round(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
