@@ -103,6 +103,9 @@ func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, e *gh.Ch
 	if !ok || verb == preview.VerbUnknown || identifier == "" || sender.GetType() == "Bot" {
 		return nil // not a button of ours
 	}
+	if verb == preview.VerbApprove { // exactly the commit that the button stands on
+		argument = run.GetHeadSHA()
+	}
 	completed := run.GetCompletedAt().Time
 	at, seconds := completed, int64(0)
 	if completed.IsZero() {

@@ -102,6 +102,7 @@ CREATE TABLE environments (
     reset_database boolean NOT NULL DEFAULT false,
     expires_at     timestamptz,
     expired_sha    text NOT NULL DEFAULT '',
+    approved_sha   text NOT NULL DEFAULT '',      -- the head that a person approved
     good_sha       text NOT NULL DEFAULT '',
     head_sha       text NOT NULL DEFAULT '',
     lifecycle_at   timestamptz,                   -- the pull request's last close or reopen

@@ -193,7 +193,9 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 		resource(preview.KindWorker, "", sha, layout.WranglerConfig, layout.WorkerEntry, layout.DatabaseBinding),
 		resource(preview.KindCollection, "", sha, layout.Collections),
 	}
+	requireApproval := !e.Kind.Core() && f.Policy.Migrations.Destructive == repoconfig.DestructiveRequireApproval
 	for i := range resources {
+		resources[i].RequireApproval, resources[i].Approved = requireApproval, sha != "" && e.ApprovedSHA == sha
 		resources[i].Reset = e.Rebuild
 	}
 	resources[0].Reset = e.ResetDatabase

@@ -183,3 +183,28 @@ func TestMadeAnew(t *testing.T) {
 		})
 	}
 }
+
+func TestApproval(t *testing.T) {
+	t.Parallel()
+	f := eligible()
+	head := f.PullRequest.HeadSHA
+	tests := []struct {
+		name, approved    string
+		policy            repoconfig.Destructive
+		requires, allowed bool
+	}{
+		{"warn", "", repoconfig.DestructiveWarn, false, false},
+		{"nobody", "", repoconfig.DestructiveRequireApproval, true, false},
+		{"the head", head, repoconfig.DestructiveRequireApproval, true, true},
+		{"an old head", "0" + head, repoconfig.DestructiveRequireApproval, true, false},
+	}
+	for _, tt := range tests {
+		f := eligible()
+		f.Policy.Migrations.Destructive, f.Environment.ApprovedSHA = tt.policy, tt.approved
+		for _, r := range Preview(f).Resources {
+			if r.RequireApproval != tt.requires || r.Approved != tt.allowed {
+				t.Errorf("%s: %s requires %t approved %t", tt.name, r.Kind, r.RequireApproval, r.Approved)
+			}
+		}
+	}
+}

@@ -143,6 +143,9 @@ func applySteps(ops map[preview.Kind]Op, resources map[preview.Kind]preview.Reso
 		var needs []string
 		if op == OpReset {
 			needs = []string{StepBundle}
+			if resources[preview.KindDatabase].RequireApproval { // the migrations are looked at first
+				needs = []string{StepSource, StepBundle}
+			}
 		}
 		add(database, op, resources[preview.KindDatabase], needs...)
 	}

@@ -25,6 +25,8 @@ func TestCalculate(t *testing.T) {
 	all := resources(preview.Kinds()...)
 	reset := resources(preview.Kinds()...)
 	reset[0].Reset = true
+	guarded := resources(preview.Kinds()...)
+	guarded[0].Reset, guarded[0].RequireApproval = true, true
 	rebuild := resources(preview.Kinds()...)
 	for i := range rebuild {
 		rebuild[i].Reset = true
@@ -68,6 +70,12 @@ func TestCalculate(t *testing.T) {
 			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
 				"worker": ours("new"), "collection": ours("new")},
 			want: []string{"source fetch", "database reset", "schema update <- database source"},
+		},
+		{
+			name: "reset behind an approval", reason: "the migrations are looked at before the data goes", desired: guarded,
+			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
+				"worker": ours("new"), "collection": ours("new")},
+			want: []string{"source fetch", "database reset <- source", "schema update <- database source"},
 		},
 		{
 			name: "reset with a push", reason: "a build that fails touches no database", desired: reset,

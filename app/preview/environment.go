@@ -91,6 +91,7 @@ type Environment struct {
 	ResetDatabase bool
 	ExpiresAt     time.Time // zero: not set
 	ExpiredSHA    string    // the head at which the preview expired; a newer push brings it back
+	ApprovedSHA   string    // the head that a person approved: void as soon as there is another
 	GoodSHA       string    // the commit that serves now; empty when nothing serves
 	HeadSHA       string    // the commit the last pass worked on
 	Message       string    // for a person: why it is as it is

@@ -15,6 +15,7 @@ const (
 	ClassTransient Class = "transient" // try again after a delay
 	ClassPermanent Class = "permanent" // shown, and looked at again slowly
 	ClassInvalid   Class = "invalid"   // the user's fault: shown in the check with the place to fix
+	ClassApproval  Class = "approval"  // a person must approve this commit first
 	ClassConflict  Class = "conflict"  // something that is not ours is in the way
 	ClassNotFound  Class = "not_found"
 )
@@ -83,13 +84,25 @@ func (e *InvalidError) Error() string {
 // Invalid makes an InvalidError with one problem.
 func Invalid(what string, p Problem) error { return &InvalidError{What: what, Problems: []Problem{p}} }
 
+// ApprovalError says that nothing was done because a person must approve the commit first, and why.
+type ApprovalError struct {
+	Problems []Problem
+}
+
+func (e *ApprovalError) Error() string {
+	return fmt.Sprintf("needs approval: %d destructive statements", len(e.Problems))
+}
+
 // Classify tells the class of an error by its chain; an error without a class is permanent.
 func Classify(err error) Class {
 	var transient *TransientError
 	var invalid *InvalidError
+	var approval *ApprovalError
 	switch {
 	case errors.As(err, &invalid):
 		return ClassInvalid
+	case errors.As(err, &approval):
+		return ClassApproval
 	case errors.As(err, &transient):
 		return ClassTransient
 	case errors.Is(err, ErrConflict):

@@ -42,6 +42,10 @@ type Resource struct {
 	// Keep forbids replacing data (core environments): where only a reset would help, Apply of
 	// KindSchema answers with an InvalidError instead.
 	Keep bool
+	// RequireApproval makes Apply of KindSchema answer with an ApprovalError, and change nothing, while a
+	// migration that the parent lacks is destructive; Approved says that a person approved this SHA.
+	RequireApproval bool
+	Approved        bool
 	// SHA is the commit that is being deployed, for annotations and labels.
 	SHA string
 }
@@ -98,6 +102,8 @@ type Outputs struct {
 	SchemaDiff   string   `json:"schemaDiff,omitempty"`   // KindSchema: SQL that leads from the parent to the branch
 	BehindParent []string `json:"behindParent,omitempty"` // KindSchema: names that the parent has and the branch lacks
 	DataReset    string   `json:"dataReset,omitempty"`    // KindSchema: why the data was reset in this Apply
+	// Warnings name what is destructive in the migrations that the parent lacks (KindSchema).
+	Warnings []Problem `json:"warnings,omitempty"`
 
 	URL string `json:"url,omitempty"` // KindWorker: where the preview answers
 
@@ -123,6 +129,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 	}
 	if other.DataReset != "" {
 		o.DataReset = other.DataReset
+	}
+	if other.Warnings != nil {
+		o.Warnings = other.Warnings
 	}
 	if other.URL != "" {
 		o.URL = other.URL

@@ -28,6 +28,7 @@ type Policy struct {
 	Labels       Labels
 	Paths        Paths
 	Database     Database
+	Migrations   Migrations
 	Providers    Providers
 	// Environments holds the core environments that the file names; no other exists.
 	Environments map[preview.EnvironmentKind]Core
@@ -58,6 +59,20 @@ type Data string
 const (
 	DataCopy       Data = "copy"
 	DataSchemaOnly Data = "schema-only"
+)
+
+// Migrations says how pending migrations are looked at.
+type Migrations struct {
+	Destructive Destructive
+}
+
+// Destructive is what happens when a pending migration destroys data or breaks running code.
+type Destructive string
+
+// The policies for destructive migrations.
+const (
+	DestructiveWarn            Destructive = "warn"             // the check names it
+	DestructiveRequireApproval Destructive = "require-approval" // a Maintainer approves the commit before anything is migrated
 )
 
 // Providers names the implementation of each part.
@@ -101,6 +116,7 @@ func Default() Config {
 			Drafts:       true,
 			Bots:         true,
 			Database:     Database{Data: DataCopy},
+			Migrations:   Migrations{Destructive: DestructiveWarn},
 			Providers:    Providers{Database: "postgres", Worker: "workerd", Collection: "collection"},
 			Environments: map[preview.EnvironmentKind]Core{},
 		},

@@ -37,6 +37,9 @@ func (p *parser) preview(policy *Policy) field {
 			"parent": p.text(&policy.Database.Parent, orEmpty(checkText)),
 			"data":   choice(p, &policy.Database.Data, DataCopy, DataSchemaOnly),
 		}),
+		"migrations": p.section(fields{
+			"destructive": choice(p, &policy.Migrations.Destructive, DestructiveWarn, DestructiveRequireApproval),
+		}),
 		"providers": p.section(fields{
 			"database":   choice(p, &policy.Providers.Database, "postgres", "neon"),
 			"worker":     choice(p, &policy.Providers.Worker, "workerd", "cloudflare"),

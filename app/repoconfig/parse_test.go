@@ -26,10 +26,11 @@ func TestParseWholeFile(t *testing.T) {
 	want := Config{
 		Policy: Policy{
 			Enabled: false, TTL: 48 * time.Hour, MaxActive: 3, BaseBranches: []string{"main", "release/**"},
-			Labels:    Labels{Require: []string{"preview me"}, Skip: []string{"no-preview"}},
-			Paths:     Paths{Ignore: []string{"docs/**", "**/*.md"}},
-			Database:  Database{Parent: "main", Data: DataSchemaOnly},
-			Providers: Providers{Database: "neon", Worker: "cloudflare", Collection: "postman"},
+			Labels:     Labels{Require: []string{"preview me"}, Skip: []string{"no-preview"}},
+			Paths:      Paths{Ignore: []string{"docs/**", "**/*.md"}},
+			Database:   Database{Parent: "main", Data: DataSchemaOnly},
+			Migrations: Migrations{Destructive: DestructiveRequireApproval},
+			Providers:  Providers{Database: "neon", Worker: "cloudflare", Collection: "postman"},
 			Environments: map[preview.EnvironmentKind]Core{
 				preview.EnvironmentDev:     {Branch: "feature/**", Deploy: DeployPush},
 				preview.EnvironmentStaging: {Branch: "staging", Deploy: DeployPush},

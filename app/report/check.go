@@ -55,7 +55,12 @@ func title(s Status) string {
 		if len(s.Problems) > 0 {
 			detail = s.Problems[0].String()
 		}
+	case PhaseNeedsAction:
+		detail = destructiveCount(len(s.Problems))
 	case PhaseReady:
+		if n := len(s.Outputs.Warnings); n > 0 {
+			detail = destructiveCount(n)
+		}
 		if len(s.Outputs.BehindParent) > 0 {
 			detail = "behind the parent"
 		}
@@ -80,8 +85,9 @@ func summary(s Status) string {
 		fmt.Fprintf(&b, "It lives until **%s**.\n\n", until)
 	}
 	b.WriteString(stillServes(s))
-	b.WriteString(problemList("Problems", s.Problems))
+	b.WriteString(problemList(s.problemHeading(), s.Problems))
 	b.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
+	b.WriteString(warningList(s))
 	b.WriteString(changes(s))
 	if next := s.next(); next != "" {
 		b.WriteString("**Next:** " + next + "\n")
@@ -124,6 +130,14 @@ func present(s Status, exists bool) string {
 		return "being made"
 	}
 	return "not there"
+}
+
+// destructiveCount says how many warnings there are.
+func destructiveCount(n int) string {
+	if n == 1 {
+		return "1 destructive statement"
+	}
+	return fmt.Sprintf("%d destructive statements", n)
 }
 
 func migrationsCell(o preview.Outputs) string {
@@ -189,6 +203,9 @@ func annotations(s Status) []preview.Problem {
 			list = append(list, p)
 		}
 	}
+	if s.Phase == PhaseReady {
+		list = append(list, s.Outputs.Warnings...)
+	}
 	for _, p := range s.ConfigProblems {
 		if p.Path != "" {
 			p.Message = "After the merge: " + p.Message
@@ -204,11 +221,14 @@ func actions(phase Phase) []Action {
 		rebuild = Action{Label: "Rebuild", Description: "Recreate everything from the parent", Identifier: string(preview.VerbRebuild)}
 		reset   = Action{Label: "Reset database", Description: "Give it a fresh copy of the parent", Identifier: string(preview.VerbResetDB)}
 		destroy = Action{Label: "Destroy", Description: "Remove it until somebody wants it back", Identifier: string(preview.VerbDestroy)}
+		approve = Action{Label: "Approve", Description: "Migrate this commit although it destroys", Identifier: string(preview.VerbApprove)}
 		bring   = Action{Label: "Create preview", Description: "Bring this preview back", Identifier: string(preview.VerbPreview)}
 	)
 	switch phase {
 	case PhaseReady, PhaseInvalid, PhaseFailed, PhaseOutage:
 		return []Action{rebuild, reset, destroy}
+	case PhaseNeedsAction:
+		return []Action{approve, destroy}
 	case PhaseQueued, PhaseWorking, PhaseUnavailable:
 		return []Action{destroy}
 	case PhaseHeld, PhaseExpired:

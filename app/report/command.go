@@ -80,7 +80,7 @@ func accepted(verb preview.Verb) string {
 	case preview.VerbPreview:
 		return "Bringing the preview back.\n"
 	case preview.VerbApprove:
-		return "Approved for this commit.\n"
+		return "Approved, for exactly this commit. The next one needs an approval of its own.\n"
 	}
 	return "It is being done.\n"
 }
@@ -96,7 +96,8 @@ func statusReply(s *Status) string {
 		b.WriteString(Escape(clip(s.Reason, 500)) + "\n\n")
 	}
 	b.WriteString(stillServes(*s))
-	b.WriteString(problemList("Problems", s.Problems))
+	b.WriteString(problemList(s.problemHeading(), s.Problems))
+	b.WriteString(warningList(*s))
 	b.WriteString(changes(*s))
 	if next := s.next(); next != "" {
 		b.WriteString("**Next:** " + next + "\n")
@@ -128,6 +129,6 @@ func commandTable() string {
 		"| `/flaresmith extend 24h` | lets the preview live longer |\n" +
 		"| `/flaresmith destroy` | removes it until `/flaresmith preview` |\n" +
 		"| `/flaresmith preview` | brings it back |\n" +
-		"| `/flaresmith approve <commit>` | lets exactly this commit be deployed |\n" +
+		"| `/flaresmith approve <commit>` | lets exactly this commit, named with all its 40 characters, run its destructive migrations |\n" +
 		"| `/flaresmith help` | shows this table |\n"
 }

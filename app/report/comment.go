@@ -35,8 +35,9 @@ func comment(s Status) string {
 		top.WriteString("Under way: " + nameList(s.Running) + ".\n\n")
 	}
 	top.WriteString(stillServes(s))
-	top.WriteString(problemList("Problems", s.Problems))
+	top.WriteString(problemList(s.problemHeading(), s.Problems))
 	top.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
+	top.WriteString(warningList(s))
 	top.WriteString(changes(s))
 	if next := s.next(); next != "" {
 		top.WriteString("**Next:** " + next + "\n\n")
@@ -101,6 +102,23 @@ func problemList(heading string, problems []preview.Problem) string {
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// warningList names what is destructive in the migrations of the commit that serves.
+func warningList(s Status) string {
+	if s.Phase != PhaseReady {
+		return ""
+	}
+	return problemList(headingDestructive, s.Outputs.Warnings)
+}
+
+const headingDestructive = "Destructive statements in the pending migrations"
+
+func (s Status) problemHeading() string {
+	if s.Phase == PhaseNeedsAction {
+		return headingDestructive
+	}
+	return "Problems"
 }
 
 func problemItem(p preview.Problem) string {

@@ -28,7 +28,7 @@ func (p Phase) deploymentState() string {
 	switch p {
 	case PhaseReady:
 		return "success"
-	case PhaseQueued, PhaseWorking, PhaseUnavailable:
+	case PhaseQueued, PhaseWorking, PhaseUnavailable, PhaseNeedsAction:
 		return "in_progress"
 	}
 	if p.absent() {

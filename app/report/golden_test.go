@@ -45,11 +45,24 @@ func cases() map[string]Status {
 		{Path: "src/index.ts", Line: 12, Column: 5, Message: `Expected ";" but found "x"`, Hint: "Fix the syntax error."},
 		{Path: "drizzle/0003_total.sql", Line: 1, Message: `relation "order" does not exist`},
 	}
+	destructive := []preview.Problem{
+		{Path: "drizzle/0003_total.sql", Line: 3, Message: "Drops the column total of the table orders: its values are lost, and code that still uses it fails.",
+			Hint: "First deploy code that no longer uses it; drop it in a later pull request, with a backup at hand."},
+		{Path: "drizzle/0003_total.sql", Line: 5, Message: "Deletes every row of the table <b>@octo-dev.", Hint: "Name the rows in a WHERE clause."},
+	}
 	return map[string]Status{
 		"ready":        base,
 		"queued":       bare(PhaseQueued, "All 3 places are taken; this preview is number 2 in the queue."),
 		"skipped-fork": bare(PhaseSkipped, "The head is in a fork. Code from forks is not deployed."),
-		"needs-action": bare(PhaseNeedsAction, "The head is in a fork."),
+		"needs-action": with(func(s *Status) {
+			s.Phase, s.Reason, s.Problems = PhaseNeedsAction, "A pending migration is destructive, and this commit is not approved. Nothing was migrated.", destructive
+			s.PullRequest.HeadSHA = strings.Repeat("b", 40)
+		}),
+		"needs-action-first": with(func(s *Status) {
+			s.Phase, s.Reason, s.Problems = PhaseNeedsAction, "A pending migration is destructive, and this commit is not approved. Nothing was migrated.", destructive[:1]
+			s.Outputs, s.Environment.GoodSHA = preview.Outputs{DatabaseName: "preview-abcdefgh-pr-7"}, ""
+		}),
+		"ready-warnings": with(func(s *Status) { s.Outputs.Warnings = destructive }),
 		"held":         bare(PhaseHeld, "The preview was destroyed by command."),
 		"expired":      bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
 		"closed":       bare(PhaseClosed, "The pull request is closed."),

@@ -32,7 +32,7 @@ func Render(s Status) Rendering {
 // absent reports whether nothing serves in this phase, and nothing is being made.
 func (p Phase) absent() bool {
 	switch p {
-	case PhaseNeedsAction, PhaseSkipped, PhaseHeld, PhaseExpired, PhaseClosed:
+	case PhaseSkipped, PhaseHeld, PhaseExpired, PhaseClosed:
 		return true
 	}
 	return false
@@ -40,7 +40,7 @@ func (p Phase) absent() bool {
 
 // failing reports whether the phase is one in which an earlier commit may still serve.
 func (p Phase) failing() bool {
-	return p == PhaseInvalid || p == PhaseFailed || p == PhaseOutage || p == PhaseUnavailable
+	return p == PhaseInvalid || p == PhaseNeedsAction || p == PhaseFailed || p == PhaseOutage || p == PhaseUnavailable
 }
 
 // headline is the state in a few words.

@@ -14,7 +14,7 @@ import (
 
 // environmentColumns are what scanEnvironment reads, in its order.
 const environmentColumns = `id, project_id, kind, name, pr, branch, sha, state, wanted, observed, closed, held, rebuild,
-	reset_database, expires_at, expired_sha, good_sha, head_sha, message, problems, failing_since, attempts,
+	reset_database, expires_at, expired_sha, approved_sha, good_sha, head_sha, message, problems, failing_since, attempts,
 	next_pass_at, created_at`
 
 // scanEnvironment reads a row of environmentColumns.
@@ -23,7 +23,7 @@ func scanEnvironment(row pgx.Row) (preview.Environment, error) {
 	var expires, failing, next *time.Time
 	var problems []byte
 	err := row.Scan(&e.ID, &e.ProjectID, &e.Kind, &e.Name, &e.PR, &e.Branch, &e.SHA, &e.State, &e.Wanted, &e.Observed,
-		&e.Closed, &e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
+		&e.Closed, &e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.ApprovedSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
 		&failing, &e.Attempts, &next, &e.CreatedAt)
 	if err != nil {
 		return preview.Environment{}, err

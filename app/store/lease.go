@@ -71,10 +71,10 @@ func saveEnvironment(ctx context.Context, q querier, l preview.Lease, e preview.
 	return leased(ctx, q, l, `
 		UPDATE environments SET state = $3, held = $4, rebuild = $5, reset_database = $6, expires_at = $7, expired_sha = $8,
 			good_sha = $9, head_sha = $10, message = $11, problems = $12, failing_since = $13, attempts = $14,
-			next_pass_at = $15, closed = $16, updated_at = now()
+			next_pass_at = $15, closed = $16, approved_sha = $17, updated_at = now()
 		WHERE id = $1 AND lease_token = $2`,
 		e.State, e.Held, e.Rebuild, e.ResetDatabase, timeOrNil(e.ExpiresAt), e.ExpiredSHA, e.GoodSHA, e.HeadSHA, e.Message,
-		problems, timeOrNil(e.FailingSince), e.Attempts, timeOrNil(e.NextPassAt), e.Closed)
+		problems, timeOrNil(e.FailingSince), e.Attempts, timeOrNil(e.NextPassAt), e.Closed, e.ApprovedSHA)
 }
 
 // leased runs a statement whose $1 and $2 are the lease, and fails when it touched no row.

@@ -175,6 +175,7 @@ func TestSaveEnvironmentLeavesEventsAlone(t *testing.T) {
 	saved.State, saved.Held, saved.Rebuild, saved.ResetDatabase, saved.Closed = preview.StateError, true, true, true, true
 	saved.ExpiresAt, saved.FailingSince, saved.NextPassAt = second(3).Local(), second(4).Local(), second(5).Local()
 	saved.ExpiredSHA, saved.GoodSHA, saved.HeadSHA, saved.Message, saved.Attempts = "x", "y", "z", "why", 3
+	saved.ApprovedSHA = "w"
 	saved.Problems = []preview.Problem{{Path: "a.ts", Line: 1, Column: 2, Message: "m", Hint: "h"}}
 	if err := s.SaveEnvironment(t.Context(), l, saved); err != nil {
 		t.Fatal(err)
