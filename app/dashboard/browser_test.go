@@ -73,7 +73,7 @@ func TestInBrowser(t *testing.T) {
 		"link": s.links.Link(projectID, now.Add(time.Hour)), "page": s.links.Page(projectID), "denied": s.links.Page(otherProject),
 	}))
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	cmd.Env = append(os.Environ(), "HOME="+dir) // Chromium leaves its things there
+	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir) // Chromium leaves its things there
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -48,20 +48,22 @@ for (const [name, width, height, scheme] of [["phone", 390, 844, "light"], ["wid
 const wide = seen[1].page;
 await wide.keyboard.press("Tab");
 check(await wide.evaluate(() => document.activeElement !== document.body), "the keyboard reaches nothing");
-const contrast = await wide.evaluate(() => {
-  const parse = (color) => color.match(/[\d.]+/g).slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  const luminance = (color) => { const [r, g, b] = parse(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const behind = (element) => { for (let e = element; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.endsWith(", 0)") && c !== "transparent") return c; } return "rgb(255, 255, 255)"; };
-  const poor = [];
-  for (const element of document.querySelectorAll("body *")) {
-    if (![...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
-    const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push(`${element.tagName}.${element.className} ${ratio.toFixed(2)}: ${element.textContent.slice(0, 30)}`);
-  }
-  return poor;
-});
-check(contrast.length === 0, `poor contrast: ${contrast.join("; ")}`);
+for (const { name, page } of seen) {
+  const contrast = await page.evaluate(() => {
+    const parse = (color) => color.match(/[\d.]+/g).slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    const luminance = (color) => { const [r, g, b] = parse(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const behind = (element) => { for (let e = element; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.endsWith(", 0)") && c !== "transparent") return c; } return "rgb(255, 255, 255)"; };
+    const poor = [];
+    for (const element of document.querySelectorAll("body *")) {
+      if (![...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+      const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      if (ratio < 4.5) poor.push(`${element.tagName}.${element.className} ${ratio.toFixed(2)}: ${element.textContent.slice(0, 30)}`);
+    }
+    return poor;
+  });
+  check(contrast.length === 0, `${name}: poor contrast: ${contrast.join("; ")}`);
+}
 
 // The world changes, and the pages follow without a reload; what was open stays open.
 await wide.evaluate(() => { window.same = true; });
