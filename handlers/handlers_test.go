@@ -52,7 +52,7 @@ func (r *recorder) WantMergeGroup(_ context.Context, id, sha string) error {
 	return r.add("want merge group %s %s", id, sha)
 }
 
-func (r *recorder) RenameAccount(_ context.Context, id int64, account string) error {
+func (r *recorder) RenameAccount(_ context.Context, id int64, account string, _ time.Time) error {
 	return r.add("rename account %d %s", id, account)
 }
 

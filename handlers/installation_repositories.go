@@ -16,8 +16,8 @@ type repositoryStore interface {
 	ArchiveProject(ctx context.Context, projectID string, archived bool, factsAt time.Time) error
 	// WantProject wants a pass for every environment of the project.
 	WantProject(ctx context.Context, projectID string) error
-	// RenameAccount gives the installation and its projects another owner's login.
-	RenameAccount(ctx context.Context, installationID int64, account string) error
+	// RenameAccount gives the installation and its projects another owner's login, unless newer facts are known.
+	RenameAccount(ctx context.Context, installationID int64, account string, factsAt time.Time) error
 }
 
 // InstallationRepositories handles "installation_repositories": an installation got or lost repositories.

@@ -22,5 +22,5 @@ func (h InstallationTarget) Handle(ctx context.Context, event, _ string, payload
 	if e.GetAction() != "renamed" || id <= 0 || login == "" {
 		return nil
 	}
-	return h.store.RenameAccount(ctx, id, login)
+	return h.store.RenameAccount(ctx, id, login, e.GetAccount().GetUpdatedAt().Time)
 }

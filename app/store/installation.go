@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,13 +30,20 @@ func (s *Store) RecordInstallation(ctx context.Context, in preview.Installation)
 	return nil
 }
 
-// RenameAccount writes a new login of the account into the installation and its projects.
-func (s *Store) RenameAccount(ctx context.Context, installationID int64, account string) error {
+// RenameAccount writes a new login of the account into the installation and its projects. A rename
+// older than what is known changes nothing, so that a replay never brings an old login back, which
+// may be somebody else's by now; the zero time is always obeyed.
+func (s *Store) RenameAccount(ctx context.Context, installationID int64, account string, factsAt time.Time) error {
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE installations SET account = $2 WHERE id = $1`, installationID, account); err != nil {
+		_, err := tx.Exec(ctx, `
+			UPDATE installations SET account = $2, facts_at = GREATEST(facts_at, $3)
+			WHERE id = $1 AND ($3::timestamptz IS NULL OR $3 >= facts_at)`, installationID, account, timeOrNil(factsAt))
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE projects SET owner = $2 WHERE installation_id = $1`, installationID, account)
+		_, err = tx.Exec(ctx, `
+			UPDATE projects SET owner = $2, facts_at = GREATEST(facts_at, $3)
+			WHERE installation_id = $1 AND ($3::timestamptz IS NULL OR $3 >= facts_at)`, installationID, account, timeOrNil(factsAt))
 		return err
 	})
 	if err != nil {

@@ -147,7 +147,7 @@ func TestRecordInstallation(t *testing.T) {
 		}
 	}
 	p := storetest.Project(t, s, 1)
-	if err := s.RenameAccount(t.Context(), 1, "new-org"); err != nil {
+	if err := s.RenameAccount(t.Context(), 1, "new-org", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Project(t.Context(), p.ID); err != nil || got.Owner != "new-org" {
@@ -294,5 +294,27 @@ func TestAudit(t *testing.T) {
 	got := scalar[string](t, s, `SELECT string_agg(origin || ' ' || operation || ' ' || detail::text, '; ' ORDER BY id) FROM audit`)
 	if want := `user environment.destroy {"command": "comment:1"}; system sweep {}`; got != want {
 		t.Errorf("audit: %s, want %s", got, want)
+	}
+}
+
+func TestReplayedRenameBringsNoOldLoginBack(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	at := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+	r := preview.Repository{InstallationID: 1, RepoID: 2, Owner: "old", Name: "shop", DefaultBranch: "main", FactsAt: at}
+	p, err := s.EnsureProject(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, login := range []string{"middle", "new", "middle"} { // the last one again
+		if err := s.RenameAccount(t.Context(), 1, login, at.Add(time.Duration(1+i%2)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.EnsureProject(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = s.Project(t.Context(), p.ID); err != nil || p.Owner != "new" {
+		t.Errorf("owner %q, %v, want new", p.Owner, err)
 	}
 }

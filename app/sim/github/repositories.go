@@ -216,6 +216,7 @@ func (s *Server) Rename(repo, to, actor string) error {
 	s.moved[strings.ToLower(r.fullName())] = r
 	delete(s.moved, strings.ToLower(to))
 	by := s.user(actor)
+	r.updated = s.now()
 	if !strings.EqualFold(owner, oldOwner.Login) {
 		r.owner, r.name = s.user(owner), name
 		s.emitRepo("repository", "transferred", r, by, object{"changes": object{"owner": object{"from": ownerFrom(s, oldOwner)}}})
@@ -256,6 +257,7 @@ func (s *Server) changeRepo(repo, actor, action string, change func(*repository)
 		return err
 	}
 	change(r)
+	r.updated = s.now()
 	s.emitRepo("repository", action, r, s.user(actor), object{})
 	if r.deleted {
 		s.repos = slices.DeleteFunc(s.repos, func(other *repository) bool { return other == r })
