@@ -1,5 +1,6 @@
 // Package build makes a deployable Worker out of a repository: archive at a commit → safe source
-// tree → one ES module, with esbuild's Go API and the npm packages that the lock file pins.
+// tree → one ES module, with esbuild's Go API and the packages that package-lock.json or
+// pnpm-lock.yaml pins, and the list of the static files that are served with it.
 //
 // It takes the bytes of GitHub's tarball and a preview.Layout, and gives a preview.Bundle, or a
 // *preview.InvalidError that lists every line to fix. It parses what it is given and never runs

@@ -201,6 +201,28 @@ func TestPNPMIsStrict(t *testing.T) {
 	}
 }
 
+// What overrides ask for stands in the lock file already. One that leads out of the registry is
+// refused where it is reached.
+func TestPNPMOverrides(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	a := sri(s.put("", "a", "1.0.0", map[string]string{"package.json": `{"name": "a"}`, "index.js": "export * from 'b'"}))
+	b := sri(s.put("", "b", "2.0.0", map[string]string{"package.json": `{"name": "b"}`, "index.js": "export const b = 'b2'"}))
+	lock := func(override string) string {
+		return "lockfileVersion: '9.0'\noverrides:\n  b: " + override + "\nimporters:\n  .:\n    dependencies:\n      a: {specifier: '*', version: 1.0.0}\npackages:\n" +
+			"  a@1.0.0: {resolution: {integrity: " + a + "}}\n  b@2.0.0: {resolution: {integrity: " + b + "}}\nsnapshots:\n  a@1.0.0: {dependencies: {b: '" + override + "'}}\n  b@2.0.0: {}\n"
+	}
+	files := map[string]string{"src/index.ts": "import {b} from 'a'; export default b", "pnpm-lock.yaml": lock("2.0.0")}
+	if code := bundleCode(t, s, files); !strings.Contains(code, `"b2"`) {
+		t.Errorf("b@2.0.0 is missing:\n%s", code)
+	}
+	files["pnpm-lock.yaml"] = lock("link:../b")
+	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout())
+	if got := problemsOf(t, err); !strings.Contains(got[0].Message, `the package "b" comes from "link:../b"`) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestChooseLock(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -14,9 +14,11 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/net/netutil"
 
@@ -64,8 +66,13 @@ func checkAssets(bundle *preview.Bundle, complain func(string, ...any)) {
 	if a.Binding != "" && (!validBinding(a.Binding) || a.Binding == bundle.DatabaseBinding || text || other) {
 		complain("the binding %q of the static files can't be used", clip(a.Binding))
 	}
-	if len(a.WorkerFirstRoutes) > maxWorkerRoutes {
-		complain("more than %d paths go to the Worker first", maxWorkerRoutes)
+	if !slices.Contains([]preview.HTMLHandling{preview.HTMLAuto, preview.HTMLForce, preview.HTMLDrop, preview.HTMLNone}, a.HTML) ||
+		!slices.Contains([]preview.NotFoundHandling{preview.NotFoundNone, preview.NotFoundPage, preview.NotFoundApp}, a.NotFound) {
+		complain("the static files can't be served in the way %q, %q", clip(string(a.HTML)), clip(string(a.NotFound)))
+	}
+	odd := func(route string) bool { return len(route) > maxNameLength || !utf8.ValidString(route) }
+	if len(a.WorkerFirstRoutes) > maxWorkerRoutes || slices.ContainsFunc(a.WorkerFirstRoutes, odd) {
+		complain("more than %d paths, or one that is no path, go to the Worker first", maxWorkerRoutes)
 	}
 	var total int64
 	last := ""
@@ -160,7 +167,7 @@ func listenAssets(socket string, uid int, s *site) (*assetServer, error) {
 		Handler: s, ReadTimeout: assetTimeout, WriteTimeout: assetTimeout, IdleTimeout: assetTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}}
-	a.server.SetKeepAlivesEnabled(false) // an idle connection would keep others waiting
+	a.server.SetKeepAlivesEnabled(false)                                                        // an idle connection would keep others waiting
 	a.serving.Go(func() { _ = a.server.Serve(netutil.LimitListener(listener, maxAssetConns)) }) // ends with close
 	return a, nil
 }

@@ -131,6 +131,8 @@ func TestAssetsRefused(t *testing.T) {
 		{"twice", func(a *preview.Assets, _ map[string]bool) { a.Files = append(a.Files, a.Files[0]) }, true},
 		{"large", func(a *preview.Assets, _ map[string]bool) { a.Files[0].Size = maxAssetBytes + 1 }, true},
 		{"binding", func(a *preview.Assets, _ map[string]bool) { a.Binding = "a\nb" }, true},
+		{"route", func(a *preview.Assets, _ map[string]bool) { a.WorkerFirstRoutes = []string{"/\xff"} }, true},
+		{"handling", func(a *preview.Assets, _ map[string]bool) { a.HTML = "" }, true},
 		{"other content", func(a *preview.Assets, _ map[string]bool) { a.Files[0].Hash = strings.Repeat("0", 64) }, false},
 		{"longer content", func(a *preview.Assets, _ map[string]bool) { a.Files[0].Size-- }, false},
 		{"no such file", func(a *preview.Assets, _ map[string]bool) { a.Files[0].Path = "/other" }, false},

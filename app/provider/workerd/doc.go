@@ -6,13 +6,16 @@
 //
 //	browser ── Gateway (ServeHTTP, by Host) ── Unix socket ── workerd ── Unix socket ── egress ── Postgres
 //
+// Static files (preview.Assets) are served by the Gateway itself, before the Worker or after it as
+// the bundle says; the Worker's own binding leads to the same handler over a Unix socket.
+//
 // # What a Worker can reach
 //
-// workerd says of itself that it is no hardened sandbox, so every wall is outside it. The only
-// way out of the process is a Unix socket on which an HTTP proxy of ours listens. The proxy knows
-// one destination, DatabaseAddress, behind which user and database are pinned in the startup
-// packet; every other connection is refused and every fetch is dropped. workerd's own "network"
-// service is never configured, not even with one loopback address in its allow list: such a list
+// workerd says of itself that it is no hardened sandbox, so every wall is outside it. Beside its
+// own static files, the only way out of the process is a Unix socket on which an HTTP proxy of
+// ours listens. The proxy knows one destination, DatabaseAddress, behind which user and database
+// are pinned in the startup packet; every other connection is refused and every fetch is dropped.
+// workerd's own "network" service is never configured, not even with one loopback address in its allow list: such a list
 // has no ports, and whatever listens on 0.0.0.0 answers on every loopback address.
 // A server that is root gives each preview its own user id and, where the kernel lets it, a
 // network namespace without any interface.
@@ -20,7 +23,7 @@
 // # State folder
 //
 //	<Dir>/<name>/mark.json      owner mark, digest, current generation; the digest is written last
-//	<Dir>/<name>/g-<random>/    config.capnp and the modules of one generation
+//	<Dir>/<name>/g-<random>/    config.capnp, the modules and the static files of one generation
 //	<Dir>/.sockets.json         where the sockets of the running server are, under os.TempDir
 //
 // No secret is written there: the connection string is handed over in the process's environment.

@@ -18,7 +18,8 @@ const (
 	connectTimeout = 2 * time.Second
 )
 
-// ServeHTTP is the gateway: a request to <name>.<domain> is answered by the Worker of that name.
+// ServeHTTP is the gateway: a request to <name>.<domain> is answered by the static files or the
+// Worker of that name.
 // Any other host, and a name without a Worker, is 404; a Worker that is down is 502.
 func (rt *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	name, ok := rt.previewName(req.Host)

@@ -55,11 +55,12 @@ func names(list ...string) map[string]string {
 	return files
 }
 
-func ask(h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(method, "http://x.localhost", nil)
-	req.URL.RawPath, req.URL.RawQuery = "", ""
-	if u, err := req.URL.Parse(target); err == nil {
-		req.URL = u
+// ask sends a path to a handler exactly as it is spelled.
+func ask(t *testing.T, h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://x.localhost"+target, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
 	maps.Copy(req.Header, header)
 	rec := httptest.NewRecorder()
@@ -130,13 +131,7 @@ func TestSiteHTML(t *testing.T) {
 			s := siteOf(t, &preview.Bundle{Assets: assets}, source)
 			got := map[string]string{}
 			for target := range tt.want {
-				req := httptest.NewRequest(http.MethodGet, "http://x.localhost/", nil)
-				req.URL.Path, req.URL.RawPath = unescaped(target), target
-				if req.URL.EscapedPath() != target {
-					req.URL.Path = mustUnescape(t, target)
-				}
-				rec := httptest.NewRecorder()
-				s.ServeHTTP(rec, req)
+				rec := ask(t, s, http.MethodGet, target, nil)
 				switch rec.Code {
 				case http.StatusOK:
 					got[target] = rec.Body.String()
@@ -153,15 +148,6 @@ func TestSiteHTML(t *testing.T) {
 			}
 		})
 	}
-}
-
-func mustUnescape(t *testing.T, target string) string {
-	t.Helper()
-	u, err := http.NewRequest(http.MethodGet, "http://x.localhost"+target, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u.URL.Path
 }
 
 func TestSiteNotFound(t *testing.T) {
@@ -186,10 +172,7 @@ func TestSiteNotFound(t *testing.T) {
 			assets, source := assetsOf(files)
 			assets.NotFound = tt.handling
 			s := siteOf(t, &preview.Bundle{Assets: assets}, source)
-			req := httptest.NewRequest(http.MethodGet, "http://x.localhost/", nil)
-			req.URL.Path = tt.target
-			rec := httptest.NewRecorder()
-			s.ServeHTTP(rec, req)
+			rec := ask(t, s, http.MethodGet, tt.target, nil)
 			if rec.Code != tt.status || rec.Body.String() != tt.body || rec.Header().Get("Location") != "" {
 				t.Errorf("%d %q, want %d %q", rec.Code, rec.Body, tt.status, tt.body)
 			}
@@ -223,7 +206,7 @@ func TestSiteAnswersHTTP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rec := ask(s, tt.method, tt.target, tt.header)
+			rec := ask(t, s, tt.method, tt.target, tt.header)
 			if rec.Code != tt.status || rec.Body.String() != tt.body || rec.Header().Get("Content-Type") != tt.kind {
 				t.Errorf("%d %q %q, want %d %q %q", rec.Code, rec.Body, rec.Header().Get("Content-Type"), tt.status, tt.body, tt.kind)
 			}
