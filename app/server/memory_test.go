@@ -20,6 +20,8 @@ type cloud struct {
 	mu     sync.Mutex
 	items  map[preview.Kind]map[string]cloudItem
 	writes []string // "apply database preview-…", in order
+	// destructive is what is said of the pending migrations.
+	destructive []preview.Problem
 	// before is asked before each write; an error is the write's answer.
 	before func(ctx context.Context, op string, r preview.Resource) error
 }
@@ -115,6 +117,8 @@ func (p cloudProvider) outputs(r preview.Resource, ok bool) preview.Outputs {
 		return preview.Outputs{}
 	case p.kind == preview.KindDatabase:
 		return preview.Outputs{DatabaseURL: "postgres://role:hunter2@db/" + preview.Secret(r.Name), DatabaseName: r.Name}
+	case p.kind == preview.KindSchema:
+		return preview.Outputs{Warnings: p.cloud.destructive}
 	case p.kind == preview.KindWorker:
 		return preview.Outputs{URL: "http://" + r.Name + ".localhost/"}
 	}
@@ -130,6 +134,9 @@ func (p cloudProvider) Apply(ctx context.Context, r preview.Resource, in preview
 	}
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
+	if p.kind == preview.KindSchema && len(p.cloud.destructive) > 0 && r.RequireApproval && !r.Approved {
+		return preview.Outputs{}, &preview.ApprovalError{Problems: p.cloud.destructive}
+	}
 	p.cloud.items[p.kind][r.Name] = cloudItem{mark: r.Mark, digest: r.Digest, sha: r.SHA}
 	return p.outputs(r, true), nil
 }
