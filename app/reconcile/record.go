@@ -104,7 +104,7 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 		}
 		return report.PhaseInvalid
 	case approvalOf(err) != nil:
-		p.env.Problems, p.env.Message = approvalOf(err).Problems, needsApproval
+		p.env.Problems, p.env.Message = storableProblems(approvalOf(err).Problems), needsApproval
 		if transient != nil {
 			p.retryLater(transient)
 		}
@@ -210,12 +210,18 @@ func (p *pass) recordPass(ctx context.Context, outcome string) error {
 func problemsOf(err error) []preview.Problem {
 	var problems []preview.Problem
 	for _, invalid := range invalidErrors(err) {
-		for _, problem := range invalid.Problems {
-			problem.Path, problem.Message, problem.Hint = storable(problem.Path), storable(problem.Message), storable(problem.Hint)
-			problems = append(problems, problem)
-		}
+		problems = append(problems, storableProblems(invalid.Problems)...)
 	}
 	return problems
+}
+
+func storableProblems(list []preview.Problem) []preview.Problem {
+	var out []preview.Problem
+	for _, p := range list {
+		p.Path, p.Message, p.Hint = storable(p.Path), storable(p.Message), storable(p.Hint)
+		out = append(out, p)
+	}
+	return out
 }
 
 // storable is text that Postgres takes: what a problem quotes is hostile, and a pass whose end can't
