@@ -1,7 +1,14 @@
 package inbox
 
 import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -37,22 +44,52 @@ func BenchmarkCompress(b *testing.B) {
 		b.Fatal(err)
 	}
 	payload := benchPayload()
+	out := make([]byte, 0, len(payload))
+	b.SetBytes(int64(len(payload)))
 	for b.Loop() {
-		encoder.EncodeAll(payload, make([]byte, 0, len(payload)/4))
+		out = encoder.EncodeAll(payload, out[:0])
 	}
 }
 
-// BenchmarkSchedule is the whole way into Postgres, from several connections: one delivery a
-// transaction, all for one pull request, which is the worst case for its row.
+func BenchmarkHMAC(b *testing.B) {
+	payload := benchPayload()
+	mac := hmac.New(sha256.New, []byte("secret"))
+	mac.Write(payload)
+	signature := mac.Sum(nil)
+	h := &Handler{secrets: [][]byte{[]byte("secret")}}
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		if !h.signed(payload, signature) {
+			b.Fatal("not signed")
+		}
+	}
+}
+
+// BenchmarkSchedule is the whole way into Postgres, from 128 requests at once, for 500 pull requests.
 func BenchmarkSchedule(b *testing.B) {
 	s, err := NewScheduler(storetest.New(b))
 	if err != nil {
 		b.Fatal(err)
 	}
-	payload := benchPayload()
-	b.SetParallelism(8)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Run(ctx)
+	}()
+	b.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	var payloads [500][]byte
+	for i := range payloads {
+		payloads[i] = bytes.Replace(benchPayload(), []byte(`"id":2,`), fmt.Appendf(nil, `"id":%d,`, 2+i), 1)
+	}
+	var next atomic.Int64
+	b.SetParallelism(128 / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
+			payload := payloads[next.Add(1)%int64(len(payloads))]
 			if err := s.Schedule(b.Context(), githubapp.Dispatch{EventType: "pull_request", DeliveryID: uuid.NewString(), Payload: payload}); err != nil {
 				b.Error(err)
 			}
