@@ -15,8 +15,9 @@
 // own static files, the only way out of the process is a Unix socket on which an HTTP proxy of
 // ours listens. The proxy knows one destination, DatabaseAddress, behind which user and database
 // are pinned in the startup packet; every other connection is refused and every fetch is dropped.
-// workerd's own "network" service is never configured, not even with one loopback address in its allow list: such a list
-// has no ports, and whatever listens on 0.0.0.0 answers on every loopback address.
+// workerd's own "network" service is never configured, not even with one loopback address in its
+// allow list: such a list has no ports, and whatever listens on 0.0.0.0 answers on every loopback
+// address.
 // A server that is root gives each preview its own user id and, where the kernel lets it, a
 // network namespace without any interface.
 //
