@@ -205,11 +205,40 @@ func (d *detector) rows(c *cursor) {
 		case t.is("UPDATE") && !before.is("ON") && !before.is("FOR") && !before.is("KEY") && !before.is("THEN") &&
 			!before.is("OR") && !before.is("BEFORE") && !before.is("AFTER") && !(before.is("DO") && at.is("SET")):
 			at.take("ONLY")
-			if name := at.name(); name != "" && !d.made["TABLE "+name] && at.has("SET") && !at.where() {
+			if name := at.name(); name != "" && !d.made["TABLE "+name] && at.has("SET") && !at.where() && !d.fills(at, name) {
 				d.add(t, hintWhere, "Overwrites every row of the table %s.", show(name))
 			}
 		}
 	}
+}
+
+// fills reports whether an UPDATE sets nothing but columns that the migrations themselves have added.
+func (d *detector) fills(c *cursor, table string) bool {
+	for c.at < len(c.tokens) && !c.take("SET") {
+		c.at++
+	}
+	depth := 0
+	for expect := true; c.at < len(c.tokens); {
+		if expect {
+			if !d.made["COLUMN "+table+" "+c.name()] || c.peek(0).text != "=" {
+				return false
+			}
+			expect = false
+		}
+		t := c.peek(0)
+		switch {
+		case t.text == "(" || t.text == "[":
+			depth++
+		case t.text == ")" || t.text == "]":
+			depth--
+		}
+		if depth < 0 || depth == 0 && (t.text == ";" || t.is("FROM") || t.is("RETURNING")) {
+			return true
+		}
+		expect = depth == 0 && t.text == ","
+		c.at++
+	}
+	return true
 }
 
 // where reports whether a WHERE clause that chooses comes before the end of the statement, or of

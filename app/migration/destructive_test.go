@@ -39,6 +39,8 @@ func TestDestructive(t *testing.T) {
 			ALTER TABLE a ADD e int NOT NULL GENERATED ALWAYS AS IDENTITY; ALTER TABLE a ADD f int DEFAULT NULL NOT NULL; ALTER TABLE a ADD g int CHECK (g IS NOT NULL)`,
 			[]string{"Adds the column b", "Adds the column f"}},
 		{"own column", "ALTER TABLE a ADD COLUMN b int; ALTER TABLE a ALTER b TYPE text; ALTER TABLE a RENAME b TO c; ALTER TABLE a DROP COLUMN b", nil},
+		{"own column filled", `ALTER TABLE "p" ADD COLUMN "a" int, ADD b int; UPDATE "p" SET "a" = 10, b = coalesce((SELECT 1, 2 FROM x), 2) FROM y; UPDATE p SET a = 1, c = 2; UPDATE p SET (a) = (1); UPDATE q SET a = 1`,
+			[]string{"Overwrites every row of the table p.", "Overwrites every row of the table p.", "Overwrites every row of the table q."}},
 		{"renames", "ALTER TABLE a RENAME TO b; ALTER TABLE a RENAME COLUMN b TO c; ALTER TABLE a RENAME CONSTRAINT b TO c; ALTER TYPE t RENAME VALUE 'a' TO 'b'; ALTER VIEW v RENAME TO w; ALTER SCHEMA s RENAME TO u",
 			[]string{"Gives the table a another name:", "Renames the column b", "Renames a part of the type t:", "Gives the view v", "Gives the schema s"}},
 		{"constraints", `ALTER TABLE a ADD CONSTRAINT c UNIQUE (b), ADD CHECK (b > 0); CREATE UNIQUE INDEX "i" ON "a" USING btree ("b"); ALTER DOMAIN d ADD CHECK (VALUE > 0)`,
