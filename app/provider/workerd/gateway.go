@@ -88,6 +88,10 @@ func (rt *Runtime) reverseProxy(i *instance) (proxy *httputil.ReverseProxy, clos
 			r.Out.Header.Set("X-Forwarded-Proto", rt.config.PublicScheme)
 			r.Out.Header.Set(protoHeader, rt.config.PublicScheme)
 		},
+		ModifyResponse: func(r *http.Response) error {
+			keepCookies(r.Header)
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
 			var timeout net.Error
 			switch {
@@ -101,6 +105,22 @@ func (rt *Runtime) reverseProxy(i *instance) (proxy *httputil.ReverseProxy, clos
 		},
 	}
 	return proxy, transport.CloseIdleConnections
+}
+
+// keepCookies makes every cookie the preview's own: with a domain it would reach all the other
+// previews, which may be other people's.
+func keepCookies(h http.Header) {
+	for i, cookie := range h["Set-Cookie"] {
+		value, attributes, _ := strings.Cut(cookie, ";")
+		kept := []string{value}
+		for attribute := range strings.SplitSeq(attributes, ";") {
+			name, _, _ := strings.Cut(attribute, "=")
+			if name = strings.TrimSpace(name); name != "" && !strings.EqualFold(name, "domain") {
+				kept = append(kept, attribute)
+			}
+		}
+		h["Set-Cookie"][i] = strings.Join(kept, ";")
+	}
 }
 
 // fail answers with the envelope that every error of ours has.
