@@ -4,7 +4,8 @@
 // A request passes the checks that cost least first (size, headers), then its signature over the
 // raw bytes; only then is anything written. Routing keys (installation, repository, pull request)
 // are scanned out of the JSON, which is parsed fully by the worker and never before the answer.
-// 202 means committed: a delivery that was acknowledged survives a crash of everything. A delivery
+// Deliveries that come at the same time are compressed and committed together; when too many wait,
+// the next is told 503 at once. 202 means committed: a delivery that was acknowledged survives a crash of everything. A delivery
 // id that is known is answered 202 and changes nothing.
 //
 // Handlers are go-githubapp's EventHandlers and Scheduler is its Scheduler, whose error-means-not-

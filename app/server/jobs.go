@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	inboxWorkers     = 16
+	// Few: what they do must not keep new deliveries from being acknowledged. One takes a page at a time.
+	inboxWorkers     = 4
 	reconcileWorkers = 16
 	// jobTimeout bounds every job but a pass. A job that outlives it by rescueAfter died with its
 	// server. Passes have a lease for that, so they may take long; see store.RearmStaleEnvironments.
