@@ -20,6 +20,8 @@ const (
 	codeDependentObjects   = "2BP01"
 	codeUndefinedDatabase  = "3D000"
 	codeUndefinedObject    = "42704"
+	codeDuplicateDatabase  = "42P04" // a copy that a killed server began is still being made
+	codeUniqueViolation    = "23505" // the same, at the moment when it is finished
 	codeInternal           = "XX000" // "tuple concurrently updated"
 )
 
@@ -61,8 +63,10 @@ func passing(err error) bool {
 
 func passingCode(c string, err error) bool {
 	switch c {
-	case "40001", "40P01", "55P03", "57014", codeObjectInUse:
+	case "40001", "40P01", "55P03", "57014", codeObjectInUse, codeDuplicateDatabase:
 		return true
+	case codeUniqueViolation:
+		return strings.Contains(err.Error(), "pg_database_datname_index")
 	case codeInternal:
 		return strings.Contains(err.Error(), "concurrently") // the server has no code of its own for it
 	}
