@@ -142,6 +142,8 @@ func TestHandlers(t *testing.T) {
 
 		{"button", "check_run", `{"action":"requested_action","requested_action":{"identifier":"reset-db"},` + ourRun + `,` + where + `}`,
 			[]string{known, `command check:70:reset-db:5:1767261600 reset-db "" by octo-dev/5 pr=7 comment=0; ` + want7}},
+		{"button that approves", "check_run", `{"action":"requested_action","requested_action":{"identifier":"approve"},"check_run":{"id":70,"head_sha":"` + sha + `","name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":7}]},` + where + `}`,
+			[]string{known, `command check:70:approve:5:1767261600 approve "` + sha + `" by octo-dev/5 pr=7 comment=0; ` + want7}},
 		{"button of no command", "check_run", `{"action":"requested_action","requested_action":{"identifier":"format"},` + ourRun + `,` + where + `}`, []string{known}},
 		{"button of another app", "check_run", `{"action":"requested_action","requested_action":{"identifier":"destroy"},"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":98},"pull_requests":[{"number":7}]},` + where + `}`, nil},
 		{"button of another check", "check_run", `{"action":"requested_action","requested_action":{"identifier":"destroy"},"check_run":{"id":70,"name":"Lint","app":{"id":99},"pull_requests":[{"number":7}]},` + where + `}`, nil},
