@@ -48,12 +48,35 @@ type LogLine struct {
 	Text   string // hostile text
 }
 
+// Services tells how the outside systems do that a project's installation depends on.
+type Services interface {
+	Services(installationID int64) []Service
+}
+
+// Service is one outside system.
+type Service struct {
+	Name    string // e.g. "github"
+	Breaker string // closed: it is called; open: it is not; half-open: one call tries
+	// Until is when calls begin again: the breaker is open, or the system asked for a pause.
+	// Zero: they go on.
+	Until   time.Time
+	Budgets []Budget
+}
+
+// Budget is what may be spent on an outside system.
+type Budget struct {
+	Name             string
+	Remaining, Burst int // what is left now, and at most
+}
+
 // Config is what a Dashboard is made of.
 type Config struct {
 	Store Store
 	Logs  Logs  // nil: no logs are shown
 	Files fs.FS // <environment's name>/<file>; nil: no downloads
-	Links *Links
+	// Services are shown below the environments; nil: none.
+	Services Services
+	Links    *Links
 	// GitHubURL is where the repositories' pages are, e.g. https://github.com.
 	GitHubURL string
 	Now       func() time.Time // nil: time.Now

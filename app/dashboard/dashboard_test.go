@@ -34,6 +34,8 @@ func TestEnvironments(t *testing.T) {
 		{"file", `<a href="environments/preview-k7xq2mab-pr-41/files/shop.postman_collection.json" download>`},
 		{"log", "GET /products 200 in 11 ms"},
 		{"why one is gone", "Its time was up. A push or /flaresmith preview brings it back."},
+		{"budget of an outside system", "points 287 of 300"},
+		{"breaker of an outside system", `<span class="state small" data-tone="bad">Too many calls failed</span>`},
 		{"hostile problem", "does not exist &lt;script&gt;alert(1)&lt;/script&gt;"},
 		{"hostile log", "&lt;img src=x onerror=alert(1)&gt;"},
 	}

@@ -44,7 +44,7 @@ func (d *Dashboard) exchange(c *gin.Context, project, token string) {
 		d.refuse(c, s)
 		return
 	}
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure wherever the server is reached by https
 		Name: cookieName, Value: value, Path: "/projects/" + project, Expires: until,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: d.Links.secure(),
 	})

@@ -18,6 +18,7 @@ type page struct {
 	Archived   bool
 	Summary    []count
 	Cards      []card
+	Services   []service
 	Gone       []gone
 }
 
@@ -73,6 +74,15 @@ type download struct{ Name, URL string }
 type line struct {
 	Time         time.Time
 	Stream, Text string
+}
+
+// service is one outside system.
+type service struct {
+	Name    string
+	Tone    tone
+	State   string
+	Until   time.Time // zero: it is called
+	Budgets []Budget
 }
 
 // gone is an environment of which nothing is left.
@@ -133,6 +143,11 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 		p.Cards = append(p.Cards, d.card(p, e, outputs[e.ID], passes[e.ID], queue[e.ID]))
 	}
 	p.Summary = summary(p.Cards)
+	if d.Services != nil {
+		for _, s := range d.Services.Services(project.InstallationID) {
+			p.Services = append(p.Services, serviceOf(s))
+		}
+	}
 	return p, nil
 }
 
@@ -304,6 +319,19 @@ func (p page) goneOf(e preview.Environment) gone {
 		g.Reason = "It has no preview."
 	}
 	return g
+}
+
+func serviceOf(s Service) service {
+	shown := service{Name: s.Name, Tone: toneGood, State: "Answers", Until: s.Until, Budgets: s.Budgets}
+	switch {
+	case s.Breaker == "open":
+		shown.Tone, shown.State = toneBad, "Too many calls failed"
+	case s.Breaker == "half-open":
+		shown.Tone, shown.State = toneWait, "Being tried again"
+	case !s.Until.IsZero():
+		shown.Tone, shown.State = toneWait, "Asked for a pause"
+	}
+	return shown
 }
 
 // summary counts the cards by state, in the order that wants attention.

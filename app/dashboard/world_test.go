@@ -24,7 +24,7 @@ const (
 )
 
 // now is when the tests began: a browser believes its own clock about cookies.
-var now = time.Now().UTC().Truncate(time.Second) //nolint:gochecknoglobals // never changed
+var now = time.Now().UTC().Truncate(time.Second)
 
 // shelf is a store in memory.
 type shelf struct {
@@ -156,6 +156,16 @@ func sample() (*shelf, said, fstest.MapFS) {
 	return store, logs, files
 }
 
+// services are one that is down and one that is well.
+type services struct{}
+
+func (services) Services(int64) []dashboard.Service {
+	return []dashboard.Service{
+		{Name: "github", Breaker: "closed", Budgets: []dashboard.Budget{{Name: "points", Remaining: 287, Burst: 300}, {Name: "content-minute", Remaining: 40, Burst: 40}}},
+		{Name: "neon", Breaker: "open", Until: now.Add(20 * time.Second)},
+	}
+}
+
 // site is a running dashboard with its links.
 type site struct {
 	*httptest.Server
@@ -176,7 +186,7 @@ func newSite(t *testing.T, clock func() time.Time) *site {
 	if s.links, err = dashboard.NewLinks(key, s.URL, clock); err != nil {
 		t.Fatal(err)
 	}
-	dashboard.New(dashboard.Config{Store: store, Logs: logs, Files: files, Links: s.links, GitHubURL: "https://github.example", Now: clock}).Route(engine)
+	dashboard.New(dashboard.Config{Store: store, Logs: logs, Files: files, Services: services{}, Links: s.links, GitHubURL: "https://github.example", Now: clock}).Route(engine)
 	return s
 }
 

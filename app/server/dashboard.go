@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/dashboard"
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/store"
@@ -23,6 +25,9 @@ import (
 // routeDashboard adds the status pages.
 func (s *Server) routeDashboard(r gin.IRouter) {
 	c := dashboard.Config{Store: s.store, Links: s.links, GitHubURL: gitHubURL(s.config.GitHubAPIURL), Logger: s.logger}
+	if s.calls != nil {
+		c.Services = outsideSystems{s.calls}
+	}
 	if s.workers != nil {
 		c.Logs = workerLogs{s.workers}
 	}
@@ -40,6 +45,27 @@ func (l workerLogs) Logs(name string) []dashboard.LogLine {
 	shown := make([]dashboard.LogLine, len(lines))
 	for i, line := range lines {
 		shown[i] = dashboard.LogLine{Time: line.Time, Stream: string(line.Stream), Text: line.Text}
+	}
+	return shown
+}
+
+// outsideSystems shows the state of calls to the dashboard.
+type outsideSystems struct{ github *outbound.Transport }
+
+func (o outsideSystems) Services(installationID int64) []dashboard.Service {
+	var shown []dashboard.Service
+	for _, status := range o.github.Status() {
+		if status.Account != strconv.FormatInt(installationID, 10) {
+			continue // somebody else's
+		}
+		service := dashboard.Service{Name: status.Provider, Breaker: status.Breaker, Until: status.OpenUntil}
+		if service.Until.IsZero() {
+			service.Until = status.PausedUntil
+		}
+		for _, b := range status.Budgets {
+			service.Budgets = append(service.Budgets, dashboard.Budget{Name: b.Name, Remaining: max(b.Remaining, 0), Burst: b.Burst})
+		}
+		shown = append(shown, service)
 	}
 	return shown
 }

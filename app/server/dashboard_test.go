@@ -85,7 +85,8 @@ func TestStatusPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, body := open(link)
-	if status != http.StatusOK || !strings.Contains(body, "Pull request #1") || !strings.Contains(body, sha[:7]) || !strings.Contains(body, "succeeded") {
+	if status != http.StatusOK || !strings.Contains(body, "Pull request #1") || !strings.Contains(body, sha[:7]) || !strings.Contains(body, "succeeded") ||
+		!strings.Contains(body, "Answers") {
 		t.Errorf("the page answered %d: %s", status, body)
 	}
 	if status, _ := open(check.DetailsURL); status != http.StatusOK {

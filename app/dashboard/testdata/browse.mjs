@@ -36,7 +36,7 @@ for (const [name, width, height, scheme] of [["phone", 390, 844, "light"], ["wid
   if (scheme === "light") await picture({ name: `${name}-refused`, page: view.page });
   await view.page.goto(given.link);
   check(view.page.url() === given.page, `${name}: the address keeps the token: ${view.page.url()}`);
-  check(await view.page.locator("section.card h2").count() === 6, `${name}: six sections`);
+  check(await view.page.locator("section.card h2").count() === 7, `${name}: seven sections`);
   await live(view);
   for (const summary of await view.page.locator("summary").all()) await summary.click();
   await fits(view);
