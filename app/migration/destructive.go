@@ -76,9 +76,14 @@ func (d *detector) statement(c *cursor) {
 		d.create(c, first)
 	case "SET", "RESET", "DISCARD", "ROLLBACK":
 		clear(d.made) // a name may mean another thing from here on
-	case "SELECT", "VALUES", "TABLE", "(", "EXPLAIN", "WITH":
+	case "SELECT", "VALUES", "TABLE", "(", "EXPLAIN":
 		d.rows(c)
 		d.calls(c)
+	case "WITH":
+		d.rows(c)
+		if !c.has("INSERT") && !c.has("UPDATE") && !c.has("DELETE") && !c.has("MERGE") { // it is a SELECT
+			d.calls(c)
+		}
 	case "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "DECLARE", "PREPARE":
 		d.rows(c)
 	case "COMMENT", "GRANT", "REVOKE", "ANALYZE", "NOTIFY", "LISTEN", "UNLISTEN", "SAVEPOINT", "RELEASE", "LOCK", "VACUUM",

@@ -21,6 +21,7 @@ func TestDestructive(t *testing.T) {
 		{"harmless", `ALTER TABLE a ADD COLUMN b int; CREATE INDEX i ON a (b); COMMENT ON TABLE a IS 'DROP TABLE a'; ALTER TABLE a ALTER b SET DEFAULT 1, ALTER b DROP NOT NULL;
 			INSERT INTO a VALUES (1) ON CONFLICT (id) DO UPDATE SET b = 1; ALTER TYPE mood ADD VALUE 'x'; CREATE VIEW v AS SELECT * FROM a; GRANT DELETE, UPDATE ON a TO PUBLIC;
 			ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0) NOT VALID; ALTER TABLE a VALIDATE CONSTRAINT c; SELECT setval('a_id_seq', (SELECT max(id) FROM a));
+			WITH s (x) AS (SELECT lower(b) FROM a) INSERT INTO a SELECT x FROM s;
 			CREATE TABLE z (a int REFERENCES a ON UPDATE CASCADE ON DELETE SET NULL)`, nil},
 		{"only text", `SELECT 'DROP TABLE a', $$TRUNCATE a$$, $x$DELETE FROM a$x$, "drop table" FROM b -- DROP TABLE a
 			/* DROP TABLE a; /* nested */ DELETE FROM a */`, nil},
@@ -53,7 +54,7 @@ func TestDestructive(t *testing.T) {
 		{"case in quotes", `CREATE TABLE "A" (id int); DROP TABLE A`, []string{"Drops the table a:"}},
 		{"new parent of old rows", "CREATE TABLE p (LIKE a); ALTER TABLE a INHERIT p; TRUNCATE p", []string{"Empties the table p:"}},
 		{"renamed on the way", "CREATE TABLE s.a (id int); ALTER TABLE s.a RENAME TO b; DROP TABLE s.b; DROP TABLE s.a", []string{"Drops the table s.a:"}},
-		{"not read", "DO $$ BEGIN EXECUTE 'DROP TABLE a'; END $$; CALL p(); SELECT wipe(); SELECT x.max(1); FROBNICATE a", []string{"DO runs code", "CALL runs code", "Calls wipe,", "Calls max,", "Begins with FROBNICATE,"}},
+		{"not read", "DO $$ BEGIN EXECUTE 'DROP TABLE a'; END $$; CALL p(); SELECT wipe(); SELECT x.max(1); WITH a AS (SELECT wipe()) SELECT 1; FROBNICATE a", []string{"DO runs code", "CALL runs code", "Calls wipe,", "Calls max,", "Calls wipe,", "Begins with FROBNICATE,"}},
 		{"bodies do not run", "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC DELETE FROM a; END; CREATE OR REPLACE FUNCTION g() RETURNS void AS $$ DELETE FROM a $$ LANGUAGE sql", nil},
 		{"escape string", `INSERT INTO a VALUES (E'\'; DROP TABLE a; --'); TRUNCATE b`, []string{"Empties the table b:"}},
 		{"unfinished", `DROP TABLE "a`, []string{"Drops the table a:"}},
