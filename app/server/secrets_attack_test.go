@@ -131,4 +131,9 @@ func TestSecretsStayInside(t *testing.T) {
 	for _, line := range w.server.workers.Logs(name) {
 		look("the Worker's log", line.Text)
 	}
+	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.wantNothingLeft(name)
 }
