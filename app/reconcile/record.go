@@ -32,7 +32,7 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 	}
 	before := p.env.State
 	phase := p.settle(v, err)
-	if err := p.audit(ctx, before); err != nil {
+	if err := p.audit(ctx, before, v); err != nil {
 		return phase, err
 	}
 	if phase != report.PhaseQueued && p.settled(v) {
@@ -59,13 +59,13 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 
 // audit notes that a preview came or went, by the system's hand: what a person asked for has an
 // entry of its own.
-func (p *pass) audit(ctx context.Context, before preview.State) error {
+func (p *pass) audit(ctx context.Context, before preview.State, v desired.Verdict) error {
 	now := p.env.State
 	if now == before || (now != preview.StateActive && now != preview.StateArchived) || (now == preview.StateArchived && len(p.steps) == 0) {
 		return nil
 	}
 	return storeError("audit", p.Store.Audit(ctx, preview.AuditEntry{ProjectID: p.project.ID,
-		Operation: "environment." + string(now), Subject: p.env.Name, Detail: map[string]string{"sha": p.facts.PullRequest.HeadSHA}}))
+		Operation: "environment." + string(now), Subject: p.env.Name, Detail: map[string]string{"sha": p.facts.PullRequest.HeadSHA, "because": string(v.Outcome)}}))
 }
 
 // settled reports whether nothing of a preview is left and none is wanted.

@@ -115,11 +115,14 @@ func (s *Store) Admit(ctx context.Context, l preview.Lease, limit int) (position
 		if admitted {
 			return nil
 		}
+		// The time is taken under the lock, so that the order of the queue is the order of asking. Who asks
+		// is not closed, whatever the pass before left, and must be woken when a place is free.
 		var ahead int
 		if err := tx.QueryRow(ctx, `
-			UPDATE environments SET queued_at = coalesce(queued_at, now()) WHERE id = $1 AND lease_token = $2
+			UPDATE environments SET queued_at = coalesce(queued_at, clock_timestamp()), closed = false
+			WHERE id = $1 AND lease_token = $2
 			RETURNING (SELECT count(*) FROM environments o WHERE o.project_id = $3 AND o.kind = 'preview' AND o.id <> $1
-				AND o.admitted_at IS NULL AND o.queued_at < coalesce(environments.queued_at, now()))`,
+				AND o.admitted_at IS NULL AND o.queued_at < environments.queued_at)`,
 			l.EnvironmentID, l.Token, projectID).Scan(&ahead); errors.Is(err, pgx.ErrNoRows) {
 			return preview.ErrLeaseLost
 		} else if err != nil {

@@ -67,11 +67,13 @@ func (b *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 	}
 	// Without its role nobody owns what is in the database, and one with data is no schema-only branch.
 	broken := l.database && (!l.role || r.SchemaOnly && !l.databaseNote.Emptied)
+	// A branch of another parent has that one's data, which may not be what it should have now.
+	moved := l.database && l.databaseNote.Parent != r.Parent && !r.Keep
 	switch {
 	case broken && r.Keep && !r.Reset:
 		err = errors.New("only a reset would repair it, and its data is to be kept")
-	case !l.database, broken, r.Reset:
-		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest, Emptied: r.SchemaOnly}, nil)
+	case !l.database, broken, moved, r.Reset:
+		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest, Parent: r.Parent, Emptied: r.SchemaOnly}, nil)
 	case l.databaseNote.Digest != r.Digest:
 		changed := l.databaseNote
 		changed.Digest = r.Digest

@@ -491,3 +491,24 @@ func TestKeptDataIsNotReplaced(t *testing.T) {
 		t.Errorf("%s notes, want the branch's own data", got)
 	}
 }
+
+// TestAnotherParentIsAnotherBranch: data of a parent that is no longer the one stays nowhere, but
+// in an environment whose data is kept.
+func TestAnotherParentIsAnotherBranch(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []bool{false, true} {
+		old := newParent(t, `CREATE TABLE people (name text); INSERT INTO people VALUES ('real')`)
+		masked := newParent(t, `CREATE TABLE people (name text); INSERT INTO people VALUES ('masked')`)
+		s, r := newServer(t), newBranch(old)
+		r.Keep = keep
+		own := branch(t, s, r).DatabaseURL.Reveal()
+		r.Parent, r.Digest = masked, "of another parent"
+		if _, err := s.Branches().Apply(t.Context(), r, preview.Inputs{}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{false: "masked", true: "real"}[keep]
+		if got := value(t, own, `SELECT string_agg(name, ',') FROM people`); got != want {
+			t.Errorf("kept %v: the branch holds %s, want %s", keep, got, want)
+		}
+	}
+}

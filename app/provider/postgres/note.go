@@ -21,6 +21,7 @@ type note struct {
 	Mark       preview.Mark `json:"mark"`
 	Digest     string       `json:"digest,omitempty"` // of the finished branch; on the database only
 	Schema     string       `json:"schema,omitempty"` // digest of the finished schema; on the database only
+	Parent     string       `json:"parent,omitempty"` // the database that it was copied from; on the database only
 	// Emptied says that the copy was emptied (Resource.SchemaOnly), and so must be each one after it.
 	Emptied bool `json:"emptied,omitempty"`
 }

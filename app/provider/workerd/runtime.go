@@ -133,7 +133,7 @@ func (rt *Runtime) apply(ctx context.Context, r preview.Resource, in preview.Inp
 	}
 	u.logs.hide(in.Redact)
 	running := rt.runs(u)
-	if running == nil || running.bundle == "" || running.bundle != in.Bundle.Digest ||
+	if running == nil || r.Reset || running.bundle == "" || running.bundle != in.Bundle.Digest ||
 		running.database != in.Outputs.DatabaseURL || !running.healthy() {
 		if running, err = rt.replace(ctx, u, in); err != nil {
 			return preview.Outputs{}, err
