@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/config"
@@ -43,6 +44,28 @@ func TestGitHubURL(t *testing.T) {
 	}
 }
 
+// visitor opens addresses as a browser with those cookies does.
+func visitor(t *testing.T, jar http.CookieJar) func(address string) (status int, body string) {
+	client := &http.Client{Jar: jar, Timeout: patience}
+	return func(address string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+}
+
 // The check leads to the page, whose address carries no token; the operator's link opens it.
 func TestStatusPage(t *testing.T) {
 	t.Parallel()
@@ -58,20 +81,7 @@ func TestStatusPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, Timeout: patience}
-	open := func(address string) (int, string) {
-		t.Helper()
-		response, err := client.Get(address) //nolint:noctx // bounded by the client
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode, string(body)
-	}
+	open := visitor(t, jar)
 	if status, _ := open(check.DetailsURL); status != http.StatusForbidden {
 		t.Errorf("without a link the page answered %d", status)
 	}
@@ -109,5 +119,58 @@ func TestStatusPage(t *testing.T) {
 	c.LinkKey = ""
 	if _, err := Link(t.Context(), c, testRepo, time.Hour); err == nil || !strings.Contains(err.Error(), "FLARESMITH_LINK_KEY") {
 		t.Errorf("without a key: %v", err)
+	}
+}
+
+// With real providers the page shows the Worker's log and hands out the collections, and the host
+// name of a preview that is gone says so.
+func TestStatusPageOfLocalProviders(t *testing.T) {
+	t.Parallel()
+	files := sampleFiles()
+	files["src/index.js"] = &fstest.MapFile{Data: []byte("export default { fetch() { console.log('asked <b>'); return new Response('one'); } };\n")}
+	files["postman/shop.postman_collection.json"] = &fstest.MapFile{Data: []byte(`{"info": {"name": "Shop",
+		"schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"}, "item": []}`)}
+	w, _ := newLocalWorld(t, files, `CREATE TABLE items (id int PRIMARY KEY)`)
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{"README.md": "one"}, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr, err := w.github.OpenPR(testRepo, "Change", "feature/a", "", "octo-dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantCheck(sha, "success")
+	w.settle()
+	name := w.environment(pr).Name
+	if status, body := w.ask(name); status != http.StatusOK || body != "one" {
+		t.Fatalf("the preview answers %d %q", status, body)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := visitor(t, jar)
+	link, err := w.server.OneTimeLink(t.Context(), testRepo, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(link)
+	page, _, _ := strings.Cut(link, "?")
+	w.until("the page shows the log", func() bool {
+		_, body := open(page)
+		return strings.Contains(body, "asked &lt;b&gt;")
+	})
+	if status, body := open(page + "/" + name + "/files/shop.postman_collection.json"); status != http.StatusOK || !strings.Contains(body, `"Shop"`) {
+		t.Errorf("the collection: %d %s", status, body)
+	}
+	if status, _ := open(page + "/" + name + "/files/mark.json"); status != http.StatusNotFound {
+		t.Errorf("the mark: %d", status)
+	}
+	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if status, body := w.ask(name); status != http.StatusNotFound || !strings.Contains(body, "ENV_PREVIEW_CLOSED") {
+		t.Errorf("after the close: %d %s", status, body)
 	}
 }
