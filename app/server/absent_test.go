@@ -232,11 +232,12 @@ func TestByHostOnTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	rest := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "rest") })
-	h := byHost("localhost", up("preview-k7xq2mab-pr-1"), newAbsent(s, "localhost", slog.New(slog.DiscardHandler)), rest)
+	h := byHost("localhost", "flaresmith.localhost", up("preview-k7xq2mab-pr-1"), newAbsent(s, "localhost", slog.New(slog.DiscardHandler)), rest)
 	tests := []struct{ name, host, want string }{
 		{"worker", "preview-k7xq2mab-pr-1.localhost:8080", "worker"},
 		{"upper case and a dot at the end", "PREVIEW-k7xq2mab-pr-1.localhost.:8080", "worker"},
 		{"the server itself", "localhost:8080", "rest"},
+		{"the server below the previews' domain", "flaresmith.localhost:8080", "rest"},
 		{"another domain", "preview-k7xq2mab-pr-1.example", "rest"},
 		{"expired", expired + ".localhost:8080", "ENV_PREVIEW_EXPIRED"},
 		{"unknown", "preview-k7xq2mab-pr-2.localhost:8080", "ENV_PREVIEW_NOT_FOUND"},

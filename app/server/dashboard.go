@@ -95,6 +95,15 @@ func publicURL(c config.Config, address string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
+// publicHost is the host name of publicURL, in lower case.
+func (s *Server) publicHost() string {
+	u, err := url.Parse(publicURL(s.config, s.api.Addr().String()))
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
 // gitHubURL is where people see what the API at that address serves: https://github.com for
 // https://api.github.com/, and the host itself for an own server's /api/v3/.
 func gitHubURL(api string) string {

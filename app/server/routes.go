@@ -27,7 +27,7 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	if s.workers == nil {
 		return engine
 	}
-	return byHost(s.domain, s.workers, newAbsent(s.store, s.domain, s.logger), engine)
+	return byHost(s.domain, s.publicHost(), s.workers, newAbsent(s.store, s.domain, s.logger), engine)
 }
 
 // workers are the previews that are up.
@@ -37,12 +37,13 @@ type workers interface {
 }
 
 // byHost leads <name>.<domain> to the Worker of that name, or to absent where there is none, and
-// everything else to rest.
-func byHost(domain string, up workers, absent, rest http.Handler) http.Handler {
+// everything else to rest. The server's own host name may be below domain, too.
+func byHost(domain, own string, up workers, absent, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, ok := strings.CutSuffix(hostOf(r), "."+domain)
+		host := hostOf(r)
+		name, ok := strings.CutSuffix(host, "."+domain)
 		switch {
-		case !ok:
+		case !ok, host == own:
 			rest.ServeHTTP(w, r)
 		case up.Serves(name):
 			up.ServeHTTP(w, r)
