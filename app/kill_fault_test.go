@@ -38,7 +38,7 @@ const (
 )
 
 // killWorlds keeps the ids of the worlds apart, and with them the names of previews on one Postgres.
-var killWorlds atomic.Int64 //nolint:gochecknoglobals // shared by parallel tests on purpose
+var killWorlds atomic.Int64
 
 // killWorld is a server in a process of its own, which is killed and started again, beside the
 // stand-in GitHub and a Postgres that live on.
@@ -90,11 +90,11 @@ func newKillWorld(t *testing.T) *killWorld {
 	}
 	t.Cleanup(func() { _ = w.admin.Close(context.Background()) })
 	// Workers run as users of their own, who must be able to pass through.
-	if w.data, err = os.MkdirTemp("", "flaresmith-test-"); err != nil {
+	if w.data, err = os.MkdirTemp("", "flaresmith-test-"); err != nil { //nolint:usetesting // t.TempDir lets nobody else pass
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(w.data) })
-	if err := os.Chmod(w.data, 0o711); err != nil { //nolint:gosec // search permission only
+	if err := os.Chmod(w.data, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	first := int64(os.Getpid())*100_000_000 + killWorlds.Add(1)*1_000_000
@@ -106,7 +106,7 @@ func newKillWorld(t *testing.T) *killWorld {
 	}
 	t.Cleanup(func() { _ = w.github.Close() })
 	temporary := filepath.Join(w.data, "tmp")
-	if err := os.Mkdir(temporary, 0o711); err != nil { //nolint:gosec // search permission only
+	if err := os.Mkdir(temporary, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	w.env = []string{
@@ -235,9 +235,9 @@ func (w *killWorld) children() [][]string {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", w.process.Process.Pid))
 	var list [][]string
 	for _, path := range paths {
-		text, _ := os.ReadFile(path) //nolint:gosec // a path under /proc
+		text, _ := os.ReadFile(path)
 		for pid := range strings.FieldsSeq(string(text)) {
-			arguments, _ := os.ReadFile("/proc/" + pid + "/cmdline") //nolint:gosec // a path under /proc
+			arguments, _ := os.ReadFile("/proc/" + pid + "/cmdline")
 			list = append(list, strings.Split(string(arguments), "\x00"))
 		}
 	}

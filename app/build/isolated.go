@@ -90,7 +90,14 @@ func (i *Isolated) run(ctx context.Context, o order) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
 	}
+	// The process may be killed before it tidies up, so that its temporary files are in a folder of ours.
+	scratch, err := os.MkdirTemp("", "flaresmith-build-")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
 	cmd := i.Command(ctx)
+	cmd.Env = append(cmd.Environ(), "TMPDIR="+scratch)
 	cmd.WaitDelay = 5 * time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {

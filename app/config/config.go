@@ -67,15 +67,18 @@ func FromEnvironment() (Config, error) { return Load(env.ToMap(os.Environ())) }
 // joins one error a problem, each naming its key and never a secret's value.
 func Load(variables map[string]string) (Config, error) {
 	var c Config
+	var problems []error
+	unreadable := map[string]bool{}
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", withoutValues(err))
+		problems = withoutValues(err, unreadable)
 	}
 	c.GitHubWebhookSecrets = trimmed(c.GitHubWebhookSecrets)
 	c.AllowedOrgs = trimmed(c.AllowedOrgs)
 	c.Parents = trimmed(c.Parents)
-	var problems []error
 	problem := func(key, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+		if !unreadable[key] { // one problem a key is enough
+			problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+		}
 	}
 	if c.GitHubPrivateKeyFile != "" {
 		pem, err := os.ReadFile(c.GitHubPrivateKeyFile)
@@ -170,22 +173,25 @@ func trimmed[S ~string](values []S) []S {
 	return out
 }
 
-// withoutValues keeps what env says of each field and drops the value, which may be a secret.
-func withoutValues(err error) error {
+// withoutValues keeps what env says of each field and drops the value, which may be a secret. The
+// keys are put into unreadable.
+func withoutValues(err error, unreadable map[string]bool) []error {
 	var aggregate env.AggregateError
 	if !errors.As(err, &aggregate) {
-		return errors.New("could not be read")
+		return []error{errors.New("could not be read")}
 	}
 	var out []error
 	for _, e := range aggregate.Errors {
 		var parse env.ParseError
-		if errors.As(e, &parse) {
-			out = append(out, fmt.Errorf("%s: is not a valid %s", keyOf(parse.Name), parse.Type))
+		if !errors.As(e, &parse) {
+			out = append(out, errors.New("a variable could not be read"))
 			continue
 		}
-		out = append(out, errors.New("a variable could not be read"))
+		key := keyOf(parse.Name)
+		unreadable[key] = true
+		out = append(out, fmt.Errorf("%s: is not a valid %s", key, parse.Type))
 	}
-	return errors.Join(out...)
+	return out
 }
 
 // keyOf is the variable that a field of Config is read from.

@@ -41,6 +41,8 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"secrets of blanks", map[string]string{"GITHUB_WEBHOOK_SECRET": " , "}, []string{"GITHUB_WEBHOOK_SECRET: is missing"}},
 		{"three secrets", map[string]string{"GITHUB_WEBHOOK_SECRET": "hush1,hush2,hush3"}, []string{"GITHUB_WEBHOOK_SECRET: has 3"}},
 		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a valid int64"}},
+		{"not a number, and something is missing", map[string]string{"GITHUB_APP_ID": "hush", "DATABASE_URL": "", "FLARESMITH_LOG_LEVEL": "hush"},
+			[]string{"GITHUB_APP_ID: is not a valid int64", "DATABASE_URL: is missing", "FLARESMITH_LOG_LEVEL: is not a valid"}},
 		{"parents", map[string]string{"FLARESMITH_PARENTS": "shop"}, []string{`FLARESMITH_PARENTS: "shop" is not name=database`}},
 		{"an organisation without a parent", map[string]string{"FLARESMITH_PARENTS": ""}, []string{"FLARESMITH_PARENTS: is missing"}},
 		{"too many previews", map[string]string{"FLARESMITH_MAX_PREVIEWS": "16"}, []string{"FLARESMITH_MAX_PREVIEWS: 16"}},

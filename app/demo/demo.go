@@ -36,6 +36,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errors.New("--json needs --once")
 	}
 	show := newShow(o)
+	show.printf("Starting Postgres, a stand-in GitHub and the server…\n")
 	sctx, cancel := context.WithTimeout(ctx, startTimeout)
 	w, err := start(sctx, o, show)
 	cancel()
@@ -52,14 +53,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := show.result(result); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return nil // a person pressed Ctrl-C
-	}
 	if o.Once {
 		if !result.OK {
 			return errNotVerified
 		}
 		return nil
+	}
+	if ctx.Err() != nil {
+		return nil // a person pressed Ctrl-C
 	}
 	status, err := w.server.OneTimeLink(ctx, repo, statusValidFor)
 	if err != nil {

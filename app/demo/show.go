@@ -91,7 +91,7 @@ func (s *show) step(number, of int, title string, r stepResult, link string) {
 	if !r.OK {
 		mark = "FAIL"
 	}
-	s.printf("%s %d/%d  %-52s %8s\n", mark, number, of, title, round(time.Duration(r.DurationMS)*time.Millisecond))
+	s.printf("%s %d/%d  %-60s %8s\n", mark, number, of, title, round(time.Duration(r.DurationMS)*time.Millisecond))
 	for line := range strings.Lines(r.Detail) {
 		s.printf("          %s\n", strings.TrimRight(line, "\n"))
 	}
@@ -112,10 +112,10 @@ func (s *show) result(r storyResult) error {
 		total += time.Duration(step.DurationMS) * time.Millisecond
 	}
 	switch {
-	case len(r.Leaks) > 0:
-		s.printf("Left behind: %s\n", strings.Join(r.Leaks, ", "))
 	case r.OK:
 		s.printf("All %d steps verified in %s; nothing was left behind.\n", len(r.Steps), round(total))
+	case len(r.Leaks) > 0 && len(r.Steps) == len(chapters()):
+		s.printf("Left behind: %s\n", strings.Join(r.Leaks, ", "))
 	default:
 		s.printf("The story ended early. Run with --verbose to see the server's log.\n")
 	}

@@ -85,13 +85,13 @@ func tell(ctx context.Context, w *world, show *show) storyResult {
 	}
 	result.PreviewURL = s.preview.url
 	result.CheckRun = checkResult{Name: s.good.Name, Conclusion: s.good.Conclusion}
-	if result.OK {
-		leaks, err := w.leaks(ctx)
-		if err != nil {
-			leaks = append(leaks, "could not look: "+err.Error())
-		}
-		result.Leaks, result.OK = append(result.Leaks, leaks...), len(leaks) == 0
+	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	defer cancel()
+	leaks, err := w.leaks(lctx)
+	if err != nil {
+		leaks = append(leaks, "could not look: "+err.Error())
 	}
+	result.Leaks, result.OK = append(result.Leaks, leaks...), result.OK && len(leaks) == 0
 	return result
 }
 

@@ -208,7 +208,7 @@ func (d *detector) rows(c *cursor) {
 				d.add(t, hintWhere, "Deletes every row of the table %s.", show(name))
 			}
 		case t.is("UPDATE") && !before.is("ON") && !before.is("FOR") && !before.is("KEY") && !before.is("THEN") &&
-			!before.is("OR") && !before.is("BEFORE") && !before.is("AFTER") && !(before.is("DO") && at.is("SET")):
+			!before.is("OR") && !before.is("BEFORE") && !before.is("AFTER") && (!before.is("DO") || !at.is("SET")):
 			at.take("ONLY")
 			if name := at.name(); name != "" && !d.made["TABLE "+name] && at.has("SET") && !at.where() && !d.fills(at, name) {
 				d.add(t, hintWhere, "Overwrites every row of the table %s.", show(name))
@@ -228,13 +228,12 @@ func (d *detector) fills(c *cursor, table string) bool {
 			if !d.made["COLUMN "+table+" "+c.name()] || c.peek(0).text != "=" {
 				return false
 			}
-			expect = false
 		}
 		t := c.peek(0)
-		switch {
-		case t.text == "(" || t.text == "[":
+		switch t.text {
+		case "(", "[":
 			depth++
-		case t.text == ")" || t.text == "]":
+		case ")", "]":
 			depth--
 		}
 		if depth < 0 || depth == 0 && (t.text == ";" || t.is("FROM") || t.is("RETURNING")) {
@@ -252,10 +251,10 @@ func (c *cursor) where() bool {
 	depth := 0
 	for i := 0; c.at+i < len(c.tokens); i++ {
 		t := c.peek(i)
-		switch {
-		case t.text == "(":
+		switch t.text {
+		case "(":
 			depth++
-		case t.text == ")":
+		case ")":
 			depth--
 		}
 		if depth < 0 || depth == 0 && t.text == ";" {

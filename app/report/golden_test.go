@@ -63,9 +63,9 @@ func cases() map[string]Status {
 			s.Outputs, s.Environment.GoodSHA = preview.Outputs{DatabaseName: "preview-abcdefgh-pr-7"}, ""
 		}),
 		"ready-warnings": with(func(s *Status) { s.Outputs.Warnings = destructive }),
-		"held":         bare(PhaseHeld, "The preview was destroyed by command."),
-		"expired":      bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
-		"closed":       bare(PhaseClosed, "The pull request is closed."),
+		"held":           bare(PhaseHeld, "The preview was destroyed by command."),
+		"expired":        bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
+		"closed":         bare(PhaseClosed, "The pull request is closed."),
 		"working": with(func(s *Status) {
 			s.Phase, s.Running = PhaseWorking, []string{"database", "bundle"}
 			s.Outputs, s.Environment.GoodSHA = preview.Outputs{}, ""

@@ -146,11 +146,11 @@ func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value 
 func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *slog.Logger) {
 	due := time.NewTicker(time.Second)
 	defer due.Stop()
-	stale := time.NewTicker(10 * time.Second)
+	stale := time.NewTicker(5 * time.Second)
 	defer stale.Stop()
 	warn := func(what string, err error) {
 		if err != nil && ctx.Err() == nil {
-			logger.Warn(what, slog.Any("error", err))
+			logger.Warn("sweep", slog.String("what", what), slog.Any("error", err))
 		}
 	}
 	for {

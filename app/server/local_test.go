@@ -31,12 +31,12 @@ func newLocalWorld(t *testing.T, files fstest.MapFS, parent string) (w *world, p
 	}
 	query(t, parentURL, parent)
 	// Workers run as users of their own, who must be able to pass through.
-	data, err := os.MkdirTemp("", "flaresmith-test-")
+	data, err := os.MkdirTemp("", "flaresmith-test-") //nolint:usetesting // t.TempDir lets nobody else pass
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(data) })
-	if err := os.Chmod(data, 0o711); err != nil { //nolint:gosec // search permission only
+	if err := os.Chmod(data, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	w = newWorld(t, files, map[string]string{
@@ -175,7 +175,7 @@ func TestLocalMigrations(t *testing.T) {
 
 	// An applied migration that changed: rebuilt from the parent, and people are told.
 	changed := [2]string{"tags", "CREATE TABLE tags (id bigint PRIMARY KEY, label text);\n"}
-	sha = commit("v3-", map[string]string{"drizzle/0001_broken.sql": ""})
+	commit("v3-", map[string]string{"drizzle/0001_broken.sql": ""})
 	sha = commit("v3-", drizzle(changed))
 	w.wantCheck(sha, "success")
 	w.settle()

@@ -115,7 +115,7 @@ func TestReplayChangesNothing(t *testing.T) {
 	seen := map[string]bool{}
 	replay := func(list []github.Delivery, each bool) {
 		for _, d := range list {
-			if status := w.deliver(d.Event, []byte(d.Payload)); status >= 300 {
+			if status := w.deliver(d.Event, d.Payload); status >= 300 {
 				t.Errorf("%s: answered %d", d.Event, status)
 			}
 			if !each {

@@ -21,7 +21,7 @@ func workerPassword(t *testing.T, name string) string {
 	t.Helper()
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
-		text, _ := os.ReadFile(file) //nolint:gosec // a path under /proc
+		text, _ := os.ReadFile(file)
 		for variable := range bytes.SplitSeq(text, []byte{0}) {
 			_, value, _ := strings.Cut(string(variable), "=")
 			u, err := url.Parse(value)
@@ -114,7 +114,7 @@ func TestSecretsStayInside(t *testing.T) {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // below the test's own folder
+		text, err := os.ReadFile(path)
 		look("file "+filepath.Base(path), string(text))
 		return err
 	})
@@ -123,7 +123,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {
-		text, _ := os.ReadFile(file) //nolint:gosec // a path under /proc
+		text, _ := os.ReadFile(file)
 		if bytes.Contains(text, []byte(password)) || bytes.Contains(text, []byte(testSecret)) {
 			t.Errorf("the arguments of a process hold a secret: %.80q", text)
 		}

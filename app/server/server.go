@@ -46,7 +46,7 @@ type Options struct {
 }
 
 const (
-	leaseTTL      = 30 * time.Second
+	leaseTTL      = 15 * time.Second
 	stepTimeout   = 5 * time.Minute
 	drainTimeout  = 20 * time.Second
 	headerTimeout = 10 * time.Second

@@ -33,7 +33,7 @@ const (
 )
 
 // firstID keeps the ids of two worlds apart, and so the names of their previews on one Postgres.
-var firstID atomic.Int64 //nolint:gochecknoglobals // shared by parallel tests on purpose
+var firstID atomic.Int64
 
 // world is a whole server on a database of its own, the stand-in GitHub, and a cloud in memory.
 type world struct {

@@ -67,7 +67,7 @@ func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]p
 		_, err := tx.Exec(ctx, `
 			UPDATE commands c SET done_at = now(), outcome = $3
 			FROM environments e
-			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.done_at IS NULL AND c.created_at < e.lifecycle_at`,
+			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.done_at IS NULL AND c.created_at <= e.lifecycle_at`,
 			e.ID, e.PR, OutcomeDropped)
 		if err != nil {
 			return err

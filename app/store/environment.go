@@ -154,7 +154,7 @@ func (s *Store) RearmStaleEnvironments(ctx context.Context) (int, error) {
 				WHERE (wanted > observed OR armed_by IS NOT NULL)
 				  AND NOT EXISTS (
 					SELECT FROM river_job j WHERE j.id = e.armed_by AND j.`+liveJob+`
-					AND NOT (j.state = 'running' AND j.attempted_at < now() - interval '30 seconds'
+					AND NOT (j.state = 'running' AND j.attempted_at < now() - interval '15 seconds'
 						AND coalesce(e.lease_until, '-infinity') < now()))
 				ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED
 			), freed AS (

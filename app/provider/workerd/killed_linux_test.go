@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,10 @@ const killedDir = "FLARESMITH_TEST_KILLED_DIR"
 // A server that is killed takes its Workers with it, and the next one removes what it left.
 func TestKilledServer(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
-		rt := newRuntime(t, func(c *Config) { c.Dir = dir })
+		rt := newRuntime(t, func(c *Config) {
+			_ = os.RemoveAll(filepath.Dir(filepath.Dir(c.Dir))) // of t.TempDir, whose cleanup is killed, too
+			c.Dir = dir
+		})
 		apply(t, rt, resource(), worker(answering(`return new Response("hi")`)))
 		fmt.Printf("serving %d %s\n", rt.pids()[0], rt.sockets)
 		select {}

@@ -116,7 +116,7 @@ func (rt *Runtime) startIsolated(l launch) (*exec.Cmd, error) {
 
 // listenSocket makes a Unix socket that only the server may connect to.
 func listenSocket(path string) (*os.File, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { //nolint:gosec // a path of our own making
 		return nil, err
 	}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -125,7 +125,7 @@ func listenSocket(path string) (*os.File, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	defer func() { _ = listener.Close() }()
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil { //nolint:gosec // as above
 		return nil, err
 	}
 	return listener.File()
