@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,25 +13,30 @@ import (
 	"github.com/flaresmith/flaresmith/app/server"
 )
 
-// TestMain is also the program that the server under test calls for each build, and the server
-// itself for the tests that kill it.
+// TestMain is also the program: for the tests that run it as a process of its own, and for the
+// builds that a server calls it for.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == server.BundleCommand || os.Args[1] == "serve") {
+	if len(os.Args) > 1 && (os.Args[1] == server.BundleCommand || os.Args[1] == "serve" || os.Args[1] == "demo") {
 		main()
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// TestDemo runs the whole program once: real Postgres, real git, real workerd, real HTTP.
+// TestDemo runs the whole program once: real Postgres, real git, real workerd, real HTTP. It looks
+// for processes and ports of its own that are left, so it must be a process of its own.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out, log bytes.Buffer
-	root := command(&out, &log)
-	root.SetArgs([]string{"demo", "--once", "--json", "--verbose"})
-	if err := root.ExecuteContext(ctx); err != nil {
+	program := exec.CommandContext(ctx, self, "demo", "--once", "--json", "--verbose")
+	program.Stdout, program.Stderr = &out, &log
+	if err := program.Run(); err != nil {
 		t.Fatalf("demo: %v\n%s\n%s", err, out.String(), log.String())
 	}
 	var got struct {

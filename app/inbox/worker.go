@@ -19,7 +19,7 @@ import (
 
 const (
 	jobTimeout     = 2 * time.Minute  // of one job
-	turn           = time.Minute      // after which a busy pull request lets others work
+	turn           = 10 * time.Second // after which a busy pull request lets others work; see store.RearmStaleWork
 	handlerTimeout = 30 * time.Second // of one delivery
 	markTimeout    = 5 * time.Second  // of recording what is handled, also when the job was stopped
 	retryCap       = time.Minute      // between attempts: an outage ends within this

@@ -80,7 +80,7 @@ type Projects interface {
 
 // Commands are what people asked for on a pull request, each once.
 type Commands interface {
-	// PendingCommands are those not yet done, oldest first. Those older than the pull request's
+	// PendingCommands are those not yet done, oldest first. Those not newer than the pull request's
 	// last close or reopen are marked dropped and are not in the answer.
 	PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error)
 	// FinishCommand saves the environment as the command changed it, the command's outcome

@@ -13,7 +13,7 @@ import (
 const (
 	OutcomeDone    = "done"
 	OutcomeRefused = "refused" // the person may not do this
-	OutcomeDropped = "dropped" // older than the pull request's last close or reopen
+	OutcomeDropped = "dropped" // not newer than the pull request's last close or reopen
 	OutcomeInvalid = "invalid" // no such command, or its argument is no good
 )
 
@@ -60,7 +60,7 @@ func (s *Store) WantOnce(ctx context.Context, c preview.Command, w preview.Wish)
 }
 
 // PendingCommands returns the commands on the environment's pull request that are not done, oldest
-// first. Those older than the pull request's last close or reopen are dropped first.
+// first. Those not newer than the pull request's last close or reopen are dropped first.
 func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error) {
 	var list []preview.Command
 	err := s.InTx(ctx, func(tx pgx.Tx) error {

@@ -221,13 +221,17 @@ func (s *Store) FinishWork(ctx context.Context, job *river.Job[DeliverArgs], see
 }
 
 // RearmStaleWork gives a job to every pull request that has deliveries to handle and no live job,
-// as after a job that failed for good, and returns how many there were.
+// as after a job that failed for good, and returns how many there were. A job that has run for much
+// longer than its turn died with its server; should it live all the same, it is replaced, and what
+// both of them handle changes nothing twice.
 func (s *Store) RearmStaleWork(ctx context.Context) (int, error) {
 	var armed int
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT repo_id, pr FROM pr_work w
-			WHERE wanted > done AND NOT EXISTS (SELECT FROM river_job j WHERE j.id = w.armed_by AND j.`+liveJob+`)
+			WHERE wanted > done AND NOT EXISTS (
+				SELECT FROM river_job j WHERE j.id = w.armed_by AND j.`+liveJob+`
+				AND NOT (j.state = 'running' AND j.attempted_at < now() - interval '20 seconds'))
 			ORDER BY repo_id, pr LIMIT 1000 FOR UPDATE SKIP LOCKED`)
 		if err != nil {
 			return err

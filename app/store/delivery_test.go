@@ -315,6 +315,14 @@ func TestRearmStaleWork(t *testing.T) {
 	if n, err := s.RearmStaleWork(t.Context()); err != nil || n != 0 {
 		t.Errorf("second sweep re-armed %d, %v", n, err)
 	}
+	kill(`UPDATE river_job SET state = 'running', attempted_at = now() - interval '5 seconds' WHERE state = 'available'`)
+	if n, err := s.RearmStaleWork(t.Context()); err != nil || n != 0 {
+		t.Errorf("re-armed %d, %v, while both are at work", n, err)
+	}
+	kill(`UPDATE river_job SET attempted_at = now() - interval '1 minute' WHERE state = 'running'`)
+	if n, err := s.RearmStaleWork(t.Context()); err != nil || n != 2 {
+		t.Errorf("re-armed %d, %v, after their server died; want 2", n, err)
+	}
 }
 
 // A job that the sweep replaced must not answer for the new one.
