@@ -131,6 +131,11 @@ func TestCoreWishes(t *testing.T) {
 	if diff := cmp.Diff(want, CoreWishes(policy, heads)); diff != "" {
 		t.Errorf("newest push wins, prod waits for promotion (-want +got):\n%s", diff)
 	}
+	policy.Environments[preview.EnvironmentProd] = repoconfig.Core{Branch: "main", Deploy: repoconfig.DeployPush}
+	want = append(want, CoreWish{Kind: preview.EnvironmentProd, Head: heads[3]})
+	if diff := cmp.Diff(want, CoreWishes(policy, heads)); diff != "" {
+		t.Errorf("prod follows pushes where it says so (-want +got):\n%s", diff)
+	}
 	if got := CoreWishes(policy, heads[2:3]); got != nil {
 		t.Errorf("a deleted branch moves nothing, got %v", got)
 	}

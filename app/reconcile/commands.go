@@ -20,7 +20,7 @@ const (
 	commandDone    = "done"
 	commandRefused = "refused" // the actor's role is too low
 	commandInvalid = "invalid" // it can't be done, whoever asks
-	commandDropped = "dropped" // given where nothing is configured
+	commandDropped = "dropped" // given where nothing is configured, or on a fork's pull request
 )
 
 // maxLifetime bounds what extend can reach, from now.
@@ -73,7 +73,9 @@ func (p *pass) finishCommand(ctx context.Context, env preview.Environment, c pre
 }
 
 func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
-	if !p.facts.Configured { // nothing is said, and nothing is left to run when a configuration comes
+	// Nothing is said where nothing is configured, and on a fork's pull request beyond its check;
+	// nothing is left to run when that changes.
+	if !p.facts.Configured || p.facts.PullRequest.Fork {
 		return p.finishCommand(ctx, p.env, c, commandDropped)
 	}
 	if c.CommentID != 0 {
