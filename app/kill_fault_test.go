@@ -312,10 +312,11 @@ func (w *killWorld) wantOne(pr int, sha string) {
 	if len(workers) != 1 {
 		w.t.Errorf("worker processes: %v", workers)
 	}
-	generations, _ := filepath.Glob(filepath.Join(w.data, "data", "workers", name, "g-*"))
-	if len(generations) != 1 {
-		w.t.Errorf("generations of the Worker: %v", generations)
-	}
+	// It answers a moment before the generation that it replaces is swept away.
+	w.until("there is one generation of the Worker", func() bool {
+		generations, _ := filepath.Glob(filepath.Join(w.data, "data", "workers", name, "g-*"))
+		return len(generations) == 1
+	})
 }
 
 func (w *killWorld) ask(name string) string {
