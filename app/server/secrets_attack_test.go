@@ -110,7 +110,7 @@ func TestSecretsStayInside(t *testing.T) {
 		}
 		look("table "+table, strings.Join(query(t, w.config["DATABASE_URL"], `SELECT to_jsonb(x)::text FROM `+table+` x`), "\n"))
 	}
-	err = filepath.WalkDir(w.server.DataDir(), func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(w.server.config.DataDir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}

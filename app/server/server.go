@@ -222,9 +222,6 @@ func (s *Server) previewURL() (*url.URL, int, error) {
 // URL is where the API listens.
 func (s *Server) URL() string { return "http://" + s.api.Addr().String() }
 
-// DataDir is where Workers and collections are kept.
-func (s *Server) DataDir() string { return s.config.DataDir }
-
 // Run serves until ctx ends, then drains: it accepts nothing more, finishes running jobs, stops
 // the Workers and closes the pools.
 func (s *Server) Run(ctx context.Context) error {
