@@ -43,7 +43,7 @@ var killWorlds atomic.Int64
 // killWorld is a server in a process of its own, which is killed and started again, beside the
 // stand-in GitHub and a Postgres that live on.
 type killWorld struct {
-	t         *testing.T
+	t         testing.TB
 	github    *github.Server
 	admin     *pgx.Conn // superuser
 	parentURL string
@@ -76,7 +76,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-func newKillWorld(t *testing.T) *killWorld {
+func newKillWorld(t testing.TB) *killWorld {
 	t.Helper()
 	w := &killWorld{t: t, log: &lockedBuffer{}, parentURL: embeddedtest.Database(t), storeURL: embeddedtest.Database(t)}
 	parent, err := url.Parse(w.parentURL)

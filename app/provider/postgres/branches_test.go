@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
@@ -404,39 +403,6 @@ func TestErrorsAreClassed(t *testing.T) {
 	own := branch(t, s, newBranch(newParent(t, ""))).DatabaseURL.Reveal()
 	if _, err := postgres.New(context.WithoutCancel(t.Context()), postgres.Config{AdminURL: preview.Secret(own)}); err == nil || !strings.Contains(err.Error(), "superuser") {
 		t.Errorf("new as a plain role: %v, want a word on superusers", err)
-	}
-}
-
-// BenchmarkCopy compares the strategies of CREATE DATABASE; doc.go has figures.
-func BenchmarkCopy(b *testing.B) {
-	super := embeddedtest.Postgres(b)
-	for _, rows := range []int{0, 80_000, 800_000} { // about 7, 17 and 110 MB
-		u, err := url.Parse(embeddedtest.Database(b))
-		if err != nil {
-			b.Fatal("the test database's URL does not parse")
-		}
-		run := func(url, sql string) {
-			conn, err := pgx.Connect(b.Context(), url)
-			if err == nil {
-				_, err = conn.Exec(b.Context(), sql)
-				_ = conn.Close(b.Context())
-			}
-			if err != nil {
-				b.Fatal(err)
-			}
-		}
-		run(u.String(), fmt.Sprintf(`CREATE TABLE t AS SELECT g AS id, repeat('x', 90) AS body FROM generate_series(1, %d) g`, rows))
-		parent := strings.TrimPrefix(u.Path, "/")
-		for _, strategy := range []string{"wal_log", "file_copy"} {
-			b.Run(fmt.Sprintf("%drows/%s", rows, strategy), func(b *testing.B) {
-				for range b.N {
-					run(super, `CREATE DATABASE "`+parent+`_copy" TEMPLATE "`+parent+`" STRATEGY `+strategy)
-					b.StopTimer()
-					run(super, `DROP DATABASE "`+parent+`_copy"`)
-					b.StartTimer()
-				}
-			})
-		}
 	}
 }
 

@@ -144,9 +144,20 @@ func (s *Server) busy(ctx context.Context, parent string) (bool, error) {
 	return busy, nil
 }
 
-// copyTemplate lets the server copy the files. doc.go says why wal_log.
+// bigParent is the size in bytes from which STRATEGY file_copy is worth its two checkpoints; doc.go has figures.
+const bigParent = 256 << 20
+
+// copyTemplate lets the server copy the files.
 func (s *Server) copyTemplate(ctx context.Context, parent, draft string) error {
-	_, err := s.admin.Exec(ctx, `CREATE DATABASE `+quote(draft)+` TEMPLATE `+quote(parent)+` STRATEGY wal_log ALLOW_CONNECTIONS false`)
+	var size int64
+	if err := s.admin.QueryRow(ctx, `SELECT pg_database_size($1)`, parent).Scan(&size); err != nil {
+		return fmt.Errorf("size of %s: %w", parent, err)
+	}
+	strategy := "wal_log"
+	if size >= bigParent {
+		strategy = "file_copy"
+	}
+	_, err := s.admin.Exec(ctx, `CREATE DATABASE `+quote(draft)+` TEMPLATE `+quote(parent)+` STRATEGY `+strategy+` ALLOW_CONNECTIONS false`)
 	if err != nil {
 		return fmt.Errorf("from template: %w", err)
 	}
