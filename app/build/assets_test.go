@@ -43,7 +43,7 @@ func TestBundleStaticAssets(t *testing.T) {
 		assetOf("/index.html", "home"), assetOf("/keep.map", "k"),
 	}}
 	builder := New(Config{Packages: newShelf(t)})
-	bundle, err := builder.Bundle(t.Context(), repo(site(`{"directory": "./public/"}`, false, files)), workerLayout())
+	bundle, err := builder.Bundle(t.Context(), repo(site(`{"directory": "./public/"}`, false, files)), workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestBundleStaticAssets(t *testing.T) {
 		t.Errorf("there is a Worker: %q", bundle.MainModule)
 	}
 	files["public/css/main.css"] = "b{}"
-	changed, err := builder.Bundle(t.Context(), repo(site(`{"directory": "public"}`, false, files)), workerLayout())
+	changed, err := builder.Bundle(t.Context(), repo(site(`{"directory": "public"}`, false, files)), workerLayout(), "")
 	if err != nil || changed.Digest == bundle.Digest {
 		t.Errorf("digest %s of other content, %v", changed.Digest, err)
 	}
@@ -69,7 +69,7 @@ func TestBundleWorkerWithAssets(t *testing.T) {
 		files["worker/"+name] = files[name]
 	}
 	// The process hands over what the Builder finds.
-	bundle, err := isolated(t, t.TempDir()).Bundle(t.Context(), unpacked(t, files), preview.Layout{WranglerConfig: "worker/wrangler.jsonc"})
+	bundle, err := isolated(t, t.TempDir()).Bundle(t.Context(), unpacked(t, files), preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "worker/wrangler.jsonc"}}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestStaticAssetsProblems(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			builder := New(Config{Packages: newShelf(t), Limits: tt.limits})
-			_, err := builder.Bundle(t.Context(), repo(site(tt.assets, tt.worker, tt.files)), workerLayout())
+			_, err := builder.Bundle(t.Context(), repo(site(tt.assets, tt.worker, tt.files)), workerLayout(), "")
 			got := problemsOf(t, err)
 			if len(got) != len(tt.want) {
 				t.Fatalf("got %v, want %v", got, tt.want)

@@ -49,12 +49,17 @@ func New(c Config) *Builder {
 	return &Builder{store: newStore(c.Packages, limits), limits: limits, log: c.Logger}
 }
 
-// Bundle compiles the Worker that layout names in src, the repository at one commit. What the
+// Bundle compiles one of the Workers that layout names in src, the repository at one commit: the one
+// whose preview.Key has that name. What the
 // user must fix comes back as a *preview.InvalidError with all problems at once, at most 50;
 // other errors are the registry's, the context's or this machine's. Equal input gives equal
 // bytes and an equal Digest.
-func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) (*preview.Bundle, error) {
-	p, err := b.prepare(ctx, src, layout)
+func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout, name string) (*preview.Bundle, error) {
+	worker, ok := layout.Worker(name)
+	if !ok {
+		return nil, fmt.Errorf("bundle the Worker %q: the layout does not name it", name)
+	}
+	p, err := b.prepare(ctx, src, worker)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) 
 	if err != nil {
 		return nil, err
 	}
-	return p.finish(code, layout, static)
+	return p.finish(code, worker, static)
 }
 
 // code is the compiled main module; nil when there are static assets only.
@@ -95,8 +100,8 @@ func (b *Builder) code(ctx context.Context, p *plugin) ([]byte, error) {
 }
 
 // prepare reads everything that is configuration.
-func (b *Builder) prepare(ctx context.Context, src fs.FS, layout preview.Layout) (*plugin, error) {
-	config, err := readWrangler(src, layout)
+func (b *Builder) prepare(ctx context.Context, src fs.FS, worker preview.WorkerLayout) (*plugin, error) {
+	config, err := readWrangler(src, worker)
 	if err != nil {
 		return nil, err
 	}

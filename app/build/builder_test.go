@@ -78,7 +78,7 @@ func repo(files map[string]string) fstest.MapFS {
 
 func bundleCode(t *testing.T, s *shelf, files map[string]string) string {
 	t.Helper()
-	b, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout())
+	b, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestBundleProblems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(tt.files), workerLayout())
+			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(tt.files), workerLayout(), "")
 			if diff := cmp.Diff(tt.want, problemsOf(t, err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -150,7 +150,7 @@ func TestBundleManyProblems(t *testing.T) {
 	for i := range 80 {
 		fmt.Fprintf(&text, "import './missing%d';\n", i)
 	}
-	_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(map[string]string{"src/index.ts": text.String()}), workerLayout())
+	_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(map[string]string{"src/index.ts": text.String()}), workerLayout(), "")
 	if n := len(problemsOf(t, err)); n != maxProblems {
 		t.Errorf("%d problems, want %d", n, maxProblems)
 	}
@@ -202,7 +202,7 @@ func TestBundleAssets(t *testing.T) {
 	b, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(map[string]string{
 		"src/index.ts": "import w from './m.wasm'; import w2 from './m.wasm?module'; import d from './d.bin'; import t from './t.sql'; import j from './j.json' with {type: 'json'}; export default [w, w2, d, t, j]",
 		"src/m.wasm":   "\x00asm", "src/d.bin": "data", "src/t.sql": "select 1", "src/j.json": `{"j": "json"}`,
-	}), workerLayout())
+	}), workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestBundleLimits(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"src/index.ts": "export default " + fmt.Sprintf("%q", strings.Repeat("x", 5000))}
 	for name, limits := range map[string]Limits{"bundle": {BundleBytes: 1000}, "source": {SourceBytes: 1000}, "input": {InputBytes: 1000}} {
-		_, err := New(Config{Packages: newShelf(t), Limits: limits}).Bundle(t.Context(), repo(files), workerLayout())
+		_, err := New(Config{Packages: newShelf(t), Limits: limits}).Bundle(t.Context(), repo(files), workerLayout(), "")
 		if problems := problemsOf(t, err); len(problems) != 1 || !strings.Contains(problems[0].Message, "1000") {
 			t.Errorf("%s: %v", name, problems)
 		}
@@ -237,7 +237,7 @@ func TestBundleOutage(t *testing.T) {
 	s := newShelf(t)
 	files := map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lockOf(s.put("node_modules/a", "a", "1.0.0", nil))}
 	s.err = fmt.Errorf("registry is away: %w", npm.ErrUnavailable)
-	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout())
+	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout(), "")
 	if preview.Classify(err) != preview.ClassTransient {
 		t.Errorf("got %v, want a transient error", err)
 	}
@@ -249,7 +249,7 @@ func TestBundleCancel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	files := map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lockOf(`"node_modules/a": {"version": "1.0.0", "integrity": "` + someSRI + `"}`)}
-	_, err := New(Config{Packages: stuck{}}).Bundle(ctx, repo(files), workerLayout())
+	_, err := New(Config{Packages: stuck{}}).Bundle(ctx, repo(files), workerLayout(), "")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -280,7 +280,7 @@ func TestStoreShares(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range digests {
 		group.Go(func() {
-			if b, err := builder.Bundle(t.Context(), repo(files), workerLayout()); err != nil {
+			if b, err := builder.Bundle(t.Context(), repo(files), workerLayout(), ""); err != nil {
 				t.Error(err)
 			} else {
 				digests[i] = b.Digest

@@ -130,13 +130,13 @@ func (p *plugin) problem(m api.Message) preview.Problem {
 }
 
 // finish puts the bundle together and sums it up; without "main" there is no Worker in it.
-func (p *plugin) finish(code []byte, layout preview.Layout, static *preview.Assets) (*preview.Bundle, error) {
+func (p *plugin) finish(code []byte, worker preview.WorkerLayout, static *preview.Assets) (*preview.Bundle, error) {
 	bundle := &preview.Bundle{
 		CompatibilityDate:  p.config.date,
 		CompatibilityFlags: p.config.flags,
 		Vars:               p.config.vars,
 		JSONVars:           p.config.jsonVars,
-		DatabaseBinding:    layout.DatabaseBinding,
+		DatabaseBinding:    worker.DatabaseBinding,
 		Assets:             static,
 	}
 	if p.config.main != "" {

@@ -68,7 +68,7 @@ func TestBundleSeesOnlyTheRepository(t *testing.T) {
 			if _, ok := files["src/index.ts"]; !ok {
 				files["src/index.ts"] = "export default 1"
 			}
-			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(files), workerLayout())
+			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), repo(files), workerLayout(), "")
 			var invalid *preview.InvalidError
 			if !errors.As(err, &invalid) {
 				t.Fatalf("got %v, want an InvalidError", err)
@@ -118,7 +118,7 @@ func TestPackageSeesOnlyTheTree(t *testing.T) {
 			s := newShelf(t)
 			lock := lockOf(s.put("node_modules/a", "a", "1.0.0", files))
 			for range 2 { // also with the package in memory
-				_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lock}), workerLayout())
+				_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lock}), workerLayout(), "")
 				problemsOf(t, err)
 			}
 		})
@@ -146,7 +146,7 @@ func TestBundleSymlink(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	_, err = New(Config{Packages: newShelf(t)}).Bundle(t.Context(), root.FS(), workerLayout())
+	_, err = New(Config{Packages: newShelf(t)}).Bundle(t.Context(), root.FS(), workerLayout(), "")
 	if problems := problemsOf(t, err); strings.Contains(problems[0].Message, canary) {
 		t.Error(problems)
 	}

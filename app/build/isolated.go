@@ -39,6 +39,7 @@ type Isolated struct {
 type order struct {
 	Folder  string // of the unpacked source
 	Layout  preview.Layout
+	Worker  string        // the name in its key
 	Timeout time.Duration // shorter than the process's: what ends by itself then waited for packages
 }
 
@@ -52,7 +53,7 @@ type answer struct {
 // Bundle is Builder.Bundle in another process. src must be a *Source. Code that exhausts the
 // process's memory, stack or time is a *preview.InvalidError; packages that take too long to
 // arrive are a *preview.TransientError.
-func (i *Isolated) Bundle(ctx context.Context, src fs.FS, layout preview.Layout) (*preview.Bundle, error) {
+func (i *Isolated) Bundle(ctx context.Context, src fs.FS, layout preview.Layout, worker string) (*preview.Bundle, error) {
 	source, ok := src.(*Source)
 	if !ok {
 		return nil, fmt.Errorf("bundle in a process: the source is a %T, not a *build.Source", src)
@@ -63,14 +64,15 @@ func (i *Isolated) Bundle(ctx context.Context, src fs.FS, layout preview.Layout)
 	}
 	child, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	said, err := i.run(child, order{Folder: source.dir, Layout: layout, Timeout: timeout / 2})
+	said, err := i.run(child, order{Folder: source.dir, Layout: layout, Worker: worker, Timeout: timeout / 2})
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, errStart):
 		return nil, fmt.Errorf("bundle in a process: %w", err)
 	case err != nil:
-		return nil, preview.Invalid(whatCompile, preview.Problem{Path: layout.WranglerConfig,
+		named, _ := layout.Worker(worker)
+		return nil, preview.Invalid(whatCompile, preview.Problem{Path: named.WranglerConfig,
 			Message: "the compiler ran out of time or memory",
 			Hint:    "look for very large or very deeply nested source files"})
 	case said.Invalid != nil:
@@ -142,7 +144,7 @@ func (b *Builder) Answer(ctx context.Context, in io.Reader, out io.Writer) error
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	var said answer
-	bundle, err := b.Bundle(ctx, root.FS(), o.Layout)
+	bundle, err := b.Bundle(ctx, root.FS(), o.Layout, o.Worker)
 	switch {
 	case err == nil:
 		said.Bundle = bundle

@@ -72,11 +72,11 @@ func unpacked(t testing.TB, files map[string]string) *Source {
 func TestIsolated(t *testing.T) {
 	t.Parallel()
 	src := unpacked(t, map[string]string{"src/index.ts": "import './b'; export default 1", "src/b.ts": "export {}"})
-	got, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout())
+	got, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := New(Config{Packages: stuck{}}).Bundle(t.Context(), src, workerLayout())
+	want, err := New(Config{Packages: stuck{}}).Bundle(t.Context(), src, workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestIsolatedProblems(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src := unpacked(t, map[string]string{"src/index.ts": text})
-			_, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout())
+			_, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout(), "")
 			if problems := problemsOf(t, err); len(problems) != 1 {
 				t.Errorf("problems %v", problems)
 			}
@@ -108,16 +108,16 @@ func TestIsolatedEnds(t *testing.T) {
 	src := unpacked(t, map[string]string{"src/index.ts": "import 'a'", "package-lock.json": lockOf(`"node_modules/a": {"version": "1.0.0", "integrity": "` + someSRI + `"}`)})
 	i := isolated(t, stuckCache)
 	i.Timeout = 6 * time.Second
-	if _, err := i.Bundle(t.Context(), src, workerLayout()); preview.Classify(err) != preview.ClassTransient {
+	if _, err := i.Bundle(t.Context(), src, workerLayout(), ""); preview.Classify(err) != preview.ClassTransient {
 		t.Errorf("packages that never arrive: %v", err)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := isolated(t, stuckCache).Bundle(ctx, src, workerLayout()); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := isolated(t, stuckCache).Bundle(ctx, src, workerLayout(), ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := isolated(t, stuckCache).Bundle(t.Context(), os.DirFS("."), workerLayout()); err == nil || preview.Classify(err) != preview.ClassPermanent {
+	if _, err := isolated(t, stuckCache).Bundle(t.Context(), os.DirFS("."), workerLayout(), ""); err == nil || preview.Classify(err) != preview.ClassPermanent {
 		t.Errorf("a source that is none: %v", err)
 	}
 }

@@ -43,11 +43,11 @@ func pnpmRepo(tb testing.TB) fstest.MapFS {
 func TestBundlePNPM(t *testing.T) {
 	t.Parallel()
 	builder := New(Config{Packages: realPackages(t, "")})
-	want, err := builder.Bundle(t.Context(), os.DirFS("testdata/worker"), workerLayout())
+	want, err := builder.Bundle(t.Context(), os.DirFS("testdata/worker"), workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := builder.Bundle(t.Context(), pnpmRepo(t), workerLayout())
+	got, err := builder.Bundle(t.Context(), pnpmRepo(t), workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestBundlePNPMWorkspace(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t)
-			b, err := New(Config{Packages: s}).Bundle(t.Context(), repo(pnpmWorkspace(s, version)), preview.Layout{WranglerConfig: "apps/web/wrangler.jsonc"})
+			b, err := New(Config{Packages: s}).Bundle(t.Context(), repo(pnpmWorkspace(s, version)), preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "apps/web/wrangler.jsonc"}}}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestBundlePNPMProblems(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			src := repo(map[string]string{"src/index.ts": tt.code, "pnpm-lock.yaml": tt.lock})
-			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), src, workerLayout())
+			_, err := New(Config{Packages: newShelf(t)}).Bundle(t.Context(), src, workerLayout(), "")
 			if tt.want.Path == "" {
 				tt.want.Path = "pnpm-lock.yaml"
 			}
@@ -195,7 +195,7 @@ func TestPNPMIsStrict(t *testing.T) {
 	if !strings.Contains(code, "found b") {
 		t.Errorf("b is missing:\n%s", code)
 	}
-	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(map[string]string{"pnpm-lock.yaml": lock, "src/index.ts": "import {b} from 'b'; export default b"}), workerLayout())
+	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(map[string]string{"pnpm-lock.yaml": lock, "src/index.ts": "import {b} from 'b'; export default b"}), workerLayout(), "")
 	if got := problemsOf(t, err); !strings.Contains(got[0].Message, `the package "b" is not among the dependencies`) {
 		t.Errorf("got %v", got)
 	}
@@ -217,7 +217,7 @@ func TestPNPMOverrides(t *testing.T) {
 		t.Errorf("b@2.0.0 is missing:\n%s", code)
 	}
 	files["pnpm-lock.yaml"] = lock("link:../b")
-	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout())
+	_, err := New(Config{Packages: s}).Bundle(t.Context(), repo(files), workerLayout(), "")
 	if got := problemsOf(t, err); !strings.Contains(got[0].Message, `the package "b" comes from "link:../b"`) {
 		t.Errorf("got %v", got)
 	}

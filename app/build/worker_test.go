@@ -63,7 +63,7 @@ func workerSource(tb testing.TB) *Source {
 }
 
 func workerLayout() preview.Layout {
-	return preview.Layout{WranglerConfig: "wrangler.jsonc", DatabaseBinding: "DATABASE_URL"}
+	return preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "wrangler.jsonc", DatabaseBinding: "DATABASE_URL"}}}
 }
 
 // TestBundleWorker compiles Hono, drizzle-orm and postgres.js from the real registry.
@@ -71,11 +71,11 @@ func TestBundleWorker(t *testing.T) {
 	t.Parallel()
 	packages := realPackages(t, "")
 	src := os.DirFS("testdata/worker")
-	first, err := New(Config{Packages: packages}).Bundle(t.Context(), src, workerLayout())
+	first, err := New(Config{Packages: packages}).Bundle(t.Context(), src, workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := New(Config{Packages: packages}).Bundle(t.Context(), src, workerLayout())
+	second, err := New(Config{Packages: packages}).Bundle(t.Context(), src, workerLayout(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,14 +110,14 @@ func BenchmarkBundle(b *testing.B) {
 	b.Run("memory", func(b *testing.B) {
 		builder := New(Config{Packages: packages})
 		for b.Loop() {
-			if _, err := builder.Bundle(b.Context(), src, workerLayout()); err != nil {
+			if _, err := builder.Bundle(b.Context(), src, workerLayout(), ""); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("disk", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := New(Config{Packages: packages}).Bundle(b.Context(), src, workerLayout()); err != nil {
+			if _, err := New(Config{Packages: packages}).Bundle(b.Context(), src, workerLayout(), ""); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -125,7 +125,7 @@ func BenchmarkBundle(b *testing.B) {
 	b.Run("process", func(b *testing.B) {
 		process := isolated(b, warmCache(b))
 		for b.Loop() {
-			if _, err := process.Bundle(b.Context(), src, workerLayout()); err != nil {
+			if _, err := process.Bundle(b.Context(), src, workerLayout(), ""); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -133,7 +133,7 @@ func BenchmarkBundle(b *testing.B) {
 	b.Run("cold", func(b *testing.B) {
 		for b.Loop() {
 			cold := realPackages(b, b.TempDir())
-			if _, err := New(Config{Packages: cold}).Bundle(b.Context(), src, workerLayout()); err != nil {
+			if _, err := New(Config{Packages: cold}).Bundle(b.Context(), src, workerLayout(), ""); err != nil {
 				b.Fatal(err)
 			}
 		}

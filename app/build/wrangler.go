@@ -85,20 +85,20 @@ func forbidden() map[string]string {
 
 var bindingName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,127}$`)
 
-// readWrangler reads the configuration that layout names. Every problem found is in the error.
-func readWrangler(src fs.FS, layout preview.Layout) (*wrangler, error) {
-	if !fs.ValidPath(layout.WranglerConfig) {
-		return nil, preview.Invalid(whatConfig, preview.Problem{Message: fmt.Sprintf("%q is no path inside the repository", layout.WranglerConfig)})
+// readWrangler reads the configuration of a Worker. Every problem found is in the error.
+func readWrangler(src fs.FS, worker preview.WorkerLayout) (*wrangler, error) {
+	if !fs.ValidPath(worker.WranglerConfig) {
+		return nil, preview.Invalid(whatConfig, preview.Problem{Message: fmt.Sprintf("%q is no path inside the repository", worker.WranglerConfig)})
 	}
-	data, err := readLimited(src, layout.WranglerConfig, maxConfigBytes)
+	data, err := readLimited(src, worker.WranglerConfig, maxConfigBytes)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTooLarge) || errors.Is(err, errNoFile) {
-			return nil, preview.Invalid(whatConfig, preview.Problem{Path: layout.WranglerConfig, Message: readMessage(err),
+			return nil, preview.Invalid(whatConfig, preview.Problem{Path: worker.WranglerConfig, Message: readMessage(err),
 				Hint: "add the file, or name another one in .github/flaresmith.yml"})
 		}
-		return nil, fmt.Errorf("read %s: %w", layout.WranglerConfig, err)
+		return nil, fmt.Errorf("read %s: %w", worker.WranglerConfig, err)
 	}
-	w, problems := parseWrangler(layout, data)
+	w, problems := parseWrangler(worker, data)
 	if len(problems) > 0 {
 		return nil, &preview.InvalidError{What: whatConfig, Problems: problems}
 	}
@@ -106,24 +106,24 @@ func readWrangler(src fs.FS, layout preview.Layout) (*wrangler, error) {
 }
 
 // parseWrangler checks the text of a configuration.
-func parseWrangler(layout preview.Layout, data []byte) (*wrangler, []preview.Problem) {
-	doc, problem := parseDocument(layout.WranglerConfig, data)
+func parseWrangler(worker preview.WorkerLayout, data []byte) (*wrangler, []preview.Problem) {
+	doc, problem := parseDocument(worker.WranglerConfig, data)
 	if problem != nil {
 		return nil, []preview.Problem{*problem}
 	}
 	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
 	w := &wrangler{path: doc.path, alias: r.texts("alias"), define: r.defines(), tsconfig: r.file("tsconfig"), assets: r.rules()}
 	w.vars, w.jsonVars = r.vars()
-	delete(w.vars, layout.DatabaseBinding) // the preview's own value takes its place
-	delete(w.jsonVars, layout.DatabaseBinding)
+	delete(w.vars, worker.DatabaseBinding) // the preview's own value takes its place
+	delete(w.jsonVars, worker.DatabaseBinding)
 	w.date = r.compatibilityDate()
 	w.flags = r.flags()
-	if w.main = layout.WorkerEntry; w.main == "" {
+	if w.main = worker.Entry; w.main == "" {
 		if w.main = r.file("main"); w.main == "" && r.lacksMain() && !r.has("assets") {
 			r.add("", `"main" is missing: it names the file that the Worker starts with`, `add "main": "src/index.ts"`)
 		}
 	}
-	w.static = r.staticAssets(w, layout)
+	w.static = r.staticAssets(w, worker)
 	r.refuse()
 	slices.SortStableFunc(r.problems, func(a, b preview.Problem) int { return a.Line - b.Line })
 	return w, r.problems
@@ -307,7 +307,7 @@ func (r *wranglerReader) rules() map[string]preview.ModuleType {
 }
 
 // staticAssets is what "assets" says; nil when it is not there.
-func (r *wranglerReader) staticAssets(w *wrangler, layout preview.Layout) *preview.Assets {
+func (r *wranglerReader) staticAssets(w *wrangler, worker preview.WorkerLayout) *preview.Assets {
 	object := r.object("assets")
 	if object == nil {
 		return nil
@@ -340,7 +340,7 @@ func (r *wranglerReader) staticAssets(w *wrangler, layout preview.Layout) *previ
 	case a.Binding == "":
 	case !bindingName.MatchString(a.Binding):
 		r.add("assets.binding", fmt.Sprintf("the binding %.80q is not named like an identifier", a.Binding), "")
-	case text || other || a.Binding == layout.DatabaseBinding:
+	case text || other || a.Binding == worker.DatabaseBinding:
 		r.add("assets.binding", fmt.Sprintf("the name %q is given to two things", a.Binding), "")
 	}
 	r.workerFirst(a)

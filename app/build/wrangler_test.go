@@ -36,7 +36,7 @@ DATABASE_URL = "mine"
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, problems := parseWrangler(preview.Layout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text))
+			got, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text))
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
@@ -91,7 +91,7 @@ func TestParseWranglerProblems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, problems := parseWrangler(preview.Layout{WranglerConfig: tt.path}, []byte(tt.text))
+			_, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path}, []byte(tt.text))
 			var got []string
 			for i, p := range problems {
 				s := p.String()
@@ -134,7 +134,7 @@ func FuzzParseWrangler(f *testing.F) {
 		if jsonc {
 			name = "wrangler.jsonc"
 		}
-		w, problems := parseWrangler(preview.Layout{WranglerConfig: name}, []byte(text))
+		w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: name}, []byte(text))
 		if len(problems) == 0 && ((w.main == "" && w.static == nil) || w.date == "") {
 			t.Errorf("accepted without date, or main and assets: %+v", w)
 		}

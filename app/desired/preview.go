@@ -177,22 +177,33 @@ func parentOf(f Facts) (string, bool) {
 // depends on; a new commit touches everything but the database itself.
 func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 	e, layout := f.Environment, f.Layout
-	base := preview.Resource{Name: e.Name, Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
-	resource := func(kind preview.Kind, parent string, about ...any) preview.Resource {
+	base := preview.Resource{Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
+	resource := func(key preview.Key, parent string, about ...any) preview.Resource {
 		r := base
-		r.Kind, r.Parent = kind, parent
-		r.Digest = digest(append(about, kind, e.Name, parent))
+		r.Kind, r.Worker, r.Name, r.Parent = key.Kind, key.Worker, preview.WorkerName(e.Name, key.Worker), parent
+		r.Digest = digest(append(about, r.Kind, r.Name, parent))
 		return r
 	}
 	data := f.Policy.Database.Data
-	database := resource(preview.KindDatabase, parent, data)
+	database := resource(preview.Key{Kind: preview.KindDatabase}, parent, data)
 	database.SchemaOnly = data == repoconfig.DataSchemaOnly
 	resources := []preview.Resource{
 		database,
-		resource(preview.KindSchema, parent, sha, layout.Migrations, layout.MigrationFormat, layout.Seed),
-		resource(preview.KindWorker, "", sha, layout.WranglerConfig, layout.WorkerEntry, layout.DatabaseBinding),
-		resource(preview.KindCollection, "", sha, layout.Collections),
+		resource(preview.Key{Kind: preview.KindSchema}, parent, sha, layout.Migrations, layout.MigrationFormat, layout.Seed),
 	}
+	collection := []any{sha, layout.Collections}
+	for i, w := range layout.Workers {
+		key, about := preview.Key{Kind: preview.KindWorker}, []any{sha, w.WranglerConfig, w.Entry, w.DatabaseBinding}
+		if i > 0 {
+			key.Worker = w.Name
+		}
+		if w.Name != "" { // it may be bound to any other, and the collection knows them all
+			about = append(about, layout.Workers)
+			collection = []any{sha, layout.Collections, layout.Workers}
+		}
+		resources = append(resources, resource(key, "", about...))
+	}
+	resources = append(resources, resource(preview.Key{Kind: preview.KindCollection}, "", collection...))
 	requireApproval := !e.Kind.Core() && f.Policy.Migrations.Destructive == repoconfig.DestructiveRequireApproval
 	for i := range resources {
 		resources[i].RequireApproval, resources[i].Approved = requireApproval, sha != "" && e.ApprovedSHA == sha

@@ -114,6 +114,71 @@ func TestPreviewDigests(t *testing.T) {
 	}
 }
 
+// TestDigestsStay: another digest is another deployment. Those of a repository with one Worker are what
+// earlier versions computed, so that an upgrade deploys nothing.
+func TestDigestsStay(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		worker preview.WorkerLayout
+		want   map[string]string
+	}{
+		{"default", repoconfig.Default().Layout.Workers[0], map[string]string{"database": "f620838c76ccfa64b374bc38475d9da6",
+			"schema": "0247321c518698162abed25d559ee24a", "worker": "645e26645914f7d1f70f633b534a4517", "collection": "ca3d316ea8ec7e0e01970a6c5c6b94a2"}},
+		{"own layout", preview.WorkerLayout{WranglerConfig: "w/wrangler.toml", Entry: "w/x.ts", DatabaseBinding: "PG"}, map[string]string{
+			"database": "f620838c76ccfa64b374bc38475d9da6", "schema": "0247321c518698162abed25d559ee24a",
+			"worker": "f1b6cbeb9e2e5d33a65623c3af398742", "collection": "ca3d316ea8ec7e0e01970a6c5c6b94a2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := eligible()
+			f.Layout.Workers = []preview.WorkerLayout{tt.worker}
+			got := map[string]string{}
+			for _, r := range Preview(f).Resources {
+				got[r.Key().String()] = r.Digest
+				if r.Name != f.Environment.Name {
+					t.Errorf("%s is called %s", r.Key(), r.Name)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("digests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSeveralWorkers: the first one has the environment's name, each further one its own behind it.
+func TestSeveralWorkers(t *testing.T) {
+	t.Parallel()
+	api := preview.WorkerLayout{Name: "api", WranglerConfig: "api/wrangler.jsonc", DatabaseBinding: "DATABASE_URL"}
+	admin := preview.WorkerLayout{Name: "admin", WranglerConfig: "admin/wrangler.jsonc", DatabaseBinding: "PG"}
+	digests := func(workers ...preview.WorkerLayout) (names []string, byKey map[string]string) {
+		f := eligible()
+		f.Layout.Workers = workers
+		byKey = map[string]string{}
+		for _, r := range Preview(f).Resources {
+			if byKey[r.Key().String()] = r.Digest; r.Kind == preview.KindWorker {
+				names = append(names, r.Key().String()+" "+r.Name)
+			}
+		}
+		return names, byKey
+	}
+	names, both := digests(api, admin)
+	if diff := cmp.Diff([]string{"worker preview-abc-pr-7", "worker admin preview-abc-pr-7-admin"}, names); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	if both["worker"] == both["worker admin"] {
+		t.Error("two Workers have one digest")
+	}
+	_, alone := digests(api)
+	for key, changes := range map[string]bool{"database": false, "schema": false, "worker": true, "collection": true} {
+		if got := alone[key] != both[key]; got != changes {
+			t.Errorf("without the second Worker the digest of %s changes: %t", key, got)
+		}
+	}
+}
+
 func TestCoreWishes(t *testing.T) {
 	t.Parallel()
 	at := func(minute int) time.Time { return time.Date(2026, 11, 1, 12, minute, 0, 0, time.UTC) }

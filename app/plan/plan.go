@@ -22,17 +22,21 @@ const (
 	OpDelete Op = "delete"
 )
 
-// The names of the two steps that make no resource. Every other step is named after its kind.
-const (
-	StepSource = "source"
-	StepBundle = "bundle"
-)
+// StepSource is the name of the step that fetches the repository. Every other step is named after its
+// resource's key, and the one that compiles a Worker has "bundle" in place of the kind.
+const StepSource = "source"
+
+// bundleOf names the step that compiles a Worker.
+func bundleOf(worker preview.Key) string {
+	worker.Kind = "bundle"
+	return worker.String()
+}
 
 // Step is one node of the graph that a pass acts along.
 type Step struct {
 	Name     string // unique in the plan
 	Op       Op
-	Resource preview.Resource // zero for source and bundle
+	Resource preview.Resource // zero for source; for a bundle the Worker that it is of
 	Needs    []string         // names of steps in the same plan that must succeed first
 }
 
@@ -67,37 +71,39 @@ func (p Plan) Has(name string) bool {
 // What follows from another step:
 //   - a fresh or reset database gets its schema again;
 //   - a created or updated database has new credentials, so its Worker is deployed again;
-//   - migrations of a database that existed wait for the bundle, as does its reset: a build that
+//   - migrations of a database that existed wait for every bundle, as does its reset: a build that
 //     fails touches no database. On first creation both sides run beside each other.
-//   - a database is deleted after the Worker that uses it.
+//   - each Worker waits for every bundle: an environment is one commit, so that none is deployed at
+//     a commit at which another does not compile.
+//   - a database is deleted after the Workers that use it.
 //
 // undesired are the ledger's resources that are no longer desired.
-func Calculate(desired, undesired []preview.Resource, observed map[preview.Kind]preview.Observed) (Plan, error) {
-	ops := map[preview.Kind]Op{}
-	resources := map[preview.Kind]preview.Resource{}
+func Calculate(desired, undesired []preview.Resource, observed map[preview.Key]preview.Observed) (Plan, error) {
+	ops := map[preview.Key]Op{}
 	for _, r := range desired {
-		op, err := diff(r, observed[r.Kind])
+		op, err := diff(r, observed[r.Key()])
 		if err != nil {
 			return Plan{}, err
 		}
-		resources[r.Kind] = r
 		if op != "" {
-			ops[r.Kind] = op
+			ops[r.Key()] = op
 		}
 	}
 	force := func(kind preview.Kind) {
-		if _, wanted := resources[kind]; wanted && ops[kind] == "" {
-			ops[kind] = OpUpdate
+		for _, r := range desired {
+			if r.Kind == kind && ops[r.Key()] == "" {
+				ops[r.Key()] = OpUpdate
+			}
 		}
 	}
-	switch ops[preview.KindDatabase] {
+	switch ops[preview.Key{Kind: preview.KindDatabase}] {
 	case OpCreate, OpUpdate:
 		force(preview.KindSchema)
 		force(preview.KindWorker)
 	case OpReset:
 		force(preview.KindSchema)
 	}
-	plan := applySteps(ops, resources)
+	plan := applySteps(desired, ops)
 	plan.Steps = append(plan.Steps, deleteSteps(undesired, observed)...)
 	return plan, nil
 }
@@ -107,7 +113,7 @@ func diff(r preview.Resource, o preview.Observed) (Op, error) {
 	case !o.Exists:
 		return OpCreate, nil
 	case !o.Owned:
-		return "", fmt.Errorf("%s %s: %w", r.Kind, r.Name, preview.ErrConflict)
+		return "", fmt.Errorf("%s %s: %w", r.Key(), r.Name, preview.ErrConflict)
 	case r.Reset && r.Kind == preview.KindDatabase:
 		return OpReset, nil
 	case r.Reset, o.Digest != r.Digest:
@@ -118,8 +124,9 @@ func diff(r preview.Resource, o preview.Observed) (Op, error) {
 }
 
 // applySteps orders the changes of desired resources and adds what prepares them.
-func applySteps(ops map[preview.Kind]Op, resources map[preview.Kind]preview.Resource) Plan {
+func applySteps(desired []preview.Resource, ops map[preview.Key]Op) Plan {
 	var plan Plan
+	database, schema := preview.Key{Kind: preview.KindDatabase}, preview.Key{Kind: preview.KindSchema}
 	add := func(name string, op Op, r preview.Resource, needs ...string) {
 		step := Step{Name: name, Op: op, Resource: r}
 		for _, need := range needs {
@@ -129,63 +136,62 @@ func applySteps(ops map[preview.Kind]Op, resources map[preview.Kind]preview.Reso
 		}
 		plan.Steps = append(plan.Steps, step)
 	}
-	database, schema := string(preview.KindDatabase), string(preview.KindSchema)
-	worker, collection := string(preview.KindWorker), string(preview.KindCollection)
-
-	if ops[preview.KindSchema] != "" || ops[preview.KindWorker] != "" || ops[preview.KindCollection] != "" {
+	changing := func(kind preview.Kind) []preview.Resource {
+		return slices.DeleteFunc(slices.Clone(desired), func(r preview.Resource) bool { return r.Kind != kind || ops[r.Key()] == "" })
+	}
+	workers, collections, schemas := changing(preview.KindWorker), changing(preview.KindCollection), changing(preview.KindSchema)
+	if len(workers)+len(collections)+len(schemas) > 0 {
 		add(StepSource, OpFetch, preview.Resource{})
 	}
-	if ops[preview.KindWorker] != "" {
-		add(StepBundle, OpBundle, preview.Resource{}, StepSource)
+	var bundles, deployed []string
+	for _, r := range workers {
+		bundles, deployed = append(bundles, bundleOf(r.Key())), append(deployed, r.Key().String())
+		add(bundleOf(r.Key()), OpBundle, r, StepSource)
 	}
-	fresh := ops[preview.KindDatabase] == OpCreate
-	if op := ops[preview.KindDatabase]; op != "" {
+	for _, r := range changing(preview.KindDatabase) {
 		var needs []string
-		if op == OpReset {
-			needs = []string{StepBundle}
-			if resources[preview.KindDatabase].RequireApproval { // the migrations are looked at first
-				needs = []string{StepSource, StepBundle}
+		if op := ops[database]; op == OpReset {
+			if r.RequireApproval { // the migrations are looked at first
+				needs = []string{StepSource}
 			}
+			needs = append(needs, bundles...)
 		}
-		add(database, op, resources[preview.KindDatabase], needs...)
+		add(database.String(), ops[database], r, needs...)
 	}
-	if op := ops[preview.KindSchema]; op != "" {
-		needs := []string{database, StepSource}
-		if !fresh {
-			needs = append(needs, StepBundle)
+	for _, r := range schemas {
+		needs := []string{database.String(), StepSource}
+		if ops[database] != OpCreate {
+			needs = append(needs, bundles...)
 		}
-		add(schema, op, resources[preview.KindSchema], needs...)
+		add(r.Key().String(), ops[r.Key()], r, needs...)
 	}
-	if op := ops[preview.KindWorker]; op != "" {
-		add(worker, op, resources[preview.KindWorker], StepBundle, database, schema)
+	for _, r := range workers {
+		add(r.Key().String(), ops[r.Key()], r, append(slices.Clone(bundles), database.String(), schema.String())...)
 	}
-	if op := ops[preview.KindCollection]; op != "" {
-		add(collection, op, resources[preview.KindCollection], StepSource, worker)
+	for _, r := range collections {
+		add(r.Key().String(), ops[r.Key()], r, append([]string{StepSource}, deployed...)...)
 	}
 	return plan
 }
 
 // deleteSteps removes what is ours and no longer wanted, users before what they use.
-func deleteSteps(undesired []preview.Resource, observed map[preview.Kind]preview.Observed) []Step {
-	byKind := map[preview.Kind]preview.Resource{}
-	for _, r := range undesired {
-		if o := observed[r.Kind]; o.Exists && o.Owned {
-			byKind[r.Kind] = r
-		}
-	}
+func deleteSteps(undesired []preview.Resource, observed map[preview.Key]preview.Observed) []Step {
 	var steps []Step
+	var workers []string
 	for _, kind := range slices.Backward(preview.Kinds()) {
-		r, ok := byKind[kind]
-		if !ok {
-			continue
-		}
-		step := Step{Name: string(kind), Op: OpDelete, Resource: r}
-		if kind == preview.KindDatabase || kind == preview.KindSchema {
-			if _, ok := byKind[preview.KindWorker]; ok {
-				step.Needs = []string{string(preview.KindWorker)}
+		for _, r := range undesired {
+			if o := observed[r.Key()]; r.Kind != kind || !o.Exists || !o.Owned {
+				continue
 			}
+			step := Step{Name: r.Key().String(), Op: OpDelete, Resource: r}
+			switch kind {
+			case preview.KindWorker:
+				workers = append(workers, step.Name)
+			case preview.KindDatabase, preview.KindSchema:
+				step.Needs = workers
+			}
+			steps = append(steps, step)
 		}
-		steps = append(steps, step)
 	}
 	return steps
 }

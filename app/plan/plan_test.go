@@ -17,6 +17,13 @@ func resources(kinds ...preview.Kind) []preview.Resource {
 	return rs
 }
 
+// twoWorkers are the resources of an environment whose repository has a second Worker.
+func twoWorkers() []preview.Resource {
+	rs := resources(preview.KindDatabase, preview.KindSchema, preview.KindWorker, preview.KindWorker, preview.KindCollection)
+	rs[3].Worker, rs[3].Name = "admin", preview.WorkerName(rs[3].Name, "admin")
+	return rs
+}
+
 func TestCalculate(t *testing.T) {
 	t.Parallel()
 	ours := func(digest string) preview.Observed {
@@ -31,12 +38,13 @@ func TestCalculate(t *testing.T) {
 	for i := range rebuild {
 		rebuild[i].Reset = true
 	}
+	two := twoWorkers()
 	tests := []struct {
 		name      string
 		reason    string
 		desired   []preview.Resource
 		undesired []preview.Resource
-		observed  map[preview.Kind]preview.Observed
+		observed  map[preview.Key]preview.Observed
 		want      []string // "name op <- needs"
 	}{
 		{
@@ -48,56 +56,96 @@ func TestCalculate(t *testing.T) {
 		{
 			name: "a push", reason: "migrations wait for the bundle",
 			desired: all,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("old"),
-				"worker": ours("old"), "collection": ours("old")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("old"),
+				{Kind: "worker"}: ours("old"), {Kind: "collection"}: ours("old")},
 			want: []string{"source fetch", "bundle bundle <- source", "schema update <- source bundle",
 				"worker update <- bundle schema", "collection update <- source worker"},
 		},
 		{
 			name: "nothing changed", reason: "a second pass writes nothing", desired: all,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
-				"worker": ours("new"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
 		},
 		{
 			name: "credentials renewed", reason: "a Worker with an old password can't connect", desired: all,
-			observed: map[preview.Kind]preview.Observed{"database": ours(""), "schema": ours("new"),
-				"worker": ours("new"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours(""), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
 			want: []string{"source fetch", "bundle bundle <- source", "database update",
 				"schema update <- database source bundle", "worker update <- bundle database schema"},
 		},
 		{
 			name: "reset", reason: "the data is replaced, the URL stays", desired: reset,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
-				"worker": ours("new"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
 			want: []string{"source fetch", "database reset", "schema update <- database source"},
 		},
 		{
 			name: "reset behind an approval", reason: "the migrations are looked at before the data goes", desired: guarded,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
-				"worker": ours("new"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
 			want: []string{"source fetch", "database reset <- source", "schema update <- database source"},
 		},
 		{
 			name: "reset with a push", reason: "a build that fails touches no database", desired: reset,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
-				"worker": ours("old"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("old"), {Kind: "collection"}: ours("new")},
 			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
 				"schema update <- database source bundle", "worker update <- bundle database schema"},
 		},
 		{
 			name: "rebuild", reason: "everything is made anew at the same commit", desired: rebuild,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"),
-				"worker": ours("new"), "collection": ours("new")},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
 			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
 				"schema update <- database source bundle", "worker update <- bundle database schema", "collection update <- source worker"},
 		},
 		{
 			name: "teardown", reason: "users before what they use; what is not ours stays", undesired: all,
-			observed: map[preview.Kind]preview.Observed{"database": ours("new"), "schema": ours("new"), "worker": ours(""),
-				"collection": {Exists: true}},
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"), {Kind: "worker"}: ours(""),
+				{Kind: "collection"}: {Exists: true}},
 			want: []string{"worker delete", "schema delete <- worker", "database delete <- worker"},
 		},
 		{name: "teardown of nothing", undesired: all},
+		{
+			name: "two Workers", reason: "bundles run beside each other, uploads too, and each waits for every bundle", desired: two,
+			want: []string{"source fetch", "bundle bundle <- source", "bundle admin bundle <- source", "database create", "schema create <- database source",
+				"worker create <- bundle bundle admin database schema", "worker admin create <- bundle bundle admin database schema",
+				"collection create <- source worker worker admin"},
+		},
+		{
+			name: "a push to two Workers", reason: "a Worker that does not compile keeps the other back, and touches no database", desired: two,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("old"),
+				{Kind: "worker"}: ours("old"), {Kind: "worker", Worker: "admin"}: ours("old"), {Kind: "collection"}: ours("old")},
+			want: []string{"source fetch", "bundle bundle <- source", "bundle admin bundle <- source", "schema update <- source bundle bundle admin",
+				"worker update <- bundle bundle admin schema", "worker admin update <- bundle bundle admin schema",
+				"collection update <- source worker worker admin"},
+		},
+		{
+			name: "a second Worker", reason: "the first one is as it should be", desired: two,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("old")},
+			want: []string{"source fetch", "bundle admin bundle <- source", "worker admin create <- bundle admin", "collection update <- source worker admin"},
+		},
+		{
+			name: "a Worker less", reason: "the one that stays is not touched", desired: all, undesired: two[3:4],
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "worker", Worker: "admin"}: ours("new"), {Kind: "collection"}: ours("old")},
+			want: []string{"source fetch", "collection update <- source", "worker admin delete"},
+		},
+		{
+			name: "renewed credentials of two Workers", reason: "each has the old password", desired: two,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours(""), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "worker", Worker: "admin"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "bundle admin bundle <- source", "database update",
+				"schema update <- database source bundle bundle admin", "worker update <- bundle bundle admin database schema",
+				"worker admin update <- bundle bundle admin database schema"},
+		},
+		{
+			name: "teardown of two Workers", reason: "the database goes after both", undesired: two,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
+				{Kind: "worker"}: ours("new"), {Kind: "worker", Worker: "admin"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want: []string{"collection delete", "worker delete", "worker admin delete", "schema delete <- worker worker admin", "database delete <- worker worker admin"},
+		},
 		{
 			name: "no database", reason: "a Worker alone needs none", desired: resources(preview.KindWorker),
 			want: []string{"source fetch", "bundle bundle <- source", "worker create <- bundle"},
@@ -120,7 +168,7 @@ func TestCalculate(t *testing.T) {
 func TestCalculateConflict(t *testing.T) {
 	t.Parallel()
 	_, err := Calculate(resources(preview.KindDatabase), nil,
-		map[preview.Kind]preview.Observed{"database": {Exists: true}})
+		map[preview.Key]preview.Observed{{Kind: "database"}: {Exists: true}})
 	if !errors.Is(err, preview.ErrConflict) {
 		t.Fatalf("got %v, want ErrConflict", err)
 	}

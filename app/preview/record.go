@@ -27,10 +27,14 @@ type Entitlement struct {
 // LedgerEntry is one resource that was begun for an environment.
 type LedgerEntry struct {
 	Kind    Kind
+	Worker  string // the name in its key
 	Name    string
 	Digest  string
 	Outputs Outputs // of the last finished Apply; never a secret
 }
+
+// Key is what tells the entry from the others of its environment.
+func (e LedgerEntry) Key() Key { return Key{Kind: e.Kind, Worker: e.Worker} }
 
 // AuditEntry is one line of the audit table.
 type AuditEntry struct {

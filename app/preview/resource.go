@@ -1,6 +1,12 @@
 package preview
 
-import "io/fs"
+import (
+	"cmp"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Kind names one kind of resource that an environment is made of.
 type Kind string
@@ -26,8 +32,10 @@ type Mark struct {
 // Resource is one thing that should exist, as the desired step computes it.
 type Resource struct {
 	Kind Kind
-	Name string // provider-side name; matches NamePattern
-	Mark Mark
+	// Worker is the name in the resource's key; see Key.
+	Worker string
+	Name   string // provider-side name; matches NamePattern
+	Mark   Mark
 	// Digest sums up everything that the resource depends on. The provider stores it with the
 	// mark when, and only when, Apply has finished, and echoes it in Observed: equal means up to date.
 	Digest string
@@ -50,16 +58,27 @@ type Resource struct {
 	SHA string
 }
 
+// Key is what tells the resource from the others of its environment.
+func (r Resource) Key() Key { return Key{Kind: r.Kind, Worker: r.Worker} }
+
 // Layout says where in the repository the parts of a preview are. Paths are slash-separated,
 // relative to the repository's root and checked to be local.
 type Layout struct {
-	WranglerConfig  string // e.g. "wrangler.jsonc"
-	WorkerEntry     string // empty: "main" of the Wrangler configuration
-	DatabaseBinding string // name of the text binding that carries the connection string, e.g. "DATABASE_URL"
-	Migrations      string // folder, e.g. "drizzle"; empty: none
+	Workers         []WorkerLayout // one or more; the first answers at the environment's own name
+	Migrations      string         // folder, e.g. "drizzle"; empty: none
 	MigrationFormat MigrationFormat
 	Seed            string // SQL file run after the migrations of a fresh branch; empty: none
 	Collections     string // folder of Postman v2.1 files, e.g. "postman"; empty: none
+}
+
+// Worker is the Worker whose key has that name; false: there is none.
+func (l Layout) Worker(name string) (WorkerLayout, bool) {
+	for i, w := range l.Workers {
+		if i == 0 && name == "" || i > 0 && w.Name == name {
+			return w, true
+		}
+	}
+	return WorkerLayout{}, false
 }
 
 // MigrationFormat is how a migrations folder is read.
@@ -86,7 +105,7 @@ type Observed struct {
 // and the worker's outputs.
 type Inputs struct {
 	Source  fs.FS   // the repository at Resource.SHA, read-only and safe to walk
-	Bundle  *Bundle // the compiled Worker
+	Bundle  *Bundle // the compiled Worker (KindWorker: of this very one)
 	Outputs Outputs // of every resource that this one depends on, merged
 	// Known values that must not appear in any message, error or log line.
 	Redact []Secret
@@ -105,9 +124,35 @@ type Outputs struct {
 	// Warnings name what is destructive in the migrations that the parent lacks (KindSchema).
 	Warnings []Problem `json:"warnings,omitempty"`
 
-	URL string `json:"url,omitempty"` // KindWorker: where the preview answers
+	URL string `json:"url,omitempty"` // KindWorker: where it answers
+	// WorkerName is what the repository calls the Worker, if it names its Workers. No provider fills it in:
+	// the pass does (KindWorker).
+	WorkerName string `json:"workerName,omitempty"`
+	// Workers are all Workers of an environment whose Workers have names, the first one first; URL is
+	// then that one's. Combine fills it in.
+	Workers []WorkerURL `json:"-"`
 
 	Files []string `json:"files,omitempty"` // KindCollection: what was written
+}
+
+// Combine makes one of the outputs of an environment's resources.
+func Combine(outputs map[Key]Outputs) Outputs {
+	var all Outputs
+	var workers []WorkerURL
+	keys := slices.SortedFunc(maps.Keys(outputs), func(a, b Key) int {
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Worker, b.Worker))
+	})
+	for _, key := range keys {
+		one := outputs[key]
+		if one.WorkerName != "" && one.URL != "" {
+			workers = append(workers, WorkerURL{Name: one.WorkerName, URL: one.URL})
+		}
+		if key.Worker == "" {
+			all = all.Merge(one)
+		}
+	}
+	all.WorkerName, all.Workers = "", workers
+	return all
 }
 
 // Merge returns o with every field that other sets.
@@ -135,6 +180,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 	}
 	if other.URL != "" {
 		o.URL = other.URL
+	}
+	if other.WorkerName != "" {
+		o.WorkerName = other.WorkerName
 	}
 	if other.Files != nil {
 		o.Files = other.Files

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -18,15 +19,15 @@ import (
 type materials struct {
 	mu      sync.Mutex
 	source  Source
-	bundle  *preview.Bundle
-	outputs preview.Outputs
+	bundles map[preview.Key]*preview.Bundle
+	outputs map[preview.Key]preview.Outputs
 }
 
 // act runs the plan's steps, each as soon as those it needs have succeeded. A failed step keeps
 // those that need it from starting; the others go on to their end, so that nothing is left
 // half-done only because something else failed. All errors are joined.
 func (p *pass) act(ctx context.Context, steps plan.Plan) error {
-	m := &materials{outputs: p.outputs}
+	m := &materials{bundles: map[preview.Key]*preview.Bundle{}, outputs: maps.Clone(p.outputs)}
 	defer func() {
 		if m.source != nil {
 			_ = m.source.Close()
@@ -138,10 +139,10 @@ func (p *pass) do(ctx context.Context, s plan.Step, m *materials) error {
 	case plan.OpFetch:
 		return p.fetch(ctx, m)
 	case plan.OpBundle:
-		bundle, err := p.Builder.Bundle(ctx, m.source, p.facts.Layout)
+		bundle, err := p.Builder.Bundle(ctx, m.source, s.Resource.Layout, s.Resource.Worker)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.bundle = bundle
+		m.bundles[s.Resource.Key()] = bundle
 		return err
 	case plan.OpReset:
 		if err := p.checkApproval(ctx, s.Resource, m); err != nil {
@@ -184,11 +185,11 @@ func (p *pass) fetch(ctx context.Context, m *materials) error {
 }
 
 func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) error {
-	if err := p.Store.RecordIntent(ctx, p.lease, r.Kind, r.Name); err != nil {
+	if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name); err != nil {
 		return storeError("record intent", err)
 	}
 	m.mu.Lock()
-	in := preview.Inputs{Source: m.source, Bundle: m.bundle, Outputs: m.outputs}
+	in := preview.Inputs{Source: m.source, Bundle: m.bundles[r.Key()], Outputs: preview.Combine(m.outputs)}
 	if in.Outputs.DatabaseURL != "" {
 		in.Redact = []preview.Secret{in.Outputs.DatabaseURL}
 	}
@@ -197,8 +198,9 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	if err != nil {
 		return err
 	}
-	if err := p.Store.RecordApplied(ctx, p.lease, r.Kind, r.Digest, out); err != nil {
-		return storeError("record "+string(r.Kind), err)
+	out = named(r, out)
+	if err := p.Store.RecordApplied(ctx, p.lease, r.Key(), r.Digest, out); err != nil {
+		return storeError("record "+r.Key().String(), err)
 	}
 	if r.Kind == preview.KindDatabase && r.Reset {
 		// Done, whatever else fails: another try must not wipe what people enter meanwhile.
@@ -209,24 +211,15 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.outputs = replaceOutputs(m.outputs, r.Kind, out)
+	m.outputs[r.Key()] = out
 	return nil
-}
-
-// replaceOutputs is Merge, but what a fresh Apply of the schema leaves out is no longer so.
-func replaceOutputs(old preview.Outputs, kind preview.Kind, out preview.Outputs) preview.Outputs {
-	if kind == preview.KindSchema {
-		old.Migrations, old.SchemaDiff, old.BehindParent, old.DataReset = nil, "", nil, ""
-		old.Warnings = nil
-	}
-	return old.Merge(out)
 }
 
 func (p *pass) remove(ctx context.Context, r preview.Resource) error {
 	if err := p.Providers[r.Kind].Delete(ctx, r); err != nil {
 		return err
 	}
-	return storeError("forget "+string(r.Kind), p.Store.Forget(ctx, p.lease, r.Kind))
+	return storeError("forget "+r.Key().String(), p.Store.Forget(ctx, p.lease, r.Key()))
 }
 
 // sortSteps puts the records into the plan's order, whatever finished first.

@@ -93,9 +93,9 @@ type Ledger interface {
 	// Ledger lists what was ever begun for the environment and not yet forgotten.
 	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
 	// RecordIntent is written before a provider creates or changes a resource.
-	RecordIntent(ctx context.Context, l preview.Lease, kind preview.Kind, name string) error
-	RecordApplied(ctx context.Context, l preview.Lease, kind preview.Kind, digest string, out preview.Outputs) error
-	Forget(ctx context.Context, l preview.Lease, kind preview.Kind) error
+	RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name string) error
+	RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, digest string, out preview.Outputs) error
+	Forget(ctx context.Context, l preview.Lease, key preview.Key) error
 }
 
 // History is what passes did and what GitHub was told.
@@ -147,5 +147,6 @@ type Source interface {
 // anything of what it is given. What is wrong with the content is an *preview.InvalidError.
 type Builder interface {
 	Unpack(ctx context.Context, archive io.Reader) (Source, error)
-	Bundle(ctx context.Context, source fs.FS, layout preview.Layout) (*preview.Bundle, error)
+	// Bundle is that of the layout's Worker whose preview.Key has that name.
+	Bundle(ctx context.Context, source fs.FS, layout preview.Layout, worker string) (*preview.Bundle, error)
 }

@@ -12,41 +12,69 @@ import (
 
 // observe looks at every provider at once: at what is desired, and at what the ledger remembers
 // and is no longer desired.
-func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesired []preview.Resource, observed map[preview.Kind]preview.Observed, err error) {
-	wanted := map[preview.Kind]bool{}
+func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesired []preview.Resource, observed map[preview.Key]preview.Observed, err error) {
+	wanted := map[preview.Key]bool{}
 	for _, r := range desired {
-		wanted[r.Kind] = true
+		wanted[r.Key()] = true
 	}
 	for _, entry := range p.ledger {
-		if !wanted[entry.Kind] && !p.env.Kind.Core() {
-			undesired = append(undesired, preview.Resource{Kind: entry.Kind, Name: entry.Name,
-				Mark: preview.Mark{Project: p.project.ID, Environment: p.env.ID}})
+		if wanted[entry.Key()] || p.env.Kind.Core() && !dispensable(desired, entry) {
+			continue
 		}
+		undesired = append(undesired, preview.Resource{Kind: entry.Kind, Worker: entry.Worker, Name: entry.Name,
+			Mark: preview.Mark{Project: p.project.ID, Environment: p.env.ID}})
 	}
 	observed, err = p.observeAll(ctx, append(append([]preview.Resource{}, desired...), undesired...))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, r := range undesired {
-		if o := observed[r.Kind]; o.Exists && o.Owned {
+		if o := observed[r.Key()]; o.Exists && o.Owned {
 			continue
 		}
-		if err := p.Store.Forget(ctx, p.lease, r.Kind); err != nil {
-			return nil, nil, storeError("forget "+string(r.Kind), err)
+		if err := p.Store.Forget(ctx, p.lease, r.Key()); err != nil {
+			return nil, nil, storeError("forget "+r.Key().String(), err)
 		}
 	}
-	for _, r := range desired {
-		p.outputs = p.outputs.Merge(observed[r.Kind].Outputs)
-		if o := observed[r.Kind]; r.Kind == preview.KindSchema && o.Digest == r.Digest {
-			p.outputs.BehindParent = o.Outputs.BehindParent
-		}
-	}
+	p.know(desired, observed)
 	return undesired, observed, nil
 }
 
-func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (map[preview.Kind]preview.Observed, error) {
+// dispensable reports whether a core environment, of which nothing is ever deleted, can do without: a
+// Worker that the configuration no longer names, while the rest stays wanted, holds no data.
+func dispensable(desired []preview.Resource, entry preview.LedgerEntry) bool {
+	return len(desired) > 0 && entry.Kind == preview.KindWorker
+}
+
+// know adds to the outputs what was seen of the desired resources. While anything is wanted, what is
+// not wanted any more no longer counts.
+func (p *pass) know(desired []preview.Resource, observed map[preview.Key]preview.Observed) {
+	if len(desired) == 0 {
+		return
+	}
+	outputs := map[preview.Key]preview.Outputs{}
+	for _, r := range desired {
+		o := observed[r.Key()]
+		known := p.outputs[r.Key()].Merge(named(r, o.Outputs))
+		if r.Kind == preview.KindSchema && o.Digest == r.Digest {
+			known.BehindParent = o.Outputs.BehindParent
+		}
+		outputs[r.Key()] = known
+	}
+	p.outputs = outputs
+}
+
+// named is what a Worker offers together with the name that the repository has for it.
+func named(r preview.Resource, out preview.Outputs) preview.Outputs {
+	if w, ok := r.Layout.Worker(r.Worker); ok && r.Kind == preview.KindWorker {
+		out.WorkerName = w.Name
+	}
+	return out
+}
+
+func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (map[preview.Key]preview.Observed, error) {
 	var mu sync.Mutex
-	observed := map[preview.Kind]preview.Observed{}
+	observed := map[preview.Key]preview.Observed{}
 	group, gctx := errgroup.WithContext(ctx)
 	for _, r := range resources {
 		provider, ok := p.Providers[r.Kind]
@@ -62,11 +90,11 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 				return err
 			})
 			if err != nil {
-				return fmt.Errorf("observe %s: %w", r.Kind, err)
+				return fmt.Errorf("observe %s: %w", r.Key(), err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			observed[r.Kind] = o
+			observed[r.Key()] = o
 			return nil
 		})
 	}

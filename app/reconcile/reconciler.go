@@ -63,7 +63,7 @@ type pass struct {
 	started       time.Time
 	steps         []preview.StepRecord
 	ledger        []preview.LedgerEntry // as the pass found it
-	outputs       preview.Outputs
+	outputs       map[preview.Key]preview.Outputs
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
 	gone bool
 	// config is the file that is in force; nil: none.
@@ -133,8 +133,9 @@ func (p *pass) load(ctx context.Context) error {
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
 		return storeError("ledger", err)
 	}
+	p.outputs = map[preview.Key]preview.Outputs{}
 	for _, entry := range p.ledger {
-		p.outputs = p.outputs.Merge(entry.Outputs)
+		p.outputs[entry.Key()] = entry.Outputs
 	}
 	p.published, err = p.loadPublished(ctx)
 	return err

@@ -121,13 +121,17 @@ func Default() Config {
 			Environments: map[preview.EnvironmentKind]Core{},
 		},
 		Layout: preview.Layout{
-			WranglerConfig:  "wrangler.jsonc",
-			DatabaseBinding: "DATABASE_URL",
+			Workers:         []preview.WorkerLayout{defaultWorker()},
 			Migrations:      "drizzle",
 			MigrationFormat: preview.MigrationsAuto,
 			Collections:     "postman",
 		},
 	}
+}
+
+// defaultWorker is the only Worker of a repository that names none.
+func defaultWorker() preview.WorkerLayout {
+	return preview.WorkerLayout{WranglerConfig: "wrangler.jsonc", DatabaseBinding: "DATABASE_URL"}
 }
 
 // defaultCore is what a core environment is when the file names it and says nothing more.

@@ -1,6 +1,10 @@
 package repoconfig
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -70,16 +74,88 @@ func (p *parser) core(policy *Policy, kind preview.EnvironmentKind) field {
 }
 
 func (p *parser) layout(layout *preview.Layout) field {
-	return p.section(fields{
-		"wrangler":         p.text(&layout.WranglerConfig, checkPath),
-		"entry":            p.text(&layout.WorkerEntry, orEmpty(checkPath)),
-		"database_binding": p.text(&layout.DatabaseBinding, checkIdentifier),
-		"migrations": p.section(fields{
+	return func(n *yaml.Node, name string) {
+		only, several := defaultWorker(), []preview.WorkerLayout(nil)
+		known := p.worker(&only)
+		known["workers"] = p.workers(&several)
+		known["migrations"] = p.section(fields{
 			"dir": p.text(&layout.Migrations, orEmpty(checkPath)),
 			"format": choice(p, &layout.MigrationFormat,
 				preview.MigrationsAuto, preview.MigrationsDrizzle, preview.MigrationsSQL),
 			"seed": p.text(&layout.Seed, orEmpty(checkPath)),
-		}),
-		"collections": p.text(&layout.Collections, orEmpty(checkPath)),
-	})
+		})
+		known["collections"] = p.text(&layout.Collections, orEmpty(checkPath))
+		p.mapping(n, name, known)
+		layout.Workers = []preview.WorkerLayout{only}
+		if several != nil {
+			layout.Workers = several
+			p.refuseKeys(n, name, p.worker(&only))
+		}
+	}
+}
+
+// worker is what both ways to name a Worker have in common.
+func (p *parser) worker(w *preview.WorkerLayout) fields {
+	return fields{
+		"wrangler":         p.text(&w.WranglerConfig, checkPath),
+		"entry":            p.text(&w.Entry, orEmpty(checkPath)),
+		"database_binding": p.text(&w.DatabaseBinding, orEmpty(checkIdentifier)),
+	}
+}
+
+// refuseKeys refuses the keys of a layout that count for its only Worker, where it has several.
+func (p *parser) refuseKeys(n *yaml.Node, name string, refused fields) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; refused[key.Value] != nil {
+			p.at(key, "Write it for each Worker, under workers.", "%s.workers and %s.%s can't be given together.", name, name, key.Value)
+		}
+	}
+}
+
+// maxWorkers bounds how many Workers a repository can have: each is a process.
+const maxWorkers = 5
+
+func (p *parser) workers(into *[]preview.WorkerLayout) field {
+	return func(n *yaml.Node, name string) {
+		if n.Kind != yaml.SequenceNode {
+			p.wrongType(n, name, "a list of Workers")
+			return
+		}
+		if len(n.Content) < 1 || len(n.Content) > maxWorkers {
+			p.at(n, "", "%s has %d entries and must have 1 to %d.", name, len(n.Content), maxWorkers)
+			return
+		}
+		workers := make([]preview.WorkerLayout, len(n.Content))
+		first := map[string]string{} // by the name without hyphens
+		for i, item := range n.Content {
+			w, at := &workers[i], fmt.Sprintf("%s[%d]", name, i)
+			w.DatabaseBinding = defaultWorker().DatabaseBinding
+			known := p.worker(w)
+			known["name"] = p.text(&w.Name, checkWorkerName)
+			p.mapping(item, at, known)
+			p.require(item, at, "name", "wrangler")
+			alike := strings.ReplaceAll(w.Name, "-", "")
+			if other, taken := first[alike]; taken && w.Name != "" {
+				p.at(item, "Choose another name.", "%s.name is %q, which is too much like %q.", at, w.Name, other)
+			}
+			first[alike] = w.Name
+		}
+		*into = workers
+	}
+}
+
+// require names the keys that a mapping lacks.
+func (p *parser) require(n *yaml.Node, name string, keys ...string) {
+	if n.Kind != yaml.MappingNode {
+		return // said already
+	}
+	var given []string
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		given = append(given, n.Content[i].Value)
+	}
+	for _, key := range keys {
+		if !slices.Contains(given, key) {
+			p.at(n, "", "%s.%s is missing.", name, key)
+		}
+	}
 }

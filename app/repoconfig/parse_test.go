@@ -38,8 +38,8 @@ func TestParseWholeFile(t *testing.T) {
 			},
 			Bindings: Bindings{Allow: []string{"kv:0f1e2d"}},
 		},
-		Layout: preview.Layout{WranglerConfig: "worker/wrangler.toml", WorkerEntry: "worker/src/index.ts",
-			DatabaseBinding: "PG_URL", Migrations: "db/migrations", MigrationFormat: preview.MigrationsSQL,
+		Layout: preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "worker/wrangler.toml", Entry: "worker/src/index.ts",
+			DatabaseBinding: "PG_URL"}}, Migrations: "db/migrations", MigrationFormat: preview.MigrationsSQL,
 			Seed: "db/seed.sql", Collections: ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -64,6 +64,28 @@ func TestParseDefaults(t *testing.T) {
 		preview.EnvironmentProd: {Branch: "main", Deploy: DeployPromotion},
 	}
 	if diff := cmp.Diff(want, got.Policy.Environments); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseWorkers(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join("testdata", "valid", "workers.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, problems := Parse(data)
+	if diff := cmp.Diff([]preview.Problem(nil), problems); diff != "" {
+		t.Fatal(diff)
+	}
+	want := Default().Layout
+	want.Workers = []preview.WorkerLayout{
+		{Name: "api", WranglerConfig: "workers/api/wrangler.jsonc", Entry: "workers/api/src/main.ts", DatabaseBinding: "PG_URL"},
+		{Name: "back-office", WranglerConfig: "workers/admin/wrangler.jsonc", DatabaseBinding: "DATABASE_URL"},
+		{Name: "www", WranglerConfig: "workers/www/wrangler.jsonc"},
+	}
+	want.Collections = "api/postman"
+	if diff := cmp.Diff(want, got.Layout); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -110,6 +132,23 @@ func TestParseProblems(t *testing.T) {
 			`1:36: preview.base_branches[1] has braces, which are no pattern here; write one entry each. | `,
 			`1:46: preview.base_branches[2] is not a valid pattern. | `,
 			`1:51: preview.base_branches[3] is empty. | `}},
+		{"one Worker and several", "layout:\n  entry: a.ts\n  workers:\n    - {name: api, wrangler: w.toml}\n  wrangler: x.toml\n", []string{
+			`2:3: layout.workers and layout.entry can't be given together. | Write it for each Worker, under workers.`,
+			`5:3: layout.workers and layout.wrangler can't be given together. | Write it for each Worker, under workers.`}},
+		{"Workers", "layout:\n  workers:\n    - {name: api, wrangler: a/w.toml}\n    - {name: Api, wrangler: ../w.toml}\n    - {name: base, wrangler: b.toml}\n" +
+			"    - {nmae: x}\n    - text\n", []string{
+			`4:14: layout.workers[1].name must be small letters, digits and single hyphens between them, beginning with a letter, at most 20 characters. | `,
+			`4:29: layout.workers[1].wrangler must be a path inside the repository, such as a/b, with forward slashes and without . or .. elements. | `,
+			`5:14: layout.workers[2].name is taken: baseUrl is the address of the first Worker in the Postman environment. | `,
+			`6:7: layout.workers[3].name is missing. | `,
+			`6:7: layout.workers[3].wrangler is missing. | `,
+			`6:8: The key "layout.workers[3].nmae" is unknown. | Did you mean "name"?`,
+			`7:7: layout.workers[4] is text and must be a mapping. | `}},
+		{"Workers of one name", "layout:\n  workers:\n    - {name: a-1, wrangler: a.toml}\n    - {name: a1, wrangler: b.toml}\n    - {name: a-1, wrangler: c.toml}\n", []string{
+			`4:7: layout.workers[1].name is "a1", which is too much like "a-1". | Choose another name.`,
+			`5:7: layout.workers[2].name is "a-1", which is too much like "a1". | Choose another name.`}},
+		{"no Worker", "layout: {workers: []}\n", []string{
+			`1:19: layout.workers has 0 entries and must have 1 to 5. | `}},
 		{"too deep", strings.Repeat("[", 20) + strings.Repeat("]", 20), []string{
 			`1:1: The file is a list and must be a mapping. | `,
 			`1:14: The file is nested deeper than 12 levels. | `}},
@@ -207,7 +246,11 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		l := config.Layout
-		for _, path := range []string{l.WranglerConfig, l.WorkerEntry, l.Migrations, l.Seed, l.Collections} {
+		paths := []string{l.Migrations, l.Seed, l.Collections}
+		for _, w := range l.Workers {
+			paths = append(paths, w.WranglerConfig, w.Entry)
+		}
+		for _, path := range paths {
 			if path != "" && !filepath.IsLocal(path) {
 				t.Fatalf("path %q leaves the repository", path)
 			}

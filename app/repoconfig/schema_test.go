@@ -112,7 +112,9 @@ func defaults(object map[string]any) map[string]any {
 			values[key] = int(number)
 			continue
 		}
-		values[key] = property["default"]
+		if value, ok := property["default"]; ok {
+			values[key] = value
+		}
 	}
 	return values
 }

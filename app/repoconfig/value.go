@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // field reads one value; name is its full key, such as "preview.ttl".
@@ -240,6 +242,18 @@ var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 func checkIdentifier(name string) error {
 	if !identifier.MatchString(name) {
 		return errors.New("must be letters, digits and _, not beginning with a digit, at most 64 characters")
+	}
+	return nil
+}
+
+// checkWorkerName says what is wrong with the name of a Worker, which becomes part of a host name and the
+// name of a variable in the Postman environment.
+func checkWorkerName(name string) error {
+	switch {
+	case !preview.ValidWorkerName(name):
+		return fmt.Errorf("must be small letters, digits and single hyphens between them, beginning with a letter, at most %d characters", preview.MaxWorkerName)
+	case name == "base":
+		return errors.New("is taken: baseUrl is the address of the first Worker in the Postman environment")
 	}
 	return nil
 }

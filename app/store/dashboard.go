@@ -60,23 +60,31 @@ func (s *Store) LastPasses(ctx context.Context, environmentIDs []string, each in
 // OutputsOf merges what the finished resources of each environment offer. No secret is among it.
 func (s *Store) OutputsOf(ctx context.Context, environmentIDs []string) (map[string]preview.Outputs, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT environment_id, outputs FROM resources WHERE environment_id = ANY ($1::uuid[]) ORDER BY environment_id, kind`, environmentIDs)
+		SELECT environment_id, kind, worker, outputs FROM resources WHERE environment_id = ANY ($1::uuid[])`, environmentIDs)
 	if err != nil {
 		return nil, fmt.Errorf("outputs of environments: %w", classed(err))
 	}
-	outputs := map[string]preview.Outputs{}
+	parts := map[string]map[preview.Key]preview.Outputs{}
 	var id string
+	var key preview.Key
 	var text []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &key.Kind, &key.Worker, &text}, func() error {
 		var one preview.Outputs
 		if err := json.Unmarshal(text, &one); err != nil {
 			return err
 		}
-		outputs[id] = outputs[id].Merge(one)
+		if parts[id] == nil {
+			parts[id] = map[preview.Key]preview.Outputs{}
+		}
+		parts[id][key] = one
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("outputs of environments: %w", classed(err))
+	}
+	outputs := make(map[string]preview.Outputs, len(parts))
+	for id, one := range parts {
+		outputs[id] = preview.Combine(one)
 	}
 	return outputs, nil
 }

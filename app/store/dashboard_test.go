@@ -84,12 +84,22 @@ func TestLastPassesAndOutputs(t *testing.T) {
 		preview.KindDatabase: {DatabaseURL: "postgres://hidden", DatabaseName: "db"},
 		preview.KindWorker:   {URL: "http://a.localhost/"},
 	} {
-		must(t, s.RecordIntent(t.Context(), lease, kind, "name"))
-		must(t, s.RecordApplied(t.Context(), lease, kind, "digest", out))
+		must(t, s.RecordIntent(t.Context(), lease, preview.Key{Kind: kind}, "name"))
+		must(t, s.RecordApplied(t.Context(), lease, preview.Key{Kind: kind}, "digest", out))
 	}
+	admin := preview.Key{Kind: preview.KindWorker, Worker: "admin"}
+	worker := preview.Key{Kind: preview.KindWorker}
+	other, _ := hold(t, s, second)
+	must(t, s.RecordIntent(t.Context(), other, admin, "name-admin"))
+	must(t, s.RecordApplied(t.Context(), other, admin, "digest", preview.Outputs{URL: "http://a-admin.localhost/", WorkerName: "admin"}))
+	must(t, s.RecordIntent(t.Context(), other, worker, "name"))
+	must(t, s.RecordApplied(t.Context(), other, worker, "digest", preview.Outputs{URL: "http://b.localhost/", WorkerName: "api"}))
 	outputs, err := s.OutputsOf(t.Context(), []string{first, second})
 	must(t, err)
-	wanted := map[string]preview.Outputs{first: {DatabaseName: "db", URL: "http://a.localhost/"}}
+	wanted := map[string]preview.Outputs{
+		second: {URL: "http://b.localhost/", Workers: []preview.WorkerURL{{Name: "api", URL: "http://b.localhost/"}, {Name: "admin", URL: "http://a-admin.localhost/"}}},
+		first:  {DatabaseName: "db", URL: "http://a.localhost/"},
+	}
 	if diff := cmp.Diff(wanted, outputs); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
 	}

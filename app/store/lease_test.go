@@ -92,7 +92,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 	}
 	expire(t, s, id)
 	holder, _ := acquire(t, s, id)
-	if err := s.RecordIntent(t.Context(), holder, preview.KindDatabase, e.Name); err != nil {
+	if err := s.RecordIntent(t.Context(), holder, preview.Key{Kind: preview.KindDatabase}, e.Name); err != nil {
 		t.Fatal(err)
 	}
 	c := preview.Command{Key: "comment:1", ProjectID: p.ID, PR: e.PR, CommentID: 1, Verb: preview.VerbDestroy, Actor: "octo-lead", CreatedAt: second(1)}
@@ -104,12 +104,14 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 	e.State, e.GoodSHA = preview.StateActive, "stale"
 	ctx := t.Context()
 	writes := map[string]func() error{
-		"renew":          func() error { _, err := s.Renew(ctx, lost, leaseTime); return err },
-		"release":        func() error { return s.Release(ctx, lost) },
-		"save":           func() error { return s.SaveEnvironment(ctx, lost, e) },
-		"admit":          func() error { _, err := s.Admit(ctx, lost, 15); return err },
-		"intent":         func() error { return s.RecordIntent(ctx, lost, preview.KindWorker, e.Name) },
-		"applied":        func() error { return s.RecordApplied(ctx, lost, preview.KindDatabase, "stale", preview.Outputs{}) },
+		"renew":   func() error { _, err := s.Renew(ctx, lost, leaseTime); return err },
+		"release": func() error { return s.Release(ctx, lost) },
+		"save":    func() error { return s.SaveEnvironment(ctx, lost, e) },
+		"admit":   func() error { _, err := s.Admit(ctx, lost, 15); return err },
+		"intent":  func() error { return s.RecordIntent(ctx, lost, preview.Key{Kind: preview.KindWorker}, e.Name) },
+		"applied": func() error {
+			return s.RecordApplied(ctx, lost, preview.Key{Kind: preview.KindDatabase}, "stale", preview.Outputs{})
+		},
 		"published":      func() error { return s.SavePublished(ctx, lost, []byte("{}"), []byte(`{"checkRunId": 1}`)) },
 		"finish command": func() error { return s.FinishCommand(ctx, lost, e, c, store.OutcomeDone) },
 	}
@@ -119,7 +121,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 		}
 	}
 	// These tell nothing, and do nothing.
-	if err := s.Forget(ctx, lost, preview.KindDatabase); err != nil {
+	if err := s.Forget(ctx, lost, preview.Key{Kind: preview.KindDatabase}); err != nil {
 		t.Errorf("forget: %v", err)
 	}
 	if err := s.Leave(ctx, lost); err != nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-// Ledger lists what was begun for the environment and not forgotten, by kind.
+// Ledger lists what was begun for the environment and not forgotten, by kind and Worker.
 func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error) {
-	rows, err := s.pool.Query(ctx, `SELECT kind, name, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind`, environmentID)
+	rows, err := s.pool.Query(ctx, `SELECT kind, worker, name, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind, worker`, environmentID)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of %s: %w", environmentID, classed(err))
 	}
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (preview.LedgerEntry, error) {
 		var entry preview.LedgerEntry
 		var outputs []byte
-		if err := row.Scan(&entry.Kind, &entry.Name, &entry.Digest, &outputs); err != nil {
+		if err := row.Scan(&entry.Kind, &entry.Worker, &entry.Name, &entry.Digest, &outputs); err != nil {
 			return entry, err
 		}
 		return entry, json.Unmarshal(outputs, &entry.Outputs)
@@ -31,32 +31,33 @@ func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.Led
 }
 
 // RecordIntent notes that a resource is about to be created or changed.
-func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, kind preview.Kind, name string) error {
+func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name string) error {
 	return s.leased(ctx, l, `
-		INSERT INTO resources (environment_id, kind, name)
-		SELECT id, $3, $4 FROM environments WHERE id = $1 AND lease_token = $2
-		ON CONFLICT (environment_id, kind) DO UPDATE SET name = excluded.name, updated_at = now()`, kind, name)
+		INSERT INTO resources (environment_id, kind, worker, name)
+		SELECT id, $3, $4, $5 FROM environments WHERE id = $1 AND lease_token = $2
+		ON CONFLICT (environment_id, kind, worker) DO UPDATE SET name = excluded.name, updated_at = now()`, key.Kind, key.Worker, name)
 }
 
 // RecordApplied notes what a finished Apply left. Outputs marshal without their secrets.
-func (s *Store) RecordApplied(ctx context.Context, l preview.Lease, kind preview.Kind, digest string, out preview.Outputs) error {
+func (s *Store) RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, digest string, out preview.Outputs) error {
 	outputs, err := json.Marshal(out)
 	if err != nil {
-		return fmt.Errorf("outputs of %s: %w", kind, err)
+		return fmt.Errorf("outputs of %s: %w", key, err)
 	}
 	return s.leased(ctx, l, `
-		UPDATE resources SET digest = $4, outputs = $5, updated_at = now()
-		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3`, kind, digest, outputs)
+		UPDATE resources SET digest = $5, outputs = $6, updated_at = now()
+		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3 AND worker = $4`,
+		key.Kind, key.Worker, digest, outputs)
 }
 
 // Forget removes a resource that was observed gone. One that is not in the ledger is no error.
-func (s *Store) Forget(ctx context.Context, l preview.Lease, kind preview.Kind) error {
+func (s *Store) Forget(ctx context.Context, l preview.Lease, key preview.Key) error {
 	_, err := s.pool.Exec(ctx, `
 		DELETE FROM resources
-		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3`,
-		l.EnvironmentID, l.Token, kind)
+		WHERE environment_id = (SELECT id FROM environments WHERE id = $1 AND lease_token = $2) AND kind = $3 AND worker = $4`,
+		l.EnvironmentID, l.Token, key.Kind, key.Worker)
 	if err != nil {
-		return fmt.Errorf("forget %s of %s: %w", kind, l.EnvironmentID, classed(err))
+		return fmt.Errorf("forget %s of %s: %w", key, l.EnvironmentID, classed(err))
 	}
 	return nil
 }
