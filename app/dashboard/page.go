@@ -59,10 +59,19 @@ type card struct {
 	Problems []problem
 	Newest   *pass
 	Earlier  []pass
+	Workers  []worker // where each of several answers; URL is then the first one's
 	Files    []download
-	Log      []line
+	Logs     []workerLog
 	LogSpan  string
-	HasLogs  bool
+}
+
+type worker struct{ Name, URL string }
+
+// workerLog is what one Worker wrote.
+type workerLog struct {
+	ID    string // provider-side name of the Worker
+	Name  string // of one of several; else empty
+	Lines []line
 }
 
 type commit struct{ Short, URL string }
@@ -164,7 +173,7 @@ func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, pas
 		Head: p.commit(e.HeadSHA), Serving: p.commit(e.GoodSHA), Expires: e.ExpiresAt, Place: place, Message: e.Message,
 	}
 	c.Tone, c.State = stateOf(e)
-	if e.GoodSHA != "" && (strings.HasPrefix(out.URL, "https://") || strings.HasPrefix(out.URL, "http://")) {
+	if e.GoodSHA != "" && openable(out.URL) {
 		c.URL = out.URL
 	}
 	if e.Kind.Core() && e.SHA != "" {
@@ -192,11 +201,39 @@ func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, pas
 			c.Files = append(c.Files, download{Name: file, URL: "environments/" + url.PathEscape(e.Name) + "/files/" + url.PathEscape(file)})
 		}
 	}
+	for _, w := range out.Workers {
+		if e.GoodSHA != "" && openable(w.URL) {
+			c.Workers = append(c.Workers, worker(w))
+		}
+	}
 	if d.Logs != nil {
-		c.Log, c.LogSpan = d.recent(e.Name), "15 minutes"
-		c.HasLogs = e.GoodSHA != "" || len(c.Log) > 0
+		c.Logs, c.LogSpan = d.logs(e, out), "15 minutes"
 	}
 	return c
+}
+
+// openable reports whether a browser may be led there.
+func openable(address string) bool {
+	return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
+}
+
+// logs are those of an environment's Workers, as soon as there is one.
+func (d *Dashboard) logs(e preview.Environment, out preview.Outputs) []workerLog {
+	logs := []workerLog{{ID: e.Name}}
+	for _, w := range out.Workers {
+		if w.URL == out.URL {
+			logs[0].Name = w.Name
+			continue
+		}
+		logs = append(logs, workerLog{ID: preview.WorkerName(e.Name, w.Name), Name: w.Name})
+	}
+	shown := logs[:0]
+	for _, log := range logs {
+		if log.Lines = d.recent(log.ID); e.GoodSHA != "" || len(log.Lines) > 0 {
+			shown = append(shown, log)
+		}
+	}
+	return shown
 }
 
 // recent are the last lines of a Worker's log.

@@ -135,7 +135,8 @@ func sample() (*shelf, said, fstest.MapFS) {
 			prod.ID:   {pass(steps[:5], "ready", 50*time.Hour, 2480*time.Millisecond)},
 		},
 		outputs: map[string]preview.Outputs{
-			good.ID:   {URL: "http://" + good.Name + ".localhost:8080/", Files: []string{"shop.postman_collection.json", good.Name + ".postman_environment.json"}},
+			good.ID: {URL: "http://" + good.Name + ".localhost:8080/", Workers: []preview.WorkerURL{{Name: "api", URL: "http://" + good.Name + ".localhost:8080/"},
+				{Name: "back-office", URL: "http://" + good.Name + "-back-office.localhost:8080/"}}, Files: []string{"shop.postman_collection.json", good.Name + ".postman_environment.json"}},
 			broken.ID: {URL: "javascript:alert(1)"},
 			prod.ID:   {URL: "http://prod-k7xq2mab.localhost:8080/"},
 		},
@@ -147,6 +148,7 @@ func sample() (*shelf, said, fstest.MapFS) {
 	logs := said{good.Name: {line(time.Hour, "stdout", "much too old"), line(90*time.Second, "stdout", "GET /products 200 in 11 ms"),
 		line(70*time.Second, "stderr", `TypeError: can't read properties of undefined (reading 'id') <img src=x onerror=alert(1)>`),
 		line(50*time.Second, "supervisor", "the Worker tried to reach 169.254.169.254 and was refused"), line(40*time.Second, "stdout", strings.Repeat("a long line without a break ", 12))}}
+	logs[preview.WorkerName(good.Name, "back-office")] = []dashboard.LogLine{line(20*time.Second, "stdout", "GET /orders 200 in 3 ms")}
 	files := fstest.MapFS{
 		good.Name + "/shop.postman_collection.json":               {Data: []byte(`{"info": {"name": "Shop"}}`)},
 		good.Name + "/" + good.Name + ".postman_environment.json": {Data: []byte(`{"name": "shop"}`)},

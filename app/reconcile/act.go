@@ -196,7 +196,7 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	m.mu.Unlock()
 	out, err := p.Providers[r.Kind].Apply(ctx, r, in)
 	if err != nil {
-		return err
+		return ofWorker(r, err)
 	}
 	out = named(r, out)
 	if err := p.Store.RecordApplied(ctx, p.lease, r.Key(), r.Digest, out); err != nil {
@@ -213,6 +213,22 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	defer m.mu.Unlock()
 	m.outputs[r.Key()] = out
 	return nil
+}
+
+// ofWorker tells which of several Workers a problem is about that names no place.
+func ofWorker(r preview.Resource, err error) error {
+	w, ok := r.Layout.Worker(r.Worker)
+	if !ok || r.Kind != preview.KindWorker || w.Name == "" {
+		return err
+	}
+	for _, invalid := range invalidErrors(err) {
+		for i := range invalid.Problems {
+			if invalid.Problems[i].Path == "" {
+				invalid.Problems[i].Path = w.WranglerConfig
+			}
+		}
+	}
+	return err
 }
 
 func (p *pass) remove(ctx context.Context, r preview.Resource) error {

@@ -234,6 +234,9 @@ func storable(text string) string {
 func whatOf(err error) string {
 	var text string
 	for _, invalid := range invalidErrors(err) {
+		if strings.Contains(text, invalid.What) { // of one Worker and of another
+			continue
+		}
 		if text != "" {
 			text += "; "
 		}

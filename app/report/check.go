@@ -109,7 +109,12 @@ func parts(s Status) string {
 	}
 	row("Database", present(s, o.DatabaseName != ""), codeCell(clip(o.DatabaseName, 80)))
 	row("Migrations", present(s, o.DatabaseName != ""), migrationsCell(o))
-	row("Worker", present(s, o.URL != ""), address(o.URL))
+	if len(o.Workers) == 0 {
+		row("Worker", present(s, o.URL != ""), address(o.URL))
+	}
+	for _, w := range o.Workers {
+		row("Worker "+codeCell(w.Name), present(s, true), address(w.URL))
+	}
 	row("API collection", present(s, len(o.Files) > 0), filesCell(o.Files))
 	b.WriteString("\n")
 	return b.String()

@@ -46,11 +46,18 @@ func comment(s Status) string {
 	return top.String() + schemaDiff(s, maxComment-top.Len()-len(bottom)) + bottom
 }
 
-// stateLine is address, commit and end of life, as far as they are known.
+// stateLine is address, commit and end of life, as far as they are known. Of several Workers each has a
+// line of its own before it.
 func stateLine(s Status) string {
 	var parts []string
+	var workers string
 	if url, ok := s.serves(); ok && !s.Phase.failing() {
-		parts = append(parts, "**"+address(url)+"**")
+		if len(s.Outputs.Workers) == 0 {
+			parts = append(parts, "**"+address(url)+"**")
+		}
+		for _, w := range s.Outputs.Workers {
+			workers += "- " + CodeSpan(w.Name) + ": **" + address(w.URL) + "**\n"
+		}
 	}
 	if sha := s.headSHA(); sha != "" {
 		parts = append(parts, "commit "+s.commitLink(sha))
@@ -61,23 +68,26 @@ func stateLine(s Status) string {
 	if linkable(s.DetailsURL) {
 		parts = append(parts, link("details", s.DetailsURL))
 	}
-	if len(parts) == 0 {
-		return ""
+	if workers != "" {
+		workers += "\n"
 	}
-	return strings.Join(parts, " · ") + "\n\n"
+	if len(parts) == 0 {
+		return workers
+	}
+	return workers + strings.Join(parts, " · ") + "\n\n"
 }
 
 // stillServes says, while the newest commit fails, what is there instead.
 func stillServes(s Status) string {
-	url, ok := s.serves()
+	_, ok := s.serves()
 	if !ok || !s.Phase.failing() {
 		return ""
 	}
 	if s.Environment.GoodSHA == "" || s.Environment.GoodSHA == s.headSHA() {
-		return "The preview still serves at " + address(url) + ".\n\n"
+		return "The preview still serves at " + s.addresses() + ".\n\n"
 	}
 	return fmt.Sprintf("The last good preview, of commit %s, still serves at %s.\n\n",
-		s.commitLink(s.Environment.GoodSHA), address(url))
+		s.commitLink(s.Environment.GoodSHA), s.addresses())
 }
 
 // problemList says what to fix and where.

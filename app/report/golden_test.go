@@ -50,8 +50,14 @@ func cases() map[string]Status {
 			Hint: "First deploy code that no longer uses it; drop it in a later pull request, with a backup at hand."},
 		{Path: "drizzle/0003_total.sql", Line: 5, Message: "Deletes every row of the table <b>@octo-dev.", Hint: "Name the rows in a WHERE clause."},
 	}
+	workers := []preview.WorkerURL{{Name: "api", URL: base.Outputs.URL}, {Name: "back-office", URL: "http://preview-abcdefgh-pr-7-back-office.localhost:8080"}}
 	return map[string]Status{
-		"ready":        base,
+		"ready":         base,
+		"ready-workers": with(func(s *Status) { s.Outputs.Workers = workers }),
+		"invalid-workers": with(func(s *Status) {
+			s.Phase, s.Reason, s.Problems, s.Outputs.Workers = PhaseInvalid, "The Worker does not compile.", problems, workers
+			s.PullRequest.HeadSHA = strings.Repeat("b", 40)
+		}),
 		"queued":       bare(PhaseQueued, "All 3 places are taken; this preview is number 2 in the queue."),
 		"skipped-fork": bare(PhaseSkipped, "The head is in a fork. Code from forks is not deployed."),
 		"needs-action": with(func(s *Status) {

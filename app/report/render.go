@@ -133,7 +133,19 @@ func (s Status) commitLink(sha string) string {
 	return link(CodeSpan(sha[:7]), address)
 }
 
-// serves is the address of what serves now, if anything does.
+// addresses are where everything serves that does, in one sentence.
+func (s Status) addresses() string {
+	if len(s.Outputs.Workers) == 0 {
+		return address(s.Outputs.URL)
+	}
+	list := make([]string, len(s.Outputs.Workers))
+	for i, w := range s.Outputs.Workers {
+		list[i] = address(w.URL) + " (" + CodeSpan(w.Name) + ")"
+	}
+	return strings.Join(list, ", ")
+}
+
+// serves is the address of what serves now, if anything does: of several Workers the first one's.
 func (s Status) serves() (string, bool) {
 	return s.Outputs.URL, s.Outputs.URL != "" && !s.Phase.absent()
 }

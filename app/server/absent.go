@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,15 +25,14 @@ const (
 	absentTimeout = 2 * time.Second
 )
 
-// ownName is what any host name of ours looks like: whatever else is asked for costs no query.
-var ownName = regexp.MustCompile(`^(preview-[a-z2-7]{8}-pr-[1-9][0-9]{0,9}|(dev|staging|prod)-[a-z2-7]{8})$`)
-
 // environmentNames is what absent reads.
 type environmentNames interface {
 	// EnvironmentByName is preview.ErrNotFound when there is none.
 	EnvironmentByName(ctx context.Context, name string) (preview.Environment, error)
 	// Queue is the place of each waiting preview of a project, from 1, by environment id.
 	Queue(ctx context.Context, projectID string) (map[string]int, error)
+	// Ledger lists what was begun for an environment and is not yet forgotten.
+	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
 }
 
 // absent answers at the host names of previews that have no Worker: it says what became of them.
@@ -83,7 +82,8 @@ func (a *absent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fate looks a name up, in memory first.
 func (a *absent) fate(ctx context.Context, name string) fate {
-	if !ownName.MatchString(name) {
+	environment, worker, ok := preview.SplitWorkerName(name)
+	if !ok { // no name of ours, so that it costs no query
 		return unknownFate(name)
 	}
 	if f, ok := a.remembered(name); ok {
@@ -97,7 +97,7 @@ func (a *absent) fate(ctx context.Context, name string) fate {
 	case <-ctx.Done():
 		return busyFate(name)
 	}
-	f, err := a.lookUp(ctx, name)
+	f, err := a.lookUp(ctx, environment, worker)
 	if err != nil {
 		if ctx.Err() == nil {
 			a.logger.Warn("look up preview", slog.String("environment", name), slog.Any("error", err))
@@ -110,10 +110,10 @@ func (a *absent) fate(ctx context.Context, name string) fate {
 	return f
 }
 
-func (a *absent) lookUp(ctx context.Context, name string) (fate, error) {
-	e, err := a.store.EnvironmentByName(ctx, name)
+func (a *absent) lookUp(ctx context.Context, environment, worker string) (fate, error) {
+	e, err := a.store.EnvironmentByName(ctx, environment)
 	if errors.Is(err, preview.ErrNotFound) {
-		return unknownFate(name), nil
+		return unknownFate(environment), nil
 	}
 	if err != nil {
 		return fate{}, err
@@ -126,7 +126,27 @@ func (a *absent) lookUp(ctx context.Context, name string) (fate, error) {
 		}
 		place = queue[e.ID]
 	}
-	return fateOf(e, place), nil
+	if worker == "" || e.GoodSHA == "" || e.State == preview.StateUpdating {
+		return fateOf(e, place), nil
+	}
+	return a.furtherFate(ctx, e, worker)
+}
+
+// furtherFate says what became of a Worker beside the first one, in an environment that serves.
+func (a *absent) furtherFate(ctx context.Context, e preview.Environment, worker string) (fate, error) {
+	ledger, err := a.store.Ledger(ctx, e.ID)
+	if err != nil {
+		return fate{}, err
+	}
+	key := preview.Key{Kind: preview.KindWorker, Worker: worker}
+	i := slices.IndexFunc(ledger, func(entry preview.LedgerEntry) bool { return entry.Key() == key })
+	switch {
+	case i < 0:
+		return unknownFate(preview.WorkerName(e.Name, worker)), nil
+	case ledger[i].Digest == "": // never brought up
+		return failedFate(e), nil
+	}
+	return fateOf(e, 0), nil
 }
 
 func (a *absent) remembered(name string) (fate, bool) {
@@ -176,11 +196,15 @@ func fateOf(e preview.Environment, place int) fate {
 	case e.GoodSHA != "":
 		return pending(e.Name, 2, "ENV_PREVIEW_STARTING", "This preview is starting", "Its Worker is being started.", "Try again in some seconds.")
 	case e.State == preview.StateError, e.State == preview.StateFailed:
-		f := gone(e.Name, "ENV_PREVIEW_FAILED", "This preview could not be made", "Something has to be repaired first.", "The pull request's check says what.")
-		f.Severity = "error"
-		return f
+		return failedFate(e)
 	}
 	return pending(e.Name, 2, "ENV_PREVIEW_PROVISIONING", "This preview is being made", "It is not ready yet.", "Try again in some seconds; the pull request's check says how far it is.")
+}
+
+func failedFate(e preview.Environment) fate {
+	f := gone(e.Name, "ENV_PREVIEW_FAILED", "This preview could not be made", "Something has to be repaired first.", "The pull request's check says what.")
+	f.Severity = "error"
+	return f
 }
 
 // gone is a fate that asking again does not change.

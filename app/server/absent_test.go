@@ -23,6 +23,7 @@ import (
 type names struct {
 	environments map[string]preview.Environment
 	queue        map[string]int
+	ledger       []preview.LedgerEntry
 	err          error
 	wait         chan struct{} // look-ups stand still until it closes; nil: they do not
 	asked        atomic.Int64
@@ -53,6 +54,10 @@ func (n *names) EnvironmentByName(ctx context.Context, name string) (preview.Env
 }
 
 func (n *names) Queue(context.Context, string) (map[string]int, error) { return n.queue, n.err }
+
+func (n *names) Ledger(context.Context, string) ([]preview.LedgerEntry, error) {
+	return n.ledger, n.err
+}
 
 func askAbsent(h http.Handler, host, accept string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, "/any/path", nil)
@@ -121,6 +126,51 @@ func TestAbsent(t *testing.T) {
 			}
 			if want := map[int]int64{404: 1, 503: 2}[tt.status]; n.asked.Load() != want { // what is final is kept
 				t.Errorf("%d look-ups, want %d", n.asked.Load(), want)
+			}
+		})
+	}
+}
+
+// A Worker beside the first one shares its environment's fate, and has one of its own while that serves.
+func TestAbsentWorker(t *testing.T) {
+	t.Parallel()
+	const name = "preview-k7xq2mab-pr-7"
+	serving := preview.Environment{State: preview.StateActive, GoodSHA: "sha"}
+	failing := preview.Environment{State: preview.StateError, GoodSHA: "sha"}
+	entry := func(digest string) []preview.LedgerEntry {
+		return []preview.LedgerEntry{{Kind: preview.KindWorker, Name: name, Digest: "d"}, {Kind: preview.KindWorker, Worker: "admin", Name: name + "-admin", Digest: digest}}
+	}
+	tests := []struct {
+		name   string
+		env    preview.Environment
+		ledger []preview.LedgerEntry
+		host   string
+		status int
+		code   string
+	}{
+		{"expired", preview.Environment{State: preview.StateArchived, ExpiredSHA: "sha"}, nil, name + "-admin", 404, "ENV_PREVIEW_EXPIRED"},
+		{"closed", preview.Environment{State: preview.StateArchived, Closed: true}, nil, name + "-admin", 404, "ENV_PREVIEW_CLOSED"},
+		{"being made", preview.Environment{State: preview.StateProvisioning}, nil, name + "-admin", 503, "ENV_PREVIEW_PROVISIONING"},
+		{"after a restart", serving, entry("d"), name + "-admin", 503, "ENV_PREVIEW_STARTING"},
+		{"never came up", failing, entry(""), name + "-admin", 404, "ENV_PREVIEW_FAILED"},
+		{"no such Worker", serving, entry("d"), name + "-other", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"removed from the configuration", serving, entry("d")[:1], name + "-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no such preview", serving, entry("d"), "preview-k7xq2mab-pr-8-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no name of a Worker", serving, entry("d"), name + "-a--b", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no name of ours", serving, entry("d"), name + ".admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.env.ID, tt.env.Name = "id", name
+			n := &names{environments: map[string]preview.Environment{name: tt.env}, ledger: tt.ledger}
+			w := askAbsent(newAbsent(n, "localhost", slog.New(slog.DiscardHandler)), tt.host+".localhost:8080", "*/*")
+			var got map[string]problem
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatalf("%v: %s", err, w.Body)
+			}
+			if p := got["error"]; w.Code != tt.status || p.Code != tt.code {
+				t.Errorf("%d %+v, want %d %s", w.Code, p, tt.status, tt.code)
 			}
 		})
 	}

@@ -54,6 +54,33 @@ func read(t *testing.T, elements ...string) string {
 const complete = `{ "info": {"_postman_id": "c1", "name": "Shop", "schema": "` + schema + `"},
   "item": [ {"id": "i1", "name": "a < b", "request": {"url": "{{baseUrl}}/"}} ], "big": 12345678901234567890 }`
 
+// The first Worker is baseUrl, each further one has a variable that is called after it; what a template
+// says of them does not count.
+func TestSeveralWorkers(t *testing.T) {
+	t.Parallel()
+	p, dir := newProvider(t)
+	r := resource()
+	in := inputs(fstest.MapFS{"postman/dev.postman_environment.json": text(`{"values":[{"key":"adminUrl","value":"http://dev"},{"key":"lang","value":"cs"}]}`)})
+	in.Outputs.Workers = []preview.WorkerURL{{Name: "api", URL: in.Outputs.URL}, {Name: "admin", URL: "http://preview-abcd1234-pr-1-admin.localhost:8080/"},
+		{Name: "back-office-2", URL: "http://preview-abcd1234-pr-1-back-office-2.localhost:8080/"}}
+	if _, err := p.Apply(t.Context(), r, in); err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Values []variable }
+	if err := json.Unmarshal([]byte(read(t, dir, r.Name, r.Name+environmentSuffix)), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []variable{
+		{"baseUrl", "http://preview-abcd1234-pr-1.localhost:8080", "default", true},
+		{"adminUrl", "http://preview-abcd1234-pr-1-admin.localhost:8080", "default", true},
+		{"backOffice2Url", "http://preview-abcd1234-pr-1-back-office-2.localhost:8080", "default", true},
+		{"lang", "cs", "default", true},
+	}
+	if diff := cmp.Diff(want, got.Values); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+}
+
 func TestApply(t *testing.T) {
 	t.Parallel()
 	p, dir := newProvider(t)

@@ -5,7 +5,7 @@
 // gives files that Postman, newman and the like read:
 //
 //	<Dir>/<name>/<file>.postman_collection.json    as in the repository; missing ids are filled in, always alike
-//	<Dir>/<name>/<name>.postman_environment.json   baseUrl, and what a template in the repository adds
+//	<Dir>/<name>/<name>.postman_environment.json   baseUrl, an address for each further Worker, and what a template in the repository adds
 //	<Dir>/<name>/mark.json                         owner mark, digest, file names; the digest is written last
 //
 // A template is preview.postman_environment.json in the collections' folder, or else the only

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -162,12 +163,37 @@ type variable struct {
 	Enabled bool   `json:"enabled"`
 }
 
-// environmentFile is the preview's environment: baseUrl without a slash at its end, so that
-// "{{baseUrl}}/path" is right, and the template's other values.
+// addresses are where the preview's Workers answer: baseUrl is the first one, adminUrl the one called
+// admin. There is no slash at their ends, so that "{{baseUrl}}/path" is right.
+func addresses(out preview.Outputs) []variable {
+	address := func(key, url string) variable {
+		return variable{Key: key, Value: strings.TrimRight(url, "/"), Type: "default", Enabled: true}
+	}
+	values := []variable{address(baseURL, out.URL)}
+	for _, w := range out.Workers {
+		if w.URL != out.URL {
+			values = append(values, address(camelCase(w.Name)+"Url", w.URL))
+		}
+	}
+	return values
+}
+
+// camelCase is backOffice for back-office.
+func camelCase(name string) string {
+	parts := strings.Split(name, "-")
+	for i, part := range parts[1:] {
+		if part != "" {
+			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+// environmentFile is the preview's environment: its addresses, and the template's other values.
 func environmentFile(name string, in preview.Inputs, template source) ([]byte, *preview.Problem) {
-	values := []variable{{Key: baseURL, Value: strings.TrimRight(in.Outputs.URL, "/"), Type: "default", Enabled: true}}
+	values := addresses(in.Outputs)
 	if template.path != "" {
-		more, problem := templateValues(template, in.Redact)
+		more, problem := templateValues(template, values, in.Redact)
 		if problem != nil {
 			return nil, problem
 		}
@@ -185,9 +211,9 @@ func environmentFile(name string, in preview.Inputs, template source) ([]byte, *
 	return content, nil
 }
 
-// templateValues takes keys and plain values over. A secret, by its type or because its value is
-// a known one, keeps its key only.
-func templateValues(template source, redact []preview.Secret) ([]variable, *preview.Problem) {
+// templateValues takes keys and plain values over, but for those that are set. A secret, by its type or
+// because its value is a known one, keeps its key only.
+func templateValues(template source, set []variable, redact []preview.Secret) ([]variable, *preview.Problem) {
 	object, problem := decode(template)
 	if problem != nil {
 		return nil, problem
@@ -206,7 +232,7 @@ func templateValues(template source, redact []preview.Secret) ([]variable, *prev
 		if !ok || !named || key == "" {
 			return nil, &preview.Problem{Path: template.path, Message: fmt.Sprintf(`Value %d has no "key".`, n+1)}
 		}
-		if key == baseURL {
+		if slices.ContainsFunc(set, func(v variable) bool { return v.Key == key }) {
 			continue
 		}
 		v := variable{Key: key, Type: "default", Enabled: true}
