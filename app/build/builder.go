@@ -59,7 +59,7 @@ func (b *Builder) Bundle(ctx context.Context, src fs.FS, layout preview.Layout, 
 	if !ok {
 		return nil, fmt.Errorf("bundle the Worker %q: the layout does not name it", name)
 	}
-	p, err := b.prepare(ctx, src, worker)
+	p, err := b.prepare(ctx, src, layout, worker)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +100,8 @@ func (b *Builder) code(ctx context.Context, p *plugin) ([]byte, error) {
 }
 
 // prepare reads everything that is configuration.
-func (b *Builder) prepare(ctx context.Context, src fs.FS, worker preview.WorkerLayout) (*plugin, error) {
-	config, err := readWrangler(src, worker)
+func (b *Builder) prepare(ctx context.Context, src fs.FS, layout preview.Layout, worker preview.WorkerLayout) (*plugin, error) {
+	config, err := readWrangler(src, layout, worker)
 	if err != nil {
 		return nil, err
 	}

@@ -137,6 +137,7 @@ func (p *plugin) finish(code []byte, worker preview.WorkerLayout, static *previe
 		Vars:               p.config.vars,
 		JSONVars:           p.config.jsonVars,
 		DatabaseBinding:    worker.DatabaseBinding,
+		Services:           p.config.services,
 		Assets:             static,
 	}
 	if p.config.main != "" {

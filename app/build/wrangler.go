@@ -31,6 +31,7 @@ type wrangler struct {
 	tsconfig string                        // from the root of the repository; empty: the nearest one
 	assets   map[string]preview.ModuleType // by file ending, with the dot
 	static   *preview.Assets               // nil: none; the files are not filled in
+	services map[string]string             // as in preview.Bundle
 }
 
 // nodeByDefault is the compatibility date from which workerd has nodejs_compat on by itself.
@@ -52,7 +53,6 @@ func forbidden() map[string]string {
 		"d1_databases":              "D1 database",
 		"r2_buckets":                "R2 bucket",
 		"durable_objects.bindings":  "Durable Object",
-		"services":                  "service binding",
 		"hyperdrive":                "Hyperdrive configuration",
 		"queues.producers":          "queue",
 		"vectorize":                 "Vectorize index",
@@ -86,7 +86,7 @@ func forbidden() map[string]string {
 var bindingName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,127}$`)
 
 // readWrangler reads the configuration of a Worker. Every problem found is in the error.
-func readWrangler(src fs.FS, worker preview.WorkerLayout) (*wrangler, error) {
+func readWrangler(src fs.FS, layout preview.Layout, worker preview.WorkerLayout) (*wrangler, error) {
 	if !fs.ValidPath(worker.WranglerConfig) {
 		return nil, preview.Invalid(whatConfig, preview.Problem{Message: fmt.Sprintf("%q is no path inside the repository", worker.WranglerConfig)})
 	}
@@ -98,15 +98,15 @@ func readWrangler(src fs.FS, worker preview.WorkerLayout) (*wrangler, error) {
 		}
 		return nil, fmt.Errorf("read %s: %w", worker.WranglerConfig, err)
 	}
-	w, problems := parseWrangler(worker, data)
+	w, problems := parseWrangler(worker, data, siblings(src, layout))
 	if len(problems) > 0 {
 		return nil, &preview.InvalidError{What: whatConfig, Problems: problems}
 	}
 	return w, nil
 }
 
-// parseWrangler checks the text of a configuration.
-func parseWrangler(worker preview.WorkerLayout, data []byte) (*wrangler, []preview.Problem) {
+// parseWrangler checks the text of a configuration. See siblings.
+func parseWrangler(worker preview.WorkerLayout, data []byte, siblings map[string]string) (*wrangler, []preview.Problem) {
 	doc, problem := parseDocument(worker.WranglerConfig, data)
 	if problem != nil {
 		return nil, []preview.Problem{*problem}
@@ -124,6 +124,7 @@ func parseWrangler(worker preview.WorkerLayout, data []byte) (*wrangler, []previ
 		}
 	}
 	w.static = r.staticAssets(w, worker)
+	w.services = r.services(w, worker, siblings)
 	r.refuse()
 	slices.SortStableFunc(r.problems, func(a, b preview.Problem) int { return a.Line - b.Line })
 	return w, r.problems

@@ -36,7 +36,7 @@ DATABASE_URL = "mine"
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text))
+			got, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text), nil)
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
@@ -91,7 +91,7 @@ func TestParseWranglerProblems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path}, []byte(tt.text))
+			_, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path}, []byte(tt.text), nil)
 			var got []string
 			for i, p := range problems {
 				s := p.String()
@@ -128,13 +128,14 @@ func TestOffersNode(t *testing.T) {
 func FuzzParseWrangler(f *testing.F) {
 	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "rules": [{"type": "Text", "globs": [1]}]}`)
 	f.Add(true, `{"compatibility_date": "2025-01-01", "assets": {"directory": "./public", "run_worker_first": ["/api/*", "!/x"]}}`)
+	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "services": [{"binding": "B", "service": "other"}]}`)
 	f.Add(false, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
 	f.Fuzz(func(t *testing.T, jsonc bool, text string) {
 		name := "wrangler.toml"
 		if jsonc {
 			name = "wrangler.jsonc"
 		}
-		w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: name}, []byte(text))
+		w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: name}, []byte(text), map[string]string{"other": "other"})
 		if len(problems) == 0 && ((w.main == "" && w.static == nil) || w.date == "") {
 			t.Errorf("accepted without date, or main and assets: %+v", w)
 		}

@@ -61,6 +61,15 @@ type Resource struct {
 // Key is what tells the resource from the others of its environment.
 func (r Resource) Key() Key { return Key{Kind: r.Kind, Worker: r.Worker} }
 
+// Sibling is the provider-side name of the Worker of the same environment whose key has that name.
+func (r Resource) Sibling(worker string) string {
+	environment := r.Name
+	if r.Worker != "" {
+		environment = strings.TrimSuffix(r.Name, "-"+r.Worker)
+	}
+	return WorkerName(environment, worker)
+}
+
 // Layout says where in the repository the parts of a preview are. Paths are slash-separated,
 // relative to the repository's root and checked to be local.
 type Layout struct {
@@ -199,8 +208,11 @@ type Bundle struct {
 	Vars               map[string]string // plain text bindings of the Wrangler configuration
 	JSONVars           map[string]string // JSON bindings of the Wrangler configuration, each as JSON text
 	DatabaseBinding    string            // the binding that gets the branch's connection string
-	Assets             *Assets           `json:",omitempty"` // nil: none
-	Digest             string            // SHA-256 over all of the above, hex
+	// Services are the bindings to Workers of the same environment, each with the name in the key of the one
+	// that it leads to; see Resource.Sibling.
+	Services map[string]string `json:",omitempty"`
+	Assets   *Assets           `json:",omitempty"` // nil: none
+	Digest   string            // SHA-256 over all of the above, hex
 }
 
 // Assets are the static files that are served with a Worker, and how. Their content stays in

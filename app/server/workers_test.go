@@ -34,6 +34,7 @@ func twoWorkerFiles(t *testing.T) fstest.MapFS {
 console.log("started ` + name + `");
 export default {
   async fetch(request, env) {
+    if (new URL(request.url).pathname === "/other") return env.OTHER.fetch("http://other.example/rows");
     const sql = postgres(env.` + binding + `, { max: 1, fetch_types: false });
     const rows = await sql` + "`SELECT name FROM items ORDER BY id`" + `;
     await sql.end();
@@ -45,9 +46,9 @@ export default {
 	files := fstest.MapFS{}
 	for name, text := range map[string]string{
 		".github/flaresmith.yml":          twoWorkers,
-		"workers/api/wrangler.jsonc":      `{"name": "shop-api", "main": "src/index.js", "compatibility_date": "2026-10-01", "compatibility_flags": ["nodejs_compat"]}`,
+		"workers/api/wrangler.jsonc":      `{"name": "shop-api", "main": "src/index.js", "compatibility_date": "2026-10-01", "compatibility_flags": ["nodejs_compat"], "services": [{"binding": "OTHER", "service": "shop-admin"}]}`,
 		"workers/api/src/index.js":        worker("api 1", "PG_URL"),
-		"workers/admin/wrangler.jsonc":    `{"name": "shop-admin", "main": "src/index.js", "compatibility_date": "2026-10-01", "compatibility_flags": ["nodejs_compat"], "assets": {"directory": "public"}}`,
+		"workers/admin/wrangler.jsonc":    `{"name": "shop-admin", "main": "src/index.js", "compatibility_date": "2026-10-01", "compatibility_flags": ["nodejs_compat"], "assets": {"directory": "public"}, "services": [{"binding": "OTHER", "service": "shop-api"}]}`,
 		"workers/admin/src/index.js":      worker("admin 1", "DATABASE_URL"),
 		"workers/admin/public/index.html": "<h1>Back office</h1>",
 	} {
@@ -122,6 +123,7 @@ func TestLocalTwoWorkers(t *testing.T) {
 	api := w.environment(pr).Name
 	admin := api + "-admin"
 	w.wantAnswers("a new preview", map[string]string{api + "/": "api 1: one", admin + "/rows": "admin 1: one", admin + "/": "<h1>Back office</h1>"})
+	w.wantAnswers("each is bound to the other", map[string]string{api + "/other": "admin 1: one", admin + "/other": "api 1: one"})
 	query(t, branchURL(t, api), `INSERT INTO items VALUES (2, 'of the preview')`)
 	w.wantAnswers("both have one branch", map[string]string{api + "/": "api 1: one,of the preview", admin + "/rows": "admin 1: one,of the preview"})
 	if got := query(t, parentURL, `SELECT name FROM items`); len(got) != 1 {

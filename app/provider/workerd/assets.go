@@ -8,32 +8,25 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 const (
-	maxAssets        = 20_000
-	maxAssetBytes    = 25 << 20  // of one file
-	maxAssetsBytes   = 512 << 20 // of all
-	maxWorkerRoutes  = 100
-	maxAssetConns    = 64
-	assetTimeout     = 60 * time.Second // for one file to the Worker
-	assetsFolder     = "assets"         // in a generation's folder
-	assetsServerName = "assets"         // in the runtime's configuration
+	maxAssets       = 20_000
+	maxAssetBytes   = 25 << 20  // of one file
+	maxAssetsBytes  = 512 << 20 // of all
+	maxWorkerRoutes = 100
+	assetTimeout    = 60 * time.Second // for one file to the Worker
+	assetsFolder    = "assets"         // in a generation's folder
+	assetsService   = "assets"         // in the runtime's configuration
 )
 
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -140,40 +133,4 @@ func (rt *Runtime) writeAsset(to string, asset preview.Asset, name string, sourc
 // openAsset opens what writeAssets wrote.
 func (rt *Runtime) openAsset(folder string) func(hash string) (*os.File, error) {
 	return func(hash string) (*os.File, error) { return rt.root.Open(folder + "/" + assetsFolder + "/" + hash) }
-}
-
-// assetServer is what the Worker's binding leads to: the site on a Unix socket. It holds no secret
-// and reaches nothing, so whatever the Worker sends there can't do more than a browser could.
-type assetServer struct {
-	server  *http.Server
-	serving sync.WaitGroup
-}
-
-// listenAssets starts to serve on path. The socket belongs to uid when that is not zero.
-func listenAssets(socket string, uid int, s *site) (*assetServer, error) {
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		return nil, fmt.Errorf("the way to the static files: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	if uid != 0 {
-		if err := os.Chown(socket, uid, uid); err != nil {
-			return nil, errors.Join(err, listener.Close())
-		}
-	}
-	a := &assetServer{server: &http.Server{
-		Handler: s, ReadTimeout: assetTimeout, WriteTimeout: assetTimeout, IdleTimeout: assetTimeout,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-	}}
-	a.server.SetKeepAlivesEnabled(false)                                                        // an idle connection would keep others waiting
-	a.serving.Go(func() { _ = a.server.Serve(netutil.LimitListener(listener, maxAssetConns)) }) // ends with close
-	return a, nil
-}
-
-// close ends every connection.
-func (a *assetServer) close() {
-	_ = a.server.Close()
-	a.serving.Wait()
 }

@@ -51,6 +51,7 @@ func checkBundle(bundle *preview.Bundle) error {
 	}
 	checkVars(bundle, complain)
 	checkAssets(bundle, complain)
+	checkServices(bundle, complain)
 	if bundle.DatabaseBinding != "" && !validBinding(bundle.DatabaseBinding) {
 		complain("database binding %q can't be used", clip(bundle.DatabaseBinding))
 	}

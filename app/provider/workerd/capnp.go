@@ -41,8 +41,8 @@ func quote(s string) string {
 func moduleFile(n int) string { return fmt.Sprintf("module-%d", n) }
 
 // writeConfig is the runtime's configuration for a checked bundle; egress is the path of the
-// Unix socket that is the process's only way out, assets that of the one to its static files.
-func writeConfig(bundle *preview.Bundle, egress, assets string) string {
+// Unix socket that is the process's only way out, services lead to its static files and to other Workers.
+func writeConfig(bundle *preview.Bundle, egress string, services []service) string {
 	var b strings.Builder
 	b.WriteString(`using Workerd = import "/workerd/workerd.capnp";
 
@@ -51,8 +51,8 @@ const config :Workerd.Config = (
     (name = "main", worker = .main),
 `)
 	fmt.Fprintf(&b, "    (name = \"egress\", external = (address = %s, http = (style = proxy)))", quote("unix:"+egress))
-	if bindsAssets(bundle) {
-		fmt.Fprintf(&b, ",\n    (name = %s, external = (address = %s, http = ()))", quote(assetsServerName), quote("unix:"+assets))
+	for _, s := range services {
+		fmt.Fprintf(&b, ",\n    (name = %s, external = (address = %s, http = ()))", quote(s.name), quote("unix:"+s.socket))
 	}
 	b.WriteByte('\n')
 	b.WriteString(`  ],
@@ -106,7 +106,10 @@ func bindingEntries(bundle *preview.Bundle) []string {
 		}
 	}
 	if bindsAssets(bundle) {
-		list = append(list, fmt.Sprintf("(name = %s, service = %s)", quote(bundle.Assets.Binding), quote(assetsServerName)))
+		list = append(list, fmt.Sprintf("(name = %s, service = %s)", quote(bundle.Assets.Binding), quote(assetsService)))
+	}
+	for n, name := range slices.Sorted(maps.Keys(bundle.Services)) {
+		list = append(list, fmt.Sprintf("(name = %s, service = %s)", quote(name), quote(serviceName(n))))
 	}
 	if bundle.DatabaseBinding != "" {
 		list = append(list, fmt.Sprintf("(name = %s, fromEnvironment = %s)", quote(bundle.DatabaseBinding), quote(databaseVariable)))

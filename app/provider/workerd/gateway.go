@@ -27,6 +27,11 @@ func (rt *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fail(w, http.StatusNotFound, "ENV_PREVIEW_NOT_FOUND", "No preview answers at this host.", "Open the link in the pull request.")
 		return
 	}
+	rt.serve(w, req, name)
+}
+
+// serve answers by what is up under that name.
+func (rt *Runtime) serve(w http.ResponseWriter, req *http.Request, name string) {
 	i := rt.serving(name)
 	if i == nil {
 		fail(w, http.StatusNotFound, "ENV_PREVIEW_NOT_FOUND", "This preview is not running.", "It may be gone or still being made; see the pull request's check.")

@@ -36,9 +36,9 @@ type instance struct {
 	database   preview.Secret
 	launch     launch
 	egress     *egress
-	site       *site        // nil: no static files
-	assets     *assetServer // nil: the Worker has no binding to them
-	socket     string       // path on which the process serves
+	site       *site            // nil: no static files
+	services   []*serviceServer // what its bindings lead to
+	socket     string           // path on which the process serves
 	proxy      *httputil.ReverseProxy
 	closeIdle  func()
 	drain      *drain
@@ -68,7 +68,7 @@ func (i *instance) current(p *process) {
 }
 
 // bring starts a generation and returns when it answers. On an error nothing of it is left.
-func (rt *Runtime) bring(ctx context.Context, u *unit, in preview.Inputs) (*instance, error) {
+func (rt *Runtime) bring(ctx context.Context, u *unit, r preview.Resource, in preview.Inputs) (*instance, error) {
 	bundle, url := withWorker(in.Bundle), in.Outputs.DatabaseURL
 	i := &instance{
 		name: u.name, generation: newGeneration(), bundle: bundle.Digest, database: url,
@@ -86,12 +86,15 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, in preview.Inputs) (*inst
 	}
 	redactor := u.logs.hide(secrets)
 	n := rt.sequence.Add(1)
-	i.socket = filepath.Join(rt.sockets, fmt.Sprintf("%d.in", n))
-	out, static := filepath.Join(rt.sockets, fmt.Sprintf("%d.out", n)), filepath.Join(rt.sockets, fmt.Sprintf("%d.www", n))
+	socket := filepath.Join(rt.sockets, fmt.Sprint(n))
+	i.socket = socket + ".in"
 	folder := u.name + "/" + i.generation
-	err := rt.writeGeneration(folder, bundle, writeConfig(bundle, out, static), u.uid)
-	if err == nil && bundle.Assets != nil {
+	if bundle.Assets != nil {
 		i.site = newSite(in.Bundle, rt.openAsset(folder))
+	}
+	services := rt.services(r, bundle, i.site, socket)
+	err := rt.writeGeneration(folder, bundle, writeConfig(bundle, socket+".out", services), u.uid)
+	if err == nil && bundle.Assets != nil {
 		err = rt.writeAssets(ctx, folder, bundle.Assets, in.Source)
 	}
 	if err != nil {
@@ -99,10 +102,10 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, in preview.Inputs) (*inst
 	}
 	err = i.launch.open(rt.config.Binary, filepath.Join(rt.config.Dir, folder))
 	if err == nil {
-		i.egress, err = listenEgress(out, u.uid, pinned, u.logs)
+		i.egress, err = listenEgress(socket+".out", u.uid, pinned, u.logs)
 	}
-	if err == nil && bindsAssets(bundle) {
-		i.assets, err = listenAssets(static, u.uid, i.site)
+	if err == nil {
+		err = i.listen(services, u.uid)
 	}
 	if err != nil {
 		i.release(rt)
@@ -115,6 +118,18 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, in preview.Inputs) (*inst
 		return nil, err
 	}
 	return i, nil
+}
+
+// listen starts what the bindings lead to.
+func (i *instance) listen(services []service, uid int) error {
+	for _, s := range services {
+		server, err := s.listen(uid)
+		if err != nil {
+			return err
+		}
+		i.services = append(i.services, server)
+	}
+	return nil
 }
 
 // writeGeneration writes what the process reads: the preview's user may look, and change nothing.
@@ -327,8 +342,8 @@ func (i *instance) release(rt *Runtime) {
 	if i.egress != nil {
 		i.egress.close()
 	}
-	if i.assets != nil {
-		i.assets.close()
+	for _, s := range i.services {
+		s.close()
 	}
 	if i.closeIdle != nil {
 		i.closeIdle()

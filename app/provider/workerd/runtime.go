@@ -135,7 +135,7 @@ func (rt *Runtime) apply(ctx context.Context, r preview.Resource, in preview.Inp
 	running := rt.runs(u)
 	if running == nil || r.Reset || running.bundle == "" || running.bundle != in.Bundle.Digest ||
 		running.database != in.Outputs.DatabaseURL || !running.healthy() {
-		if running, err = rt.replace(ctx, u, in); err != nil {
+		if running, err = rt.replace(ctx, u, r, in); err != nil {
 			return preview.Outputs{}, err
 		}
 	}
@@ -169,7 +169,7 @@ func (rt *Runtime) own(r preview.Resource) (mark, error) {
 }
 
 // replace starts a new generation beside the one that serves, and then lets it serve.
-func (rt *Runtime) replace(ctx context.Context, u *unit, in preview.Inputs) (*instance, error) {
+func (rt *Runtime) replace(ctx context.Context, u *unit, r preview.Resource, in preview.Inputs) (*instance, error) {
 	if u.uid == 0 {
 		uid, err := rt.users.take(u.name)
 		if err != nil {
@@ -177,7 +177,7 @@ func (rt *Runtime) replace(ctx context.Context, u *unit, in preview.Inputs) (*in
 		}
 		u.uid = uid
 	}
-	next, err := rt.bring(ctx, u, in)
+	next, err := rt.bring(ctx, u, r, in)
 	if err != nil {
 		return nil, err
 	}

@@ -307,6 +307,12 @@ func TestInvalidBundle(t *testing.T) {
 		{"flag", func(b *preview.Bundle) { b.CompatibilityFlags = []string{`a"`} }},
 		{"variable", func(b *preview.Bundle) { b.Vars = map[string]string{"a\nb": ""} }},
 		{"value", func(b *preview.Bundle) { b.Vars = map[string]string{"a": "\xff"} }},
+		{"sibling", func(b *preview.Bundle) { b.Services = map[string]string{"A": "../x"} }},
+		{"sibling with a dot", func(b *preview.Bundle) { b.Services = map[string]string{"A": "a.b"} }},
+		{"binding to a sibling", func(b *preview.Bundle) { b.Services = map[string]string{"a\nb": "admin"} }},
+		{"sibling and variable", func(b *preview.Bundle) {
+			b.Services, b.Vars = map[string]string{"A": "admin"}, map[string]string{"A": "x"}
+		}},
 		{"binding", func(b *preview.Bundle) { b.DatabaseBinding = "a\x00" }},
 	}
 	for _, test := range tests {
