@@ -13,7 +13,8 @@ import (
 // Provider observes and changes one kind of resource at one outside system.
 //
 // All methods are idempotent, safe for concurrent use on different names, bounded by ctx, and
-// refuse a name that does not match preview.NamePattern. Errors are classed as in
+// refuse a name that does not match preview.NamePattern. An environment may have several resources of
+// one kind (Workers), each with a name of its own and all with one mark. Errors are classed as in
 // preview.Classify: transient ones may be retried by the caller, an *preview.InvalidError is the
 // user's fault, preview.ErrConflict means that something without our mark is in the way.
 type Provider interface {

@@ -7,12 +7,14 @@
 //	browser ── Gateway (ServeHTTP, by Host) ── Unix socket ── workerd ── Unix socket ── egress ── Postgres
 //
 // Static files (preview.Assets) are served by the Gateway itself, before the Worker or after it as
-// the bundle says; the Worker's own binding leads to the same handler over a Unix socket.
+// the bundle says; the Worker's own binding leads to the same handler over a Unix socket. A binding to
+// another Worker of the environment (preview.Bundle.Services) leads to a handler, on a socket of its own,
+// that asks the Gateway for that one Worker, whatever host the request names.
 //
 // # What a Worker can reach
 //
 // workerd says of itself that it is no hardened sandbox, so every wall is outside it. Beside its
-// own static files, the only way out of the process is a Unix socket on which an HTTP proxy of
+// own static files and the Workers that it is bound to, the only way out of the process is a Unix socket on which an HTTP proxy of
 // ours listens. The proxy knows one destination, DatabaseAddress, behind which user and database
 // are pinned in the startup packet; every other connection is refused and every fetch is dropped.
 // workerd's own "network" service is never configured, not even with one loopback address in its
