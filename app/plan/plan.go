@@ -43,6 +43,15 @@ type Step struct {
 // Writes reports whether the step changes anything at a provider.
 func (s Step) Writes() bool { return s.Op != OpFetch && s.Op != OpBundle }
 
+// Title names the step for a person: where Workers have names, the first one's is said, too.
+func (s Step) Title() string {
+	w, ok := s.Resource.Layout.Worker(s.Resource.Worker)
+	if !ok || s.Resource.Kind != preview.KindWorker || s.Resource.Worker != "" || w.Name == "" {
+		return s.Name
+	}
+	return s.Name + " " + w.Name
+}
+
 // Plan is the steps in an order in which every step comes after those that it needs.
 type Plan struct {
 	Steps []Step

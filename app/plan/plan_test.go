@@ -165,6 +165,36 @@ func TestCalculate(t *testing.T) {
 	}
 }
 
+func TestTitle(t *testing.T) {
+	t.Parallel()
+	two := twoWorkers()
+	named := preview.Layout{Workers: []preview.WorkerLayout{{Name: "api"}, {Name: "admin"}}}
+	for i := range two {
+		two[i].Layout = named
+	}
+	only := resources(preview.KindWorker)
+	only[0].Layout = preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "wrangler.jsonc"}}}
+	for reason, tt := range map[string]struct {
+		desired []preview.Resource
+		want    []string
+	}{
+		"Workers with names": {two, []string{"source", "bundle api", "bundle admin", "database", "schema", "worker api", "worker admin", "collection"}},
+		"one without":        {only, []string{"source", "bundle", "worker"}},
+	} {
+		p, err := Calculate(tt.desired, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range p.Steps {
+			got = append(got, s.Title())
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", reason, diff)
+		}
+	}
+}
+
 func TestCalculateConflict(t *testing.T) {
 	t.Parallel()
 	_, err := Calculate(resources(preview.KindDatabase), nil,

@@ -96,7 +96,7 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
 	}
-	record := preview.StepRecord{Name: s.Name, Op: string(s.Op), OK: err == nil,
+	record := preview.StepRecord{Name: s.Title(), Op: string(s.Op), OK: err == nil,
 		StartMS: started.Sub(p.started).Milliseconds(), DurationMS: p.Now().Sub(started).Milliseconds()}
 	if err != nil {
 		record.Error = personal(err)
@@ -242,7 +242,7 @@ func (p *pass) remove(ctx context.Context, r preview.Resource) error {
 func (p *pass) sortSteps(steps plan.Plan) {
 	order := map[string]int{}
 	for i, s := range steps.Steps {
-		order[s.Name] = i
+		order[s.Title()] = i
 	}
 	slices.SortFunc(p.steps, func(a, b preview.StepRecord) int { return order[a.Name] - order[b.Name] })
 }

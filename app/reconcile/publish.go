@@ -70,7 +70,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 	}
 	var running []string
 	for _, s := range steps.Steps {
-		running = append(running, s.Name)
+		running = append(running, s.Title())
 	}
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {

@@ -49,6 +49,13 @@ func TestSiblings(t *testing.T) {
 	if status, body := get(t, rt, admin.Name, "/y?of=API"); status != http.StatusInternalServerError {
 		t.Errorf("a binding that is gone answers %q", body)
 	}
+	// What is no fetch fails, and only that.
+	rpc := bundle("rpc", map[string]string{"ADMIN": "admin"})
+	rpc.Modules[0].Content, rpc.Digest = []byte(answering(`try { return new Response("got " + await env.ADMIN.add(1)); } catch (e) { return new Response("threw"); }`)), "rpc"
+	caller := resource()
+	caller.Name, caller.Worker, caller.Mark = preview.WorkerName(api.Name, "caller"), "caller", api.Mark
+	apply(t, rt, caller, rpc)
+	wantGet(t, rt, caller.Name, "/", "threw")
 	// More at once than a binding takes.
 	answers := make(chan string)
 	for range 2 * maxServiceConns {
