@@ -51,6 +51,21 @@ func (r Role) rank() int {
 	return 0
 }
 
+// Person is somebody whom GitHub vouched for. The id is theirs for ever; the login may be given up
+// and taken by somebody else.
+type Person struct {
+	ID    int64
+	Login string
+}
+
+// Standing is what the owner of a login is on a repository right now.
+type Standing struct {
+	UserID int64 // 0: nobody has that login
+	Role   Role
+	// Everybody is set where the role is no more than anybody has, because the repository is public.
+	Everybody bool
+}
+
 // Verb is a slash command's name, or a button's action.
 type Verb string
 

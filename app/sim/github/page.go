@@ -35,6 +35,7 @@ func (s *Server) pageRoutes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET /_deliveries", p.deliveries)
+	mux.HandleFunc("GET /login/oauth/authorize", p.authorize)
 	mux.HandleFunc("GET /{owner}/{repo}", p.repo)
 	mux.HandleFunc("GET /{owner}/{repo}/pull/{number}", p.pull)
 	mux.HandleFunc("POST /{owner}/{repo}/pull/{number}/{action}", p.act)
@@ -262,13 +263,18 @@ func reactionEmoji(content string) string {
 
 // people lists who can be chosen to act, the given one first.
 func (s *Server) people(first *User) []string {
-	logins := []string{first.Login}
+	return append([]string{first.Login}, slices.DeleteFunc(s.logins(), func(login string) bool { return login == first.Login })...)
+}
+
+// logins are those of all people, sorted.
+func (s *Server) logins() []string {
+	var logins []string
 	for _, u := range s.users {
-		if u.Type == "User" && u != first {
+		if u.Type == "User" {
 			logins = append(logins, u.Login)
 		}
 	}
-	slices.Sort(logins[1:])
+	slices.Sort(logins)
 	return logins
 }
 

@@ -16,9 +16,10 @@ type Request struct {
 	Status int    // 0: the connection was dropped
 }
 
-// Write reports whether the request was meant to change something; taking an installation token is none.
+// Write reports whether the request was meant to change something; taking a token is none.
 func (r Request) Write() bool {
-	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Route != "POST /app/installations/{installation_id}/access_tokens"
+	return r.Method != http.MethodGet && r.Method != http.MethodHead &&
+		r.Route != "POST /app/installations/{installation_id}/access_tokens" && r.Route != "POST /login/oauth/access_token"
 }
 
 type requestLog struct {

@@ -54,6 +54,7 @@ type Server struct {
 	pushKey string          // the password in push URLs
 
 	routes []route
+	token  route // POST /login/oauth/access_token
 	pages  http.Handler
 	check  *validator // nil unless Config.Validate
 
@@ -70,6 +71,7 @@ type Server struct {
 	installations []*installation
 	tokens        map[string]*token
 	archives      map[string]archiveTicket
+	signIn        signIn
 
 	server *http.Server
 	served chan struct{}
@@ -149,7 +151,8 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	s.routes = routes()
+	s.routes, s.token = routes(), tokenRoute()
+	s.signIn.init()
 	if s.pages, err = s.pageRoutes(); err != nil {
 		return err
 	}
@@ -231,6 +234,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix+"/"):
 		s.serveAPI(w, r)
+	case r.Method == s.token.method && r.URL.Path == s.token.template:
+		s.serve(w, r, &s.token)
 	case strings.HasPrefix(r.URL.Path, archivePrefix):
 		s.serveArchive(w, r)
 	case strings.Contains(r.URL.Path, ".git/"):

@@ -44,6 +44,9 @@ func rank(level string) int { return slices.Index([]string{"", "read", "write", 
 
 // identify checks who calls, by what the route asks for.
 func (c *call) identify(rt *route) error {
+	if rt.as == asAnybody {
+		return nil
+	}
 	scheme, credential, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if credential == "" {
 		return fail(http.StatusUnauthorized, "Requires authentication")
@@ -53,6 +56,9 @@ func (c *call) identify(rt *route) error {
 	}
 	if rt.as == asApp {
 		return c.s.verifyJWT(credential)
+	}
+	if rt.as == asUser {
+		return c.identifyUser(credential)
 	}
 	t, ok := c.s.tokens[credential]
 	switch {
