@@ -31,6 +31,9 @@ type Config struct {
 	GitHubPrivateKeyFile string           `env:"GITHUB_APP_PRIVATE_KEY_FILE"`
 	GitHubWebhookSecrets []preview.Secret `env:"GITHUB_WEBHOOK_SECRET"` // two, comma separated, while rotating
 	GitHubAPIURL         string           `env:"GITHUB_API_URL" envDefault:"https://api.github.com/"`
+	// The App's client credentials let people sign in to the status pages. Neither: only links open them.
+	GitHubClientID     string         `env:"GITHUB_CLIENT_ID"`
+	GitHubClientSecret preview.Secret `env:"GITHUB_CLIENT_SECRET"`
 
 	// AllowedOrgs are the accounts whose installations get the parents below. Empty: nobody.
 	AllowedOrgs []string `env:"FLARESMITH_ALLOWED_ORGS"`
@@ -117,6 +120,9 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 		problem("GITHUB_WEBHOOK_SECRET", "is missing: without it anybody could send deliveries")
 	case len(c.GitHubWebhookSecrets) > 2:
 		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
+	}
+	if (c.GitHubClientID == "") != (c.GitHubClientSecret == "") {
+		problem("GITHUB_CLIENT_ID", "goes with GITHUB_CLIENT_SECRET: set both to let people sign in, or neither")
 	}
 	for _, parent := range c.Parents {
 		if name, database, ok := strings.Cut(parent, "="); !ok || name == "" || database == "" {

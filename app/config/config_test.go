@@ -49,6 +49,7 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"urls", map[string]string{"GITHUB_API_URL": "api", "FLARESMITH_PREVIEW_URL": "ftp://x"}, []string{"GITHUB_API_URL", "FLARESMITH_PREVIEW_URL"}},
 		{"address", map[string]string{"FLARESMITH_URL": "flaresmith.example"}, []string{`FLARESMITH_URL: "flaresmith.example" is not`}},
 		{"a short link key", map[string]string{"FLARESMITH_LINK_KEY": "hush"}, []string{"FLARESMITH_LINK_KEY: has 4 characters"}},
+		{"half of the client credentials", map[string]string{"GITHUB_CLIENT_SECRET": "hush"}, []string{"GITHUB_CLIENT_ID: goes with GITHUB_CLIENT_SECRET"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
 	}
 	for _, tt := range tests {

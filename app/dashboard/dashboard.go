@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -69,6 +70,21 @@ type Budget struct {
 	Remaining, Burst int // what is left now, and at most
 }
 
+// SignIn lets people show who they are.
+type SignIn interface {
+	// Address is where a person is asked. It leads them back to Links.Callback with the state and a
+	// code that only the holder of the verifier can use.
+	Address(state, verifier string) string
+	// Person is who the code was given to; preview.ErrNotFound where it is not, or no longer, good.
+	Person(ctx context.Context, code, verifier string) (preview.Person, error)
+}
+
+// Repositories tells what somebody is on a project's repository at this moment.
+// preview.ErrGone or ErrNotFound: there is no such repository for us.
+type Repositories interface {
+	Standing(ctx context.Context, p preview.Project, login string) (preview.Standing, error)
+}
+
 // Config is what a Dashboard is made of.
 type Config struct {
 	Store Store
@@ -77,6 +93,9 @@ type Config struct {
 	// Services are shown below the environments; nil: none.
 	Services Services
 	Links    *Links
+	// SignIn and Repositories let people in who may see the repository; nil: only those with a link.
+	SignIn       SignIn
+	Repositories Repositories
 	// GitHubURL is where the repositories' pages are, e.g. https://github.com.
 	GitHubURL string
 	Now       func() time.Time // nil: time.Now
@@ -86,6 +105,8 @@ type Config struct {
 // Dashboard serves the pages. It is safe for concurrent use.
 type Dashboard struct {
 	Config
+	access    *access
+	exchanges *rate.Limiter
 }
 
 // New makes a Dashboard.
@@ -96,12 +117,18 @@ func New(c Config) *Dashboard {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Dashboard{Config: c}
+	return &Dashboard{Config: c, exchanges: rate.NewLimiter(exchangesPerSecond, exchangesAtOnce),
+		access: &access{store: c.Store, repositories: c.Repositories, now: c.Now, known: map[accessKey]verdict{}}}
 }
 
 // Route adds the pages to r.
 func (d *Dashboard) Route(r gin.IRouter) {
 	r.GET(scriptPath, script)
+	if d.SignIn != nil {
+		r.GET(signInPath, d.begin)
+		r.GET(callbackPath, d.callback)
+		r.POST(signOutPath, d.signOut)
+	}
 	guarded := r.Group("/projects/:project", d.guard)
 	guarded.GET("/environments", d.environments)
 	guarded.GET("/environments/:name/files/:file", d.file)
@@ -120,6 +147,7 @@ func (d *Dashboard) environments(c *gin.Context) {
 		d.fail(c, err)
 		return
 	}
+	page.Person, page.SignOut, page.Project = viewer(c), signOutPath, c.Param("project")
 	body, err := render("environments", page)
 	if err != nil {
 		d.fail(c, err)

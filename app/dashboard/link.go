@@ -20,6 +20,9 @@ const (
 	purposeLink   = "link"
 	purposeOnce   = "once"
 	purposeCookie = "cookie"
+
+	purposeSession = "session" // of a person, for all projects
+	purposeSignIn  = "sign-in" // one that was begun
 )
 
 // standing is what a token is worth.
@@ -40,7 +43,7 @@ type Links struct {
 	now  func() time.Time
 
 	mu   sync.Mutex
-	used map[string]time.Time // one-time tokens that were exchanged, and when they expire
+	used map[string]time.Time // one-time tokens that were exchanged and sessions that were ended, and when they expire
 }
 
 // NewLinks makes links below base, the server's public address, signed with key. now is the
@@ -120,6 +123,14 @@ func (l *Links) redeem(projectID, token string) (cookie string, until time.Time,
 	return l.token(purposeCookie, projectID, until), until, valid
 }
 
+func (l *Links) isUsed(token string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, used := l.used[token]
+	return used
+}
+
+// firstUse marks a valid token as used up; false: it was already.
 func (l *Links) firstUse(token string, until time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,6 +16,9 @@ type page struct {
 	Title      string // owner/name
 	Repository string // its page; empty: unknown
 	Archived   bool
+	Person     string // who is signed in; empty: came with a link
+	SignOut    string // where to end that, with the project
+	Project    string
 	Summary    []count
 	Cards      []card
 	Services   []service

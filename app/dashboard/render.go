@@ -37,7 +37,7 @@ var templates = sync.OnceValue(func() *template.Template { //nolint:gochecknoglo
 var policy = sync.OnceValue(func() string { //nolint:gochecknoglobals // computed once from constants
 	sum := sha256.Sum256(embedded("style.css"))
 	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'self'; connect-src 'self'; img-src data:; "+
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", base64.StdEncoding.EncodeToString(sum[:]))
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'", base64.StdEncoding.EncodeToString(sum[:]))
 })
 
 func embedded(name string) []byte {
@@ -72,7 +72,12 @@ type Notice struct {
 	Title, Text, Hint string
 	Code              string // a command to copy; may be empty
 	Refresh           int    // seconds until the browser asks again; 0: never
+	Action            *Action
+	SignOut, Project  string // where to sign out, and from which page; may be empty
 }
+
+// Action is the one thing to do on a Notice.
+type Action struct{ Text, URL string }
 
 // notice ends the request with a Notice.
 func (d *Dashboard) notice(c *gin.Context, status int, n Notice) {

@@ -78,7 +78,7 @@ func githubPoints(r *http.Request) int {
 }
 
 func githubContent(r *http.Request) int {
-	if r.Method != http.MethodPost || githubStorage(r) || githubToken(r) {
+	if r.Method != http.MethodPost || githubStorage(r) || githubToken(r) || githubSignIn(r) {
 		return 0
 	}
 	return 1
@@ -94,14 +94,22 @@ func githubToken(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/access_tokens") && strings.Contains(r.URL.Path, "/app/installations/")
 }
 
+// githubSignIn is the exchange of a code for a person's token. A code works once, so that it is never repeated.
+func githubSignIn(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/login/oauth/access_token"
+}
+
 // githubOperation is the method and the last word of the path that is one of GitHub's own: names
 // and ids of users never become labels.
 func githubOperation(r *http.Request) string {
 	words := []string{"access_tokens", "attempts", "branches", "check-runs", "check-suites", "comments", "commits", "compare",
 		"contents", "deliveries", "deployments", "files", "git", "installation", "installations", "issues", "labels",
-		"permission", "pulls", "refs", "repositories", "reviews", "statuses", "tarball", "trees", "zipball"}
+		"permission", "pulls", "refs", "repositories", "reviews", "statuses", "tarball", "trees", "user", "zipball"}
 	if githubStorage(r) {
 		return method(r) + " archive"
+	}
+	if githubSignIn(r) {
+		return "POST sign-in"
 	}
 	segments := strings.Split(r.URL.Path, "/")
 	for _, segment := range slices.Backward(segments) {

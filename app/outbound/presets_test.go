@@ -24,6 +24,7 @@ func TestGitHubRequests(t *testing.T) {
 		{"a creation", "POST", api + "/repos/acme/shop/issues/7/comments", facts{"POST comments", 5, 1, false}},
 		{"an update", "PATCH", api + "/repos/acme/shop/check-runs/7", facts{"PATCH check-runs", 5, 0, false}},
 		{"a token", "POST", api + "/app/installations/1/access_tokens", facts{"POST access_tokens", 5, 0, true}},
+		{"a sign-in", "POST", "https://github.com/login/oauth/access_token", facts{"POST sign-in", 5, 0, false}},
 		{"Enterprise", "POST", "https://git.example/api/v3/app/installations/1/access_tokens", facts{"POST access_tokens", 5, 0, true}},
 		{"a repository with a telling name", "POST", api + "/repos/acme/access_tokens/deployments", facts{"POST deployments", 5, 1, false}},
 		{"an unknown path", "GET", api + "/repos/acme/shop", facts{"GET other", 1, 0, true}},

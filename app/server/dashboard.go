@@ -11,20 +11,28 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/dashboard"
 	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/github"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/store"
 )
 
-// routeDashboard adds the status pages.
-func (s *Server) routeDashboard(r gin.IRouter) {
-	c := dashboard.Config{Store: s.store, Links: s.links, GitHubURL: gitHubURL(s.config.GitHubAPIURL), Logger: s.logger}
+// newDashboard makes the status pages; people is who says what somebody is on a repository.
+func (s *Server) newDashboard(people dashboard.Repositories) (*dashboard.Dashboard, error) {
+	c := dashboard.Config{Store: s.store, Links: s.links, Repositories: people, GitHubURL: gitHubURL(s.config.GitHubAPIURL), Logger: s.logger}
+	if s.config.GitHubClientID != "" {
+		signIn, err := github.NewSignIn(github.SignInConfig{ClientID: s.config.GitHubClientID, ClientSecret: s.config.GitHubClientSecret,
+			WebURL: c.GitHubURL, APIURL: s.config.GitHubAPIURL, CallbackURL: s.links.Callback(), Transport: s.calls.For("sign-in")})
+		if err != nil {
+			return nil, err
+		}
+		c.SignIn = signIn
+	}
 	if s.calls != nil {
 		c.Services = outsideSystems{s.calls}
 	}
@@ -34,7 +42,7 @@ func (s *Server) routeDashboard(r gin.IRouter) {
 	if s.collections != nil {
 		c.Files = s.collections.FS()
 	}
-	dashboard.New(c).Route(r)
+	return dashboard.New(c), nil
 }
 
 // workerLogs shows the Workers' lines to the dashboard.

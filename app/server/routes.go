@@ -22,7 +22,7 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	engine.POST("/api/github/hook", gin.WrapH(hook))
 	engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	engine.GET("/readyz", s.ready)
-	s.routeDashboard(engine)
+	s.pages.Route(engine)
 
 	if s.workers == nil {
 		return engine

@@ -65,6 +65,7 @@ type Server struct {
 	worker   *inbox.Worker
 	domain   string // previews answer at <name>.<domain>
 	links    *dashboard.Links
+	pages    *dashboard.Dashboard
 	// collections is the folder that the status page offers for download; nil: none.
 	collections *os.Root
 	handler     http.Handler
@@ -129,6 +130,9 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		return nil, err
 	}
 	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, o.Logger); err != nil {
+		return nil, err
+	}
+	if s.pages, err = s.newDashboard(gh); err != nil {
 		return nil, err
 	}
 	hook, err := s.hook()
