@@ -1,6 +1,7 @@
 package server
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -120,6 +121,43 @@ func TestStatusPage(t *testing.T) {
 	if _, err := Link(t.Context(), c, testRepo, time.Hour); err == nil || !strings.Contains(err.Error(), "FLARESMITH_LINK_KEY") {
 		t.Errorf("without a key: %v", err)
 	}
+}
+
+// From the check to the page, by signing in: the way of somebody who was given no link.
+func TestSignInFromTheCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), nil)
+	if err := w.github.SetPrivate(testRepo, true, "octo-lead"); err != nil {
+		t.Fatal(err)
+	}
+	w.github.AddUser("octo-stranger")
+	_, sha := w.open("feature/a")
+	details := w.wantCheck(sha, "success").DetailsURL
+	w.settle()
+	for login, want := range map[string]int{"octo-guest": http.StatusOK, "octo-dev": http.StatusOK, "octo-stranger": http.StatusForbidden} {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := visitor(t, jar)
+		status, body := open(details)
+		if status != http.StatusForbidden {
+			t.Errorf("before the sign-in the page answered %d", status)
+		}
+		_, rest, _ := strings.Cut(body, `<a class="button" href="`)
+		begin, _, _ := strings.Cut(rest, `"`)
+		_, body = open(html.UnescapeString(begin))
+		_, rest, _ = strings.Cut(body, `_avatar/`+login+`"> <a href="`)
+		choice, _, _ := strings.Cut(rest, `"`)
+		status, body = open(w.github.URL() + "/login/oauth/authorize" + html.UnescapeString(choice))
+		if status != want || strings.Contains(body, "Pull request #1") != (want == http.StatusOK) {
+			t.Errorf("%s sees %d: %s", login, status, body)
+		}
+		if status, _ := open(details); status != want {
+			t.Errorf("later %s sees %d", login, status)
+		}
+	}
+	w.valid()
 }
 
 // With real providers the page shows the Worker's log and hands out the collections, and the host

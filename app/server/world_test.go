@@ -71,6 +71,7 @@ func newWorld(t *testing.T, files fstest.MapFS, variables map[string]string) *wo
 	w.config = map[string]string{
 		"DATABASE_URL": embeddedtest.Database(t), "GITHUB_APP_ID": "7", "GITHUB_APP_PRIVATE_KEY": string(w.github.AppKeyPEM()),
 		"GITHUB_WEBHOOK_SECRET": testSecret, "GITHUB_API_URL": w.github.APIURL() + "/",
+		"GITHUB_CLIENT_ID": w.github.ClientID(), "GITHUB_CLIENT_SECRET": w.github.ClientSecret(),
 		"FLARESMITH_ALLOWED_ORGS": "acme", "FLARESMITH_PARENTS": "main=shop",
 		"FLARESMITH_LISTEN": "127.0.0.1:0", "FLARESMITH_METRICS_LISTEN": "127.0.0.1:0", "FLARESMITH_DATA_DIR": t.TempDir(),
 	}
@@ -125,6 +126,7 @@ func (w *world) start() {
 			w.t.Error("the server did not stop")
 		}
 	}
+	w.github.SetCallback(w.server.links.Callback())
 	w.github.SetWebhook(github.Webhook{URL: w.server.URL() + "/api/github/hook", Secret: testSecret})
 }
 
