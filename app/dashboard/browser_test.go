@@ -53,23 +53,19 @@ func browser(t *testing.T, dir string) string {
 }
 
 // TestInBrowser looks at the pages in Chromium, on a phone and on a wide screen, light and dark.
-// FLARESMITH_TEST_SCREENSHOTS names a folder to keep pictures in.
+// With -artifacts the pictures are kept in the folder that go test then names.
 func TestInBrowser(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	chromium := browser(t, dir)
-	s := newSite(t, time.Now)
-	pictures := os.Getenv("FLARESMITH_TEST_SCREENSHOTS")
-	if pictures == "" {
-		pictures = t.TempDir()
-	}
+	s := newClub(t, clubOptions{})
 	if err := os.WriteFile(filepath.Join(dir, "browse.mjs"), browse, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "browse.mjs", encoded(t, map[string]any{
-		"chromium": chromium, "pictures": pictures,
+		"chromium": chromium, "pictures": t.ArtifactDir(), "github": s.github.URL(),
 		"link": s.links.Link(projectID, now.Add(time.Hour)), "page": s.links.Page(projectID), "denied": s.links.Page(otherProject),
 	}))
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
@@ -95,6 +91,8 @@ func TestInBrowser(t *testing.T) {
 		s.store.environments[1].State, s.store.environments[1].GoodSHA = preview.StateActive, sha1
 		s.store.queue = nil
 	})
+	s.check(s.github.SetRole("acme/shop", "octo-read", "none"))
+	s.ahead.Store(int64(61 * time.Second))
 	if _, err := stdin.Write([]byte("changed\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (d *Dashboard) admit(c *gin.Context, project string, link standing) {
 	case len(people) > 0:
 		d.notice(c, http.StatusForbidden, Notice{
 			Title:  "You can't see this page",
-			Text:   "On GitHub, " + people[0].Login + " may not see what it is about, or there is no such page.",
+			Text:   people[0].Login + " may not see the repository on GitHub, or there is no such page.",
 			Hint:   "On a public repository it takes the triage role, or more. If your login changed, sign in again.",
 			Action: &Action{Text: "Sign in again", URL: d.Links.signInAt(project)}, SignOut: signOutPath, Project: project,
 		})

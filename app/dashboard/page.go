@@ -115,9 +115,9 @@ type pass struct {
 
 // step is one bar; X and Width are per cent of the pass.
 type step struct {
-	Name, Op, Took, Error string
-	OK                    bool
-	X, Width              string
+	Name, Op, After, Took, Error string
+	OK                           bool
+	X, Width                     string
 }
 
 // read gathers what the page of a project shows.
@@ -403,7 +403,7 @@ func (p page) pass(r preview.PassRecord) pass {
 		width := max(float64(s.DurationMS)/float64(whole)*100, 0.8)
 		x := min(float64(s.StartMS)/float64(whole)*100, 100-width)
 		shown.Steps = append(shown.Steps, step{Name: s.Name, Op: s.Op, OK: s.OK, Error: s.Error,
-			Took: took(time.Duration(s.DurationMS) * time.Millisecond), X: fmt.Sprintf("%.2f%%", x), Width: fmt.Sprintf("%.2f%%", width)})
+			After: took(time.Duration(s.StartMS) * time.Millisecond), Took: took(time.Duration(s.DurationMS) * time.Millisecond), X: fmt.Sprintf("%.2f%%", x), Width: fmt.Sprintf("%.2f%%", width)})
 	}
 	return shown
 }

@@ -150,6 +150,8 @@ func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options
 		"GITHUB_APP_PRIVATE_KEY":    string(w.github.AppKeyPEM()),
 		"GITHUB_WEBHOOK_SECRET":     secret,
 		"GITHUB_API_URL":            w.github.APIURL() + "/",
+		"GITHUB_CLIENT_ID":          w.github.ClientID(),
+		"GITHUB_CLIENT_SECRET":      w.github.ClientSecret(),
 		"FLARESMITH_ALLOWED_ORGS":   owner,
 		"FLARESMITH_PARENTS":        "main=" + parent,
 		"FLARESMITH_LISTEN":         "127.0.0.1:0",
@@ -172,6 +174,7 @@ func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stopServer = cancel
 	go func() { w.serverEnded <- w.server.Run(run) }()
+	w.github.SetCallback(w.server.URL() + "/auth/github/callback")
 	w.github.SetWebhook(github.Webhook{URL: w.server.URL() + "/api/github/hook", Secret: secret})
 	return nil
 }

@@ -20,6 +20,7 @@
   };
 
   const connected = (at, text) => {
+    if (connection.textContent === text) return; // said once
     connection.dataset.at = at;
     connection.textContent = text;
   };
@@ -74,7 +75,7 @@
         tag = answer.headers.get("ETag") ?? "";
         update(new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live"));
       } else if (answer.status === 403) {
-        connected("ended", "Your link has ended");
+        location.reload(); // nothing stays on the screen that may no longer be seen
         return;
       } else if (answer.status !== 304) {
         throw new Error(answer.statusText);

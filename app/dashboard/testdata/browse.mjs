@@ -14,10 +14,14 @@ const browser = await chromium.launch({ executablePath: given.chromium, args: ["
 const look = async (name, width, height, colorScheme) => {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, deviceScaleFactor: 1, timezoneId: "UTC" });
   const page = await context.newPage();
-  page.on("console", (message) => { if (message.type() === "error" && !message.text().includes("403")) wrong.push(`${name}: console: ${message.text()}`); });
+  const ours = (url) => !url.startsWith(given.github + "/"); // the stand-in GitHub is not looked at here
+  page.on("console", (message) => {
+    const expected = message.text().includes("403") || message.text().includes("ERR_INTERNET_DISCONNECTED");
+    if (message.type() === "error" && !expected && ours(message.location().url)) wrong.push(`${name}: console: ${message.text()}`);
+  });
   page.on("pageerror", (error) => wrong.push(`${name}: ${error}`));
   page.on("dialog", (dialog) => { wrong.push(`${name}: a dialog opened: ${dialog.message()}`); void dialog.dismiss(); });
-  page.on("request", (request) => { if (!request.url().startsWith(new URL(given.page).origin) && !request.url().startsWith("data:")) wrong.push(`${name}: asks ${request.url()}`); });
+  page.on("request", (request) => { if (ours(request.url()) && !request.url().startsWith(new URL(given.page).origin) && !request.url().startsWith("data:")) wrong.push(`${name}: asks ${request.url()}`); });
   return { name, page, close: () => context.close() };
 };
 const fits = async ({ name, page }) => {
@@ -31,7 +35,7 @@ const seen = [];
 for (const [name, width, height, scheme] of [["phone", 390, 844, "light"], ["wide", 1280, 900, "light"], ["phone-dark", 390, 844, "dark"], ["wide-dark", 1280, 900, "dark"]]) {
   const view = await look(name, width, height, scheme);
   await view.page.goto(given.denied);
-  check(await view.page.getByRole("heading", { level: 1 }).innerText() === "You need a link to see this page", `${name}: the refusal`);
+  check(await view.page.getByRole("heading", { level: 1 }).innerText() === "Sign in to see this page", `${name}: the refusal`);
   await fits(view);
   if (scheme === "light") await picture({ name: `${name}-refused`, page: view.page });
   await view.page.goto(given.link);
@@ -43,6 +47,33 @@ for (const [name, width, height, scheme] of [["phone", 390, 844, "light"], ["wid
   await picture(view);
   seen.push(view);
 }
+
+// Two people come from a check and sign in.
+const members = [];
+for (const [name, width, height, scheme] of [["phone-signed-in", 390, 844, "dark"], ["wide-signed-in", 1280, 900, "light"]]) {
+  const view = await look(name, width, height, scheme);
+  await view.page.goto(given.page);
+  await view.page.getByRole("link", { name: "Sign in with GitHub" }).click();
+  await view.page.getByRole("link", { name: "octo-read" }).click();
+  check(view.page.url() === given.page, `${name}: led to ${view.page.url()}`);
+  check(await view.page.getByRole("button", { name: "Sign out" }).isVisible(), `${name}: no way to sign out`);
+  await live(view);
+  await fits(view);
+  await view.page.screenshot({ path: join(given.pictures, `${name}.png`) });
+  members.push(view);
+}
+
+// What a finger has to meet is large enough.
+const small = await seen[0].page.evaluate(() => [...document.querySelectorAll("summary, a.open, button, .files a")]
+  .filter((e) => e.getBoundingClientRect().height < 40).map((e) => `${e.textContent.trim().slice(0, 30)} ${e.getBoundingClientRect().height}`));
+check(small.length === 0, `phone: too small to touch: ${small.join("; ")}`);
+
+// A server that is away for a while is asked again.
+const away = seen[2];
+await away.page.context().setOffline(true);
+await away.page.locator("#connection", { hasText: "Not connected" }).waitFor({ timeout: 15000 }).catch(() => wrong.push("nobody says that the server is away"));
+await away.page.context().setOffline(false);
+await live(away);
 
 // Every part can be reached and opened with the keyboard alone.
 const wide = seen[1].page;
@@ -77,7 +108,15 @@ for (const { name, page } of seen) {
 check(await wide.evaluate(() => window.same === true), "the page was loaded anew");
 check(await wide.locator("details[open]").count() === opened, "what was open was closed");
 check((await wide.locator("#said").innerText()) === "Pull request #42: Active", "the change is not announced");
-for (const view of seen) await view.close();
+// Who may no longer see the page sees it no longer, and need not do anything for it.
+for (const { name, page } of members) {
+  await page.getByRole("heading", { level: 1, name: "You can't see this page" }).waitFor({ timeout: 15000 }).catch(() => wrong.push(`${name}: still sees the page`));
+}
+await fits(members[0]);
+await picture({ name: "phone-shut-out", page: members[0].page });
+await members[1].page.getByRole("button", { name: "Sign out" }).click();
+await members[1].page.getByRole("heading", { level: 1, name: "Sign in to see this page" }).waitFor({ timeout: 15000 }).catch(() => wrong.push("signing out does not work"));
+for (const view of [...seen, ...members]) await view.close();
 await browser.close();
 input.close();
 say({ wrong });

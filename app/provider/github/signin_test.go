@@ -66,7 +66,9 @@ func TestSignInErrors(t *testing.T) {
 		}
 	}
 	drop := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-	elsewhere := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }
+	elsewhere := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}
 	tests := []struct {
 		name        string
 		token, user http.HandlerFunc

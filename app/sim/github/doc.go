@@ -3,7 +3,8 @@
 // It keeps real bare git repositories, so `git push` to it works, serves the subset of the REST
 // API that Flaresmith uses under /api/v3/ (as GitHub Enterprise does), sends signed webhooks for
 // everything that happens to it, and shows pull requests as plain pages. Its Go methods play the
-// people: they open pull requests, push commits, comment and press buttons. Faults can be injected
+// people: they open pull requests, push commits, comment and press buttons. Its page of the web flow
+// lets whoever looks at it sign in to the App as any of them. Faults can be injected
 // and every request is recorded. With Config.Validate every request and answer is checked
 // against a slice of GitHub's own OpenAPI description (see openapi/).
 //
