@@ -54,9 +54,7 @@ func (l *Links) cookieName(name string) string {
 
 // drop takes a cookie from the browser.
 func (l *Links) drop(c *gin.Context, name string) {
-	gone := l.cookie(name, "", time.Time{})
-	gone.MaxAge = -1
-	http.SetCookie(c.Writer, gone)
+	http.SetCookie(c.Writer, l.cookie(name, "", time.Unix(1, 0)))
 }
 
 // session is the value of a cookie that says who somebody is.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,8 +95,10 @@ func TestSignIn(t *testing.T) {
 // A code works once, within its time, for whoever has secret and verifier.
 func TestCodeIsRefused(t *testing.T) {
 	t.Parallel()
-	var late time.Duration
-	b := setup(t, func(c *github.Config) { c.Clock = func() time.Time { return time.Now().Add(late) } })
+	var late atomic.Int64
+	b := setup(t, func(c *github.Config) {
+		c.Clock = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	})
 	b.SetCallback(callback)
 	verifier := oauth2.GenerateVerifier()
 	used := b.code("octo-dev", verifier)
@@ -125,7 +128,7 @@ func TestCodeIsRefused(t *testing.T) {
 		}
 	}
 	expired := b.code("octo-dev", verifier)
-	late = 11 * time.Minute
+	late.Store(int64(11 * time.Minute))
 	if _, given := b.exchange(form(expired)); given.Get("error") != "bad_verification_code" {
 		t.Errorf("too late: %v", given)
 	}
