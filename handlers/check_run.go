@@ -16,6 +16,8 @@ type checkStore interface {
 	WantOnce(ctx context.Context, c preview.Command, w preview.Wish) error
 	// Environment is preview.ErrNotFound when there is none of that id.
 	Environment(ctx context.Context, id string) (preview.Environment, error)
+	// ReceivedAt is when the delivery came, or would have come if it had not got lost.
+	ReceivedAt(ctx context.Context, deliveryID string) (time.Time, error)
 }
 
 // verbRerequested is what is recorded for "Re-run": it is done by being wanted.
@@ -31,7 +33,7 @@ type CheckRun struct {
 func (CheckRun) Handles() []string { return []string{"check_run"} }
 
 // Handle implements githubapp.EventHandler.
-func (h CheckRun) Handle(ctx context.Context, event, _ string, payload []byte) error {
+func (h CheckRun) Handle(ctx context.Context, event, deliveryID string, payload []byte) error {
 	if ours, err := h.ours(event, payload); err != nil || !ours {
 		return err
 	}
@@ -54,7 +56,7 @@ func (h CheckRun) Handle(ctx context.Context, event, _ string, payload []byte) e
 	if e.GetAction() == "rerequested" {
 		return rerequest(ctx, h.store, p, pr, fmt.Sprintf("check:%d:rerequested", run.GetID()), e.GetSender())
 	}
-	return h.press(ctx, p, pr, &e)
+	return h.press(ctx, p, pr, deliveryID, &e)
 }
 
 // ours looks at few fields first: every check run of every App comes by here, in shapes that go-github
@@ -94,7 +96,7 @@ func (h CheckRun) pullRequest(ctx context.Context, p preview.Project, run *gh.Ch
 }
 
 // press records a button as the command that its identifier names.
-func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, e *gh.CheckRunEvent) error {
+func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, deliveryID string, e *gh.CheckRunEvent) error {
 	run, identifier, sender := e.GetCheckRun(), "", e.GetSender()
 	if e.RequestedAction != nil {
 		identifier = e.RequestedAction.Identifier
@@ -106,12 +108,14 @@ func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, e *gh.Ch
 	if verb == preview.VerbApprove { // exactly the commit that the button stands on
 		argument = run.GetHeadSHA()
 	}
-	completed := run.GetCompletedAt().Time
-	at, seconds := completed, int64(0)
-	if completed.IsZero() {
-		at = time.Now() // a run that is not complete has no newer time
-	} else {
-		seconds = completed.Unix()
+	at, seconds := run.GetCompletedAt().Time, int64(0)
+	if !at.IsZero() {
+		seconds = at.Unix()
+	} else { // the event of a run that is not complete says nothing newer than its start
+		var err error
+		if at, err = h.store.ReceivedAt(ctx, deliveryID); err != nil {
+			return err
+		}
 	}
 	return h.store.Command(ctx, preview.Command{
 		Key:       fmt.Sprintf("check:%d:%s:%d:%d", run.GetID(), verb, sender.GetID(), seconds),

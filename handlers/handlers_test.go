@@ -76,6 +76,10 @@ func (r *recorder) WantOnce(_ context.Context, c preview.Command, w preview.Wish
 	return r.add("once %s by %s; want %s", c.Key, c.Actor, showWish(w))
 }
 
+func (r *recorder) ReceivedAt(_ context.Context, deliveryID string) (time.Time, error) {
+	return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC), r.add("received %s", deliveryID)
+}
+
 func (r *recorder) Environment(_ context.Context, id string) (preview.Environment, error) {
 	switch id {
 	case "00000000-0000-4000-8000-000000000012":

@@ -55,6 +55,9 @@ type Observer interface {
 	// Handled is called when a delivery left the worker: "done", "ignored" (no handler), "failed"
 	// or "retry".
 	Handled(event, outcome string, took time.Duration)
+	// Redelivered is called for a delivery that did not arrive and was looked up: "stored", or "lost" when
+	// GitHub no longer has it.
+	Redelivered(event, outcome string)
 }
 
 // Options are what a Handler needs besides its scheduler.

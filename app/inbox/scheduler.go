@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/palantir/go-githubapp/githubapp"
@@ -78,6 +79,11 @@ func (s *Scheduler) Run(ctx context.Context) {
 // error is githubapp.ErrCapacityExceeded, at once, when too many wait. When ctx ends Schedule returns,
 // and the delivery may be stored or not. The payload is not kept.
 func (s *Scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
+	return s.schedule(ctx, d, time.Time{})
+}
+
+// schedule is Schedule of a delivery that came at a time in the past; zero: it comes now.
+func (s *Scheduler) schedule(ctx context.Context, d githubapp.Dispatch, at time.Time) error {
 	if d.EventType == "" || d.DeliveryID == "" {
 		return errors.New("delivery without event or id")
 	}
@@ -93,6 +99,7 @@ func (s *Scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
 		InstallationID: k.installation,
 		RepoID:         k.repo,
 		PR:             k.pr,
+		ReceivedAt:     at,
 		Payload:        s.encoder.EncodeAll(d.Payload, e.delivery.Payload[:0]),
 	}
 	if !b.offer(e) {

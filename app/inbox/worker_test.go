@@ -226,6 +226,7 @@ func (c *counts) Received(event string, status int) { c.add(fmt.Sprintf("%s %d",
 func (c *counts) Handled(event, outcome string, _ time.Duration) {
 	c.add(event + " " + outcome)
 }
+func (c *counts) Redelivered(event, outcome string) { c.add(event + " " + outcome) }
 
 func (c *counts) add(key string) {
 	c.mu.Lock()

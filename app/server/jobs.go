@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
@@ -37,9 +38,10 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func newJobs(s *store.Store, worker *inbox.Worker, r *reconcile.Reconciler, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, worker)
+	river.AddWorker(workers, sweeper)
 	river.AddWorker(workers, &passWorker{store: s, reconciler: r, metrics: m})
 	river.AddWorker(workers, &syncWorker{store: s, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
@@ -49,7 +51,11 @@ func newJobs(s *store.Store, worker *inbox.Worker, r *reconcile.Reconciler, m *m
 		Queues: map[string]river.QueueConfig{
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
+			store.QueueSweep:     {MaxWorkers: 1},
 		},
+		// One of several servers inserts it.
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(inbox.SweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return store.SweepArgs{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
@@ -140,6 +146,18 @@ func (h *jobErrors) HandleError(_ context.Context, job *rivertype.JobRow, err er
 func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
 	h.logger.Error("job panicked", slog.String("kind", job.Kind), slog.Any("panic", value), slog.String("trace", trace))
 	return nil
+}
+
+// sweptEvents are the handlers' events, all of which are looked for when they do not arrive. A pull request's
+// own come first: a command that was given before its last close must find the close.
+func sweptEvents(all []githubapp.EventHandler) map[string]bool {
+	events := map[string]bool{}
+	for _, h := range all {
+		for _, event := range h.Handles() {
+			events[event] = event == "pull_request"
+		}
+	}
+	return events
 }
 
 // sweep wants what is due and arms again what lost its job, until ctx ends.

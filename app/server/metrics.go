@@ -15,11 +15,12 @@ import (
 
 // metrics are what Prometheus scrapes. Each server has its own registry, so that a test can run two.
 type metrics struct {
-	registry   *prometheus.Registry
-	deliveries *prometheus.CounterVec
-	handled    *prometheus.HistogramVec
-	passes     *prometheus.HistogramVec
-	calls      outboundMetrics
+	registry    *prometheus.Registry
+	deliveries  *prometheus.CounterVec
+	handled     *prometheus.HistogramVec
+	redelivered *prometheus.CounterVec
+	passes      *prometheus.HistogramVec
+	calls       outboundMetrics
 }
 
 // outboundMetrics are those of calls to providers.
@@ -40,12 +41,14 @@ func newMetrics() *metrics {
 		handled: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "webhook_handle_duration_seconds", Help: "Time of a delivery in its handler, by event and outcome.",
 			Buckets: prometheus.DefBuckets}, []string{"event", "outcome"}),
+		redelivered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_redelivered_total", Help: "Deliveries that did not arrive and were looked up, by event and outcome."}, []string{"event", "outcome"}),
 		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "provision_duration_seconds", Help: "Duration of a reconcile pass by its outcome.",
 			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90, 300}}, []string{"outcome"}),
 	}
 	m.calls = newOutboundMetrics(m.registry)
-	m.registry.MustRegister(m.deliveries, m.handled, m.passes, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.handled, m.redelivered, m.passes, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -109,6 +112,11 @@ func (m *metrics) Received(event string, status int) {
 // Handled implements inbox.Observer.
 func (m *metrics) Handled(event, outcome string, took time.Duration) {
 	m.handled.WithLabelValues(event, outcome).Observe(took.Seconds())
+}
+
+// Redelivered implements inbox.Observer.
+func (m *metrics) Redelivered(event, outcome string) {
+	m.redelivered.WithLabelValues(event, outcome).Inc()
 }
 
 func (m *metrics) pass(r reconcile.Result, d time.Duration) {

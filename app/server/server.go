@@ -126,10 +126,8 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
 		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
 	})
-	if s.worker, err = inbox.NewWorker(s.store, handlers.All(s.store, c.GitHubAppID), s.metrics, o.Logger); err != nil {
-		return nil, err
-	}
-	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, o.Logger); err != nil {
+	all := handlers.All(s.store, c.GitHubAppID)
+	if s.worker, err = inbox.NewWorker(s.store, all, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
 	if s.pages, err = s.newDashboard(gh); err != nil {
@@ -137,6 +135,11 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	}
 	hook, err := s.hook()
 	if err != nil {
+		return nil, err
+	}
+	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(all),
+		Observer: s.metrics, Logger: o.Logger})
+	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)

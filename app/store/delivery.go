@@ -26,7 +26,8 @@ type Delivery struct {
 	InstallationID int64
 	RepoID         int64
 	PR             int
-	Payload        []byte // zstd of the JSON
+	Payload        []byte    // zstd of the JSON
+	ReceivedAt     time.Time // set by the store if it is zero
 }
 
 // InsertDeliveries stores deliveries in one transaction and returns how many were new; one whose
@@ -52,21 +53,23 @@ func deliveryColumns(list []Delivery) []any {
 	n := len(list)
 	guids, events, payloads := make([]string, n), make([]string, n), make([][]byte, n)
 	installations, repos, prs := make([]int64, n), make([]int64, n), make([]int32, n)
+	times := make([]*time.Time, n)
 	for i, d := range list {
 		guids[i], events[i], payloads[i] = d.GUID, d.Event, d.Payload
 		installations[i], repos[i], prs[i] = d.InstallationID, d.RepoID, int32(d.PR) // #nosec G115 -- bounded by the inbox
+		times[i] = timeOrNil(d.ReceivedAt)
 	}
-	return []any{guids, events, installations, repos, prs, payloads}
+	return []any{guids, events, installations, repos, prs, payloads, times}
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, tx pgx.Tx, columns []any) (stored int, err error) {
 	// Rows of pr_work are locked in their key's order, so that two batches never wait for each other.
 	rows, err := tx.Query(ctx, `
 		WITH new AS (
-			INSERT INTO deliveries (guid, event, installation_id, repo_id, pr, payload)
-			SELECT guid, event, installation_id, repo_id, pr, payload
-			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::bytea[])
-				WITH ORDINALITY AS d (guid, event, installation_id, repo_id, pr, payload, place)
+			INSERT INTO deliveries (guid, event, installation_id, repo_id, pr, payload, received_at)
+			SELECT guid, event, installation_id, repo_id, pr, payload, coalesce(received_at, now())
+			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::bytea[], $7::timestamptz[])
+				WITH ORDINALITY AS d (guid, event, installation_id, repo_id, pr, payload, received_at, place)
 			ORDER BY place
 			ON CONFLICT (guid) DO NOTHING
 			RETURNING repo_id, pr
@@ -247,6 +250,15 @@ func (s *Store) RearmStaleWork(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("re-arm deliveries: %w", err)
 	}
 	return armed, nil
+}
+
+// ReceivedAt returns when a delivery came: for one that had to be looked for, when GitHub first tried to deliver it.
+func (s *Store) ReceivedAt(ctx context.Context, guid string) (time.Time, error) {
+	var at time.Time
+	if err := s.pool.QueryRow(ctx, `SELECT received_at FROM deliveries WHERE guid = $1`, guid).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("delivery %s: %w", guid, classed(err))
+	}
+	return at, nil
 }
 
 // QueueAge returns how long the oldest delivery that is not handled has waited, 0 if there is none.

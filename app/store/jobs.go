@@ -12,6 +12,7 @@ import (
 const (
 	QueueInbox     = "inbox"
 	QueueReconcile = "reconcile"
+	QueueSweep     = "sweep"
 )
 
 // jobAttempts is far beyond any outage with River's growing delay (about a day at 20), and
@@ -72,6 +73,17 @@ func (MergeGroupArgs) Kind() string { return "merge_group" }
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (MergeGroupArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueReconcile, MaxAttempts: jobAttempts}
+}
+
+// SweepArgs asks to look for deliveries that did not arrive. It is not tried again: the next one goes on.
+type SweepArgs struct{}
+
+// Kind implements river.JobArgs.
+func (SweepArgs) Kind() string { return "sweep_deliveries" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (SweepArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSweep, MaxAttempts: 1}
 }
 
 // liveJob is true for a river_job row that will still be worked.

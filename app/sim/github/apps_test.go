@@ -2,8 +2,12 @@ package github_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,6 +214,74 @@ func TestDeliveries(t *testing.T) {
 	check(t, b.Redeliver(seen[1].guid))
 	if got := b.take(); len(got) != 1 || got[0].guid != seen[1].guid {
 		t.Errorf("redelivered %v", got)
+	}
+}
+
+// The list is GitHub's: newest first, every attempt for itself, three days long, in pages by a cursor.
+func TestDeliveryList(t *testing.T) {
+	t.Parallel()
+	var ago atomic.Int64
+	b := setup(t, func(c *github.Config) {
+		c.Clock = func() time.Time { return time.Now().Add(-time.Duration(ago.Load())) }
+	})
+	ctx, app := t.Context(), b.appClient()
+	b.take()
+	ago.Store(int64(73 * time.Hour))
+	b.Ping()
+	b.take()
+	forgotten := b.Deliveries()[0]
+	ago.Store(0)
+	b.Ping()
+	b.take()
+	list := func(status string, opts gh.ListCursorOptions) (ids []int64, resp *gh.Response) {
+		t.Helper()
+		address := fmt.Sprintf("app/hook/deliveries?per_page=%d&cursor=%s", opts.PerPage, opts.Cursor)
+		request, err := app.NewRequest(http.MethodGet, address+"&status="+status, nil)
+		check(t, err)
+		var page []*gh.HookDelivery
+		resp, err = app.Do(ctx, request, &page)
+		check(t, err)
+		for _, d := range page {
+			ids = append(ids, d.GetID())
+		}
+		return ids, resp
+	}
+	b.SetWebhook(github.Webhook{URL: "http://127.0.0.1:1/", Secret: "x"})
+	b.Ping()
+	check(t, b.Flush(ctx))
+	failed := b.Deliveries()[0]
+	check(t, b.Redeliver(failed.GUID))
+	check(t, b.Redeliver(failed.GUID))
+	check(t, b.Flush(ctx))
+	attempts := b.Deliveries()[:3]
+	for i, d := range attempts {
+		if d.GUID != failed.GUID || d.Redelivery != (i < 2) || d.Status != "failed to connect" {
+			t.Errorf("attempt %d: %+v", i, d)
+		}
+	}
+	want := []int64{attempts[0].ID, attempts[1].ID, attempts[2].ID}
+	got, _ := list("failure", gh.ListCursorOptions{PerPage: 100})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("failures (-want +got):\n%s", diff)
+	}
+	if got, _ = list("success", gh.ListCursorOptions{PerPage: 100}); slices.Contains(got, failed.ID) || slices.Contains(got, forgotten.ID) || len(got) == 0 {
+		t.Errorf("successes: %v", got)
+	}
+	first, resp := list("failure", gh.ListCursorOptions{PerPage: 2})
+	b.Ping() // does not move the next page
+	check(t, b.Flush(ctx))
+	second, last := list("failure", gh.ListCursorOptions{PerPage: 2, Cursor: resp.Cursor})
+	if diff := cmp.Diff(want, append(first, second...)); diff != "" || last.Cursor != "" {
+		t.Errorf("pages, then %q (-want +got):\n%s", last.Cursor, diff)
+	}
+	_, _, err := app.Apps.ListHookDeliveries(ctx, &gh.ListCursorOptions{Cursor: "17"})
+	if refused := new(gh.ErrorResponse); !errors.As(err, &refused) || refused.Response.StatusCode != http.StatusBadRequest {
+		t.Errorf("a cursor of our own: %v", err)
+	}
+
+	_, _, err = app.Apps.GetHookDelivery(ctx, forgotten.ID)
+	if refused := new(gh.ErrorResponse); !errors.As(err, &refused) || refused.Response.StatusCode != http.StatusNotFound {
+		t.Errorf("after three days: %v", err)
 	}
 }
 

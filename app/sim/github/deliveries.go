@@ -2,8 +2,12 @@ package github
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
 func (d Delivery) json() object {
@@ -20,20 +24,38 @@ func (d Delivery) json() object {
 	}
 }
 
-// listDeliveries pages by cursor, which is the id of the last delivery of the page before.
+// deliveryKept is how long GitHub remembers an attempt.
+const deliveryKept = 3 * 24 * time.Hour
+
+// cursorPrefix stands before the id of the delivery that a page begins with. Callers must not know.
+const cursorPrefix = "v1_"
+
+// attempts are those that were made and are remembered, newest first.
+func (c *call) attempts() []Delivery {
+	oldest := c.s.now().Add(-deliveryKept)
+	return slices.DeleteFunc(c.s.hooks.list(), func(d Delivery) bool { return d.DeliveredAt.Before(oldest) })
+}
+
+// listDeliveries pages by cursor, which names the first delivery of a page.
 func (c *call) listDeliveries() (answer, error) {
 	q := c.r.URL.Query()
-	size := number(q.Get("per_page"), 30, 100)
-	cursor, _ := strconv.ParseInt(q.Get("cursor"), 10, 64)
+	size, status, first := number(q.Get("per_page"), 30, 100), q.Get("status"), int64(math.MaxInt64)
+	if cursor := q.Get("cursor"); cursor != "" {
+		id, ok := strings.CutPrefix(cursor, cursorPrefix)
+		var err error
+		if first, err = strconv.ParseInt(id, 10, 64); err != nil || !ok {
+			return answer{}, fail(http.StatusBadRequest, "Invalid cursor")
+		}
+	}
 	list, header := []object{}, http.Header{}
-	for _, d := range c.s.hooks.list() {
-		if d.DeliveredAt.IsZero() || (cursor > 0 && d.ID >= cursor) || (q.Get("status") == "failure" && d.StatusCode >= 200 && d.StatusCode < 400) ||
-			(q.Get("status") == "success" && (d.StatusCode < 200 || d.StatusCode >= 400)) {
+	for _, d := range c.attempts() {
+		if d.ID > first || status == "success" && d.failed() || status == "failure" && !d.failed() {
 			continue
 		}
 		if len(list) == size {
-			last := strconv.FormatInt(list[size-1]["id"].(int64), 10)
-			header.Set("Link", "<"+c.base+"/api/v3/app/hook/deliveries?per_page="+strconv.Itoa(size)+"&cursor="+last+`>; rel="next"`)
+			q.Set("per_page", strconv.Itoa(size))
+			q.Set("cursor", cursorPrefix+strconv.FormatInt(d.ID, 10))
+			header.Set("Link", "<"+c.base+"/api/v3/app/hook/deliveries?"+q.Encode()+`>; rel="next"`)
 			break
 		}
 		list = append(list, d.json())
@@ -41,9 +63,11 @@ func (c *call) listDeliveries() (answer, error) {
 	return answer{body: list, header: header}, nil
 }
 
+func (d Delivery) failed() bool { return d.StatusCode < 200 || d.StatusCode >= 400 }
+
 func (c *call) pathDelivery() (Delivery, error) {
-	for _, d := range c.s.hooks.list() {
-		if d.ID == c.id("delivery_id") && !d.DeliveredAt.IsZero() {
+	for _, d := range c.attempts() {
+		if d.ID == c.id("delivery_id") {
 			return d, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -174,13 +175,19 @@ func (h *hooks) send(ctx context.Context, d *Delivery, target Webhook) {
 	resp, err := h.client.Do(req)
 	d.Duration = time.Since(start)
 	if err != nil {
-		d.Status = err.Error()
+		d.Status = "failed to connect"
+		if ctx.Err() != nil || os.IsTimeout(err) {
+			d.Status = "timed out"
+		}
 		h.server.log.Debug("delivery failed", "event", d.Event, "error", err)
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	d.StatusCode, d.Status, d.Response = resp.StatusCode, http.StatusText(resp.StatusCode), string(body)
+	d.StatusCode, d.Status, d.Response = resp.StatusCode, "OK", string(body)
+	if d.failed() {
+		d.Status = fmt.Sprintf("Invalid HTTP Response: %d", resp.StatusCode)
+	}
 	d.Duration = time.Since(start)
 }
 
