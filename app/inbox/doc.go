@@ -8,6 +8,9 @@
 // the next is told 503 at once. 202 means committed: a delivery that was acknowledged survives a crash of everything. A delivery
 // id that is known is answered 202 and changes nothing.
 //
+// What did not arrive, as while the server was down, is found in GitHub's list of deliveries and stored
+// as if it had; see Sweeper.
+//
 // Handlers are go-githubapp's EventHandlers and Scheduler is its Scheduler, whose error-means-not-
 // accepted contract is what a durable inbox needs. Its event dispatcher is not used: it knows one
 // secret where a rotation needs two, reads a body of any size, and keeps the first of two handlers

@@ -1,5 +1,5 @@
 // Package github is how Flaresmith reads and writes GitHub as an App: facts about repositories
-// and pull requests in, a report's check run, comment and deployment out.
+// and pull requests in, and deliveries that did not arrive; a report's check run, comment and deployment out.
 //
 // It takes an App's identity and the projects that the caller names; it gives values of
 // app/preview, and errors classed as there. Every write is an upsert that finds what an earlier,

@@ -572,3 +572,43 @@ func TestGone(t *testing.T) {
 		}
 	})
 }
+
+func TestDeliveries(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	for range 100 {
+		b.sim.Ping()
+	}
+	b.check(b.sim.Flush(ctx))
+	tried := b.sim.Deliveries()
+	page, next, err := b.app.Deliveries(ctx, "")
+	b.check(err)
+	if len(page) != 100 || next == "" {
+		t.Fatalf("a page of %d, then %q", len(page), next)
+	}
+	rest, end, err := b.app.Deliveries(ctx, next)
+	b.check(err)
+	if len(page)+len(rest) != len(tried) || end != "" {
+		t.Errorf("%d and %d attempts of %d, then %q", len(page), len(rest), len(tried), end)
+	}
+	last, oldest := rest[len(rest)-1], tried[len(tried)-1]
+	want := preview.Attempt{ID: oldest.ID, GUID: oldest.GUID, Event: oldest.Event, At: oldest.DeliveredAt}
+	if diff := cmp.Diff(want, last); diff != "" {
+		t.Errorf("attempt (-want +got):\n%s", diff)
+	}
+	payload, err := b.app.DeliveryPayload(ctx, last.ID)
+	if err != nil || string(payload) != string(oldest.Payload) {
+		t.Errorf("payload %s, %v", payload, err)
+	}
+	if _, err := b.app.DeliveryPayload(ctx, 1); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("an attempt that is not there: %v", err)
+	}
+	if _, _, err := b.app.Deliveries(ctx, "17"); preview.Classify(err) != preview.ClassPermanent {
+		t.Errorf("a cursor that is none: %v", err)
+	}
+	b.sim.SetFaults(sim.OnRoute("GET /app/hook/deliveries", sim.RateLimited(http.StatusForbidden, time.Minute)))
+	var limited *preview.TransientError
+	if _, _, err := b.app.Deliveries(ctx, ""); !errors.As(err, &limited) || limited.After != time.Minute {
+		t.Errorf("limited: %v", err)
+	}
+}
