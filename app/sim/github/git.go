@@ -38,10 +38,15 @@ func (g git) env() []string {
 
 // run gives what `git args` prints, run inside the repository dir.
 func (g git) run(ctx context.Context, dir string, stdin []byte, args ...string) ([]byte, error) {
+	return g.runWith(ctx, dir, nil, stdin, args...)
+}
+
+// runWith is run with some variables of the environment replaced.
+func (g git) runWith(ctx context.Context, dir string, env []string, stdin []byte, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, g.path, args...)
-	cmd.Dir, cmd.Env = dir, g.env()
+	cmd.Dir, cmd.Env = dir, append(g.env(), env...)
 	var out, problem bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &problem
 	if err := cmd.Run(); err != nil {

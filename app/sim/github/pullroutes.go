@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -185,6 +186,48 @@ func (c *call) listPulls() (answer, error) {
 		slices.Reverse(list)
 	}
 	return c.page(list)
+}
+
+// createPull opens a pull request as the App's bot.
+func (c *call) createPull() (answer, error) {
+	var in struct {
+		Title, Head, Base, Body string
+		Draft                   bool
+	}
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	ctx, g, r := c.r.Context(), c.s.git, c.repo
+	_, branch, foreign := strings.Cut(in.Head, ":")
+	if !foreign {
+		branch = in.Head
+	}
+	head, base := g.resolve(ctx, r.dir, "refs/heads/"+branch), g.resolve(ctx, r.dir, "refs/heads/"+in.Base)
+	custom := func(message string) error {
+		return fail(http.StatusUnprocessableEntity, "Validation Failed", object{"resource": "PullRequest", "code": "custom", "message": message})
+	}
+	switch {
+	case in.Title == "":
+		return answer{}, invalid("PullRequest", "title", "missing_field", "")
+	case base == "":
+		return answer{}, invalid("PullRequest", "base", "invalid", "")
+	case head == "":
+		return answer{}, invalid("PullRequest", "head", "invalid", "")
+	case g.ancestor(ctx, r.dir, head, base):
+		return answer{}, custom("No commits between " + in.Base + " and " + branch)
+	}
+	title := in.Title
+	if in.Draft {
+		title = "Draft: " + title
+	}
+	p, err := c.s.openPR(r, title, in.Head, in.Base, in.Body, c.bot())
+	switch {
+	case errors.Is(err, errPullExists):
+		return answer{}, custom("A pull request already exists for " + r.owner.Login + ":" + branch + ".")
+	case err != nil:
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, header: http.Header{"Location": {c.s.apiURL("/repos/%s/pulls/%d", r.fullName(), p.number)}}, body: c.s.pullJSON(p)}, nil
 }
 
 func (c *call) commitPulls() (answer, error) {

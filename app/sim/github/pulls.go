@@ -47,6 +47,7 @@ func (p *pullRequest) headGone() bool { return p.headRepo == nil || p.headRepo.d
 type PullRequest struct {
 	Number           int
 	Title, Author    string
+	Body             string
 	Open, Merged     bool
 	Draft            bool
 	HeadRepo         string // "owner/name", empty when the fork was deleted
@@ -65,14 +66,14 @@ func (s *Server) OpenPR(repo, title, head, base, author string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	p, err := s.openPR(r, title, head, base, s.user(author))
+	p, err := s.openPR(r, title, head, base, "", s.user(author))
 	if err != nil {
 		return 0, fmt.Errorf("pull request in %s: %w", repo, err)
 	}
 	return p.number, nil
 }
 
-func (s *Server) openPR(r *repository, title, head, base string, author *User) (*pullRequest, error) {
+func (s *Server) openPR(r *repository, title, head, base, body string, author *User) (*pullRequest, error) {
 	ctx := context.Background()
 	if base == "" {
 		base = r.defaultBranch
@@ -93,13 +94,13 @@ func (s *Server) openPR(r *repository, title, head, base string, author *User) (
 	}
 	for _, p := range r.pulls {
 		if p.open() && p.headRepo == headRepo && p.headRef == headRef && p.baseRef == base {
-			return nil, fmt.Errorf("a pull request already exists for %s:%s", headRepo.owner.Login, headRef)
+			return nil, fmt.Errorf("%s:%s: %w", headRepo.owner.Login, headRef, errPullExists)
 		}
 	}
 	title, draft := strings.CutPrefix(title, "Draft: ")
 	r.numbers++
 	p := &pullRequest{
-		id: s.next(), number: r.numbers, repo: r, title: title, draft: draft, author: author, headRepo: headRepo, headOwner: headRepo.owner,
+		id: s.next(), number: r.numbers, repo: r, title: title, body: body, draft: draft, author: author, headRepo: headRepo, headOwner: headRepo.owner,
 		headRef: headRef, headSHA: headSHA, baseRef: base, baseSHA: baseSHA, created: s.now(), updated: s.now(),
 	}
 	if err := s.trackHead(ctx, p); err != nil {
@@ -334,7 +335,7 @@ func (s *Server) snapshot(p *pullRequest) PullRequest {
 		head = p.headRepo.fullName()
 	}
 	return PullRequest{
-		Number: p.number, Title: p.title, Author: p.author.Login, Open: p.open(), Merged: !p.merged.IsZero(), Draft: p.draft,
+		Number: p.number, Title: p.title, Body: p.body, Author: p.author.Login, Open: p.open(), Merged: !p.merged.IsZero(), Draft: p.draft,
 		HeadRepo: head, HeadRef: p.headRef, HeadSHA: p.headSHA, BaseRef: p.baseRef, BaseSHA: p.baseSHA,
 		Labels: slices.Clone(p.labels), URL: s.pullPage(p),
 	}

@@ -188,7 +188,7 @@ func (s *Server) autoOpen(r *repository, by *User, changes []refChange) {
 		if r.parent != nil {
 			base, head = r.parent, r.owner.Login+":"+branch
 		}
-		if _, err := s.openPR(base, title, head, "", by); err != nil {
+		if _, err := s.openPR(base, title, head, "", "", by); err != nil {
 			s.log.Error("open pull request", "repo", r.fullName(), "branch", branch, "error", err)
 		}
 	}

@@ -19,7 +19,10 @@ import (
 // ErrNotFound is returned for a repository, pull request or other thing that does not exist.
 var ErrNotFound = errors.New("not found")
 
-var errMergeConflict = errors.New("merge conflict")
+var (
+	errMergeConflict = errors.New("merge conflict")
+	errPullExists    = errors.New("a pull request already exists")
+)
 
 type repository struct {
 	id            int64

@@ -27,7 +27,7 @@ type route struct {
 	as               string
 	permission       string // "checks:write"; alternatives are divided by "|"
 	handle           func(*call) (answer, error)
-	unlocked         bool // only reads git, and may run beside others
+	unlocked         bool // works on git alone, and may run beside others
 }
 
 func (rt *route) name() string { return rt.method + " " + rt.template }
@@ -78,6 +78,9 @@ func routes() []route {
 		{"GET", repo + "/git/ref/{ref}", asToken, "contents:read", (*call).getRef, true},
 		{"GET", repo + "/git/commits/{commit_sha}", asToken, "contents:read", (*call).getGitCommit, true},
 		{"GET", repo + "/git/trees/{tree_sha}", asToken, "contents:read", (*call).getTree, true},
+		{"POST", repo + "/git/trees", asToken, "contents:write", (*call).createTree, true},
+		{"POST", repo + "/git/commits", asToken, "contents:write", (*call).createCommit, true},
+		{"POST", repo + "/git/refs", asToken, "contents:write", (*call).createRef, true},
 		{"GET", repo + "/commits", asToken, "contents:read", (*call).listCommits, true},
 		{"GET", repo + "/commits/{ref}", asToken, "contents:read", (*call).getCommit, true},
 		{"GET", repo + "/commits/{commit_sha}/pulls", asToken, "pull_requests:read|contents:read", (*call).commitPulls, false},
@@ -86,6 +89,7 @@ func routes() []route {
 		{"GET", repo + "/tarball/{ref}", asToken, "contents:read", (*call).tarball, false},
 
 		{"GET", repo + "/pulls", asToken, "pull_requests:read", (*call).listPulls, false},
+		{"POST", repo + "/pulls", asToken, "pull_requests:write", (*call).createPull, false},
 		{"GET", repo + "/pulls/{pull_number}", asToken, "pull_requests:read", (*call).getPull, false},
 		{"GET", repo + "/pulls/{pull_number}/files", asToken, "pull_requests:read", (*call).pullFiles, false},
 		{"GET", repo + "/pulls/{pull_number}/commits", asToken, "pull_requests:read", (*call).pullCommits, false},

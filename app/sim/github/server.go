@@ -99,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Permissions == nil {
 		cfg.Permissions = map[string]string{
-			"metadata": "read", "contents": "read", "pull_requests": "write", "issues": "write",
+			"metadata": "read", "contents": "write", "pull_requests": "write", "issues": "write",
 			"checks": "write", "deployments": "write", "merge_queues": "read",
 		}
 	}

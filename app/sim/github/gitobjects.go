@@ -1,0 +1,154 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// createTree makes a tree from another one, or from nothing. Only files with their content, or with
+// the id of a blob, are served.
+func (c *call) createTree() (answer, error) {
+	var in struct {
+		BaseTree string `json:"base_tree"`
+		Tree     []struct {
+			Path, Mode, Type string
+			Content, SHA     *string
+		} `json:"tree"`
+	}
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if len(in.Tree) == 0 {
+		return answer{}, fail(http.StatusUnprocessableEntity, "Invalid tree info")
+	}
+	var entries []treeEntry
+	for _, e := range in.Tree {
+		if e.Path == "" || e.Mode != "100644" || (e.Content == nil) == (e.SHA == nil) {
+			return answer{}, fail(http.StatusUnprocessableEntity, "tree.mode or tree.content is not supported")
+		}
+		entry := treeEntry{mode: e.Mode, name: e.Path}
+		if e.SHA != nil {
+			entry.sha = *e.SHA
+		} else {
+			sha, err := c.s.git.run(c.r.Context(), c.at.dir, []byte(*e.Content), "hash-object", "-w", "--stdin")
+			if err != nil {
+				return answer{}, err
+			}
+			entry.sha = strings.TrimSpace(string(sha))
+		}
+		entries = append(entries, entry)
+	}
+	tree, err := c.s.git.writeTree(c.r.Context(), c.at.dir, in.BaseTree, entries)
+	if err != nil {
+		return answer{}, fail(http.StatusUnprocessableEntity, "base_tree is not a valid tree oid")
+	}
+	c.r.SetPathValue("tree_sha", tree)
+	a, err := c.getTree()
+	a.status = http.StatusCreated
+	return a, err
+}
+
+// writeTree puts entries into a copy of a tree and gives the new tree.
+func (g git) writeTree(ctx context.Context, dir, base string, entries []treeEntry) (string, error) {
+	scratch, err := os.MkdirTemp(dir, "index-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	index := "GIT_INDEX_FILE=" + filepath.Join(scratch, "index")
+	if base != "" {
+		if !isSHA(base) {
+			return "", fmt.Errorf("tree %q: %w", base, ErrNotFound)
+		}
+		if _, err := g.runWith(ctx, dir, []string{index}, nil, "read-tree", base); err != nil {
+			return "", err
+		}
+	}
+	var lines strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&lines, "%s %s\t%s\x00", e.mode, e.sha, e.name)
+	}
+	if _, err := g.runWith(ctx, dir, []string{index}, []byte(lines.String()), "update-index", "-z", "--index-info"); err != nil {
+		return "", err
+	}
+	tree, err := g.runWith(ctx, dir, []string{index}, nil, "write-tree")
+	return strings.TrimSpace(string(tree)), err
+}
+
+// createCommit makes a commit that no branch has yet. Its author is the App's bot, whatever is asked.
+func (c *call) createCommit() (answer, error) {
+	ctx, g := c.r.Context(), c.s.git
+	var in struct {
+		Message, Tree string
+		Parents       []string
+	}
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if !isSHA(in.Tree) || !g.is(ctx, c.at.dir, in.Tree, "tree") {
+		return answer{}, fail(http.StatusUnprocessableEntity, "Tree SHA does not exist")
+	}
+	args := []string{"commit-tree", in.Tree, "-m", in.Message}
+	for _, parent := range in.Parents {
+		if !isSHA(parent) || !g.is(ctx, c.at.dir, parent, "commit") {
+			return answer{}, fail(http.StatusUnprocessableEntity, "Parent SHA does not exist or is not a commit object")
+		}
+		args = append(args, "-p", parent)
+	}
+	c.s.mu.Lock()
+	bot := *c.bot()
+	c.s.mu.Unlock()
+	sha, err := g.runWith(ctx, c.at.dir, []string{"GIT_AUTHOR_NAME=" + bot.Login,
+		fmt.Sprintf("GIT_AUTHOR_EMAIL=%d+%s@users.noreply.github.com", bot.ID, bot.Login)}, nil, args...)
+	if err != nil {
+		return answer{}, err
+	}
+	c.r.SetPathValue("commit_sha", strings.TrimSpace(string(sha)))
+	a, err := c.getGitCommit()
+	a.status = http.StatusCreated
+	return a, err
+}
+
+// is reports whether an object is there and of that kind.
+func (g git) is(ctx context.Context, dir, sha, kind string) bool {
+	got, err := g.line(ctx, dir, "cat-file", "-t", sha)
+	return err == nil && got == kind
+}
+
+var branchRef = regexp.MustCompile(`^refs/(heads|tags)/[^\x00-\x20~^:?*\[\\]+$`)
+
+// createRef makes a branch or a tag, and does what a push of it does.
+func (c *call) createRef() (answer, error) {
+	ctx, g := c.r.Context(), c.s.git
+	var in struct{ Ref, SHA string }
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	switch {
+	case !branchRef.MatchString(in.Ref):
+		return answer{}, fail(http.StatusUnprocessableEntity, "Reference name must start with 'refs/'.")
+	case !isSHA(in.SHA) || !g.is(ctx, c.at.dir, in.SHA, "commit"):
+		return answer{}, fail(http.StatusUnprocessableEntity, "Object does not exist")
+	}
+	err := c.s.write(c.at.owner+"/"+c.at.name, c.s.BotLogin(), func(ctx context.Context, r *repository, _ *User) error {
+		if _, err := g.line(ctx, r.dir, "rev-parse", "--verify", "--quiet", "--end-of-options", in.Ref); err == nil {
+			return fail(http.StatusUnprocessableEntity, "Reference already exists")
+		}
+		if _, err := g.run(ctx, r.dir, nil, "update-ref", in.Ref, in.SHA, zeroSHA); err != nil {
+			return fail(http.StatusUnprocessableEntity, "Reference cannot be created")
+		}
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	c.r.SetPathValue("ref", strings.TrimPrefix(in.Ref, "refs/"))
+	a, err := c.getRef()
+	a.status = http.StatusCreated
+	return a, err
+}
