@@ -48,6 +48,12 @@ func (r *recorder) WantProject(_ context.Context, id string) error {
 	return r.add("want project %s", id)
 }
 func (r *recorder) WantSync(_ context.Context, id string) error { return r.add("want sync %s", id) }
+func (r *recorder) WantOnboarding(_ context.Context, id string) error {
+	return r.add("want onboarding %s", id)
+}
+func (r *recorder) WantInstallationOnboarding(_ context.Context, id int64) error {
+	return r.add("want onboarding of installation %d", id)
+}
 func (r *recorder) WantMergeGroup(_ context.Context, id, sha string) error {
 	return r.add("want merge group %s %s", id, sha)
 }
@@ -134,6 +140,9 @@ func TestHandlers(t *testing.T) {
 		{"unlabeled", "pull_request", pull("unlabeled"), []string{known, want7}},
 		{"closed", "pull_request", pull("closed"), []string{known, want7 + " lifecycle 11:00:00"}},
 		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00"}},
+		{"proposal closed", "pull_request", `{"action":"closed","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"},"closed_at":"2026-01-01T11:00:00Z"},` + where + `}`,
+			[]string{known, want7 + " lifecycle 11:00:00", "want onboarding P"}},
+		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7}},
 		{"other action", "pull_request", pull("assigned"), nil},
 		{"no installation", "pull_request", `{"action":"opened","pull_request":{"number":7},"repository":{"id":2,"name":"sample","owner":{"login":"octo-org"}}}`, nil},
 
@@ -171,11 +180,15 @@ func TestHandlers(t *testing.T) {
 		{"merge group gone", "merge_group", `{"action":"destroyed","merge_group":{"head_sha":"` + sha + `"},` + where + `}`, nil},
 
 		{"installed", "installation", `{"action":"created","installation":{"id":1,"account":{"login":"octo-org"}},"repositories":[{"id":2,"name":"sample","full_name":"octo-org/sample"}]}`,
-			[]string{"installation 1 octo-org suspended=false deleted=false", "project 1/2 octo-org/sample at never", "want sync P", "want installation 1"}},
+			[]string{"installation 1 octo-org suspended=false deleted=false", "project 1/2 octo-org/sample at never", "want sync P", "want onboarding of installation 1", "want installation 1"}},
+		{"permissions accepted", "installation", `{"action":"new_permissions_accepted","installation":{"id":1,"account":{"login":"octo-org"}}}`,
+			[]string{"installation 1 octo-org suspended=false deleted=false", "want onboarding of installation 1", "want installation 1"}},
+		{"suspension ended", "installation", `{"action":"unsuspend","installation":{"id":1,"account":{"login":"octo-org"}}}`,
+			[]string{"installation 1 octo-org suspended=false deleted=false", "want onboarding of installation 1", "want installation 1"}},
 		{"uninstalled", "installation", `{"action":"deleted","installation":{"id":1,"account":{"login":"octo-org"}}}`, []string{"installation 1 octo-org suspended=false deleted=true", "want installation 1"}},
 		{"suspended", "installation", `{"action":"suspend","installation":{"id":1,"account":{"login":"octo-org"},"suspended_at":"2026-01-01T00:00:00Z"}}`, []string{"installation 1 octo-org suspended=true deleted=false", "want installation 1"}},
 		{"repositories", "installation_repositories", `{"action":"added","installation":{"id":1},"repositories_added":[{"id":2,"name":"a","full_name":"o/a"}],"repositories_removed":[{"id":3,"name":"b","full_name":"o/b"}]}`,
-			[]string{"project 1/2 o/a at never", "archive P false at=false", "want project P", "want sync P", "project 1/3 o/b at never", "archive P true at=false", "want project P"}},
+			[]string{"project 1/2 o/a at never", "archive P false at=false", "want project P", "want sync P", "want onboarding P", "project 1/3 o/b at never", "archive P true at=false", "want project P"}},
 		{"account renamed", "installation_target", `{"action":"renamed","installation":{"id":1},"account":{"login":"new-org"}}`, []string{"rename account 1 new-org"}},
 
 		{"renamed", "repository", repository("renamed", "false"), []string{known, "want sync P"}},

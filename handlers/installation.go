@@ -15,11 +15,19 @@ type installationStore interface {
 	RecordInstallation(ctx context.Context, in preview.Installation) error
 	// WantInstallation wants a pass for every environment of the installation.
 	WantInstallation(ctx context.Context, installationID int64) error
+	// WantInstallationOnboarding wants a look at each repository of the installation that may lack a configuration.
+	WantInstallationOnboarding(ctx context.Context, installationID int64) error
 }
 
 // syncs asks for a look at a project's policy and the environments that follow from it.
 type syncs interface {
 	WantSync(ctx context.Context, projectID string) error
+}
+
+// onboardings asks for a look whether a configuration should be proposed to a repository, or what
+// became of the proposal.
+type onboardings interface {
+	WantOnboarding(ctx context.Context, projectID string) error
 }
 
 // Installation handles "installation": the App was installed, removed, suspended, or given other permissions.
@@ -59,6 +67,12 @@ func (h Installation) handle(ctx context.Context, e *gh.InstallationEvent) error
 	}
 	if e.GetAction() == "created" {
 		if err := addRepositories(ctx, h.store, in, e.Repositories); err != nil {
+			return err
+		}
+	}
+	switch e.GetAction() {
+	case "created", "unsuspend", "new_permissions_accepted":
+		if err := h.store.WantInstallationOnboarding(ctx, in.GetID()); err != nil {
 			return err
 		}
 	}

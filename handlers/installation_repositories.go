@@ -12,6 +12,7 @@ import (
 type repositoryStore interface {
 	projects
 	syncs
+	onboardings
 	// ArchiveProject puts a project out of use, or back, unless factsAt is older than what is known.
 	ArchiveProject(ctx context.Context, projectID string, archived bool, factsAt time.Time) error
 	// WantProject wants a pass for every environment of the project.
@@ -53,7 +54,10 @@ func (h InstallationRepositories) set(ctx context.Context, in *gh.Installation, 
 	if err != nil || !ok {
 		return err
 	}
-	return archive(ctx, h.store, p, removed, time.Time{})
+	if err := archive(ctx, h.store, p, removed, time.Time{}); err != nil || removed {
+		return err
+	}
+	return h.store.WantOnboarding(ctx, p.ID)
 }
 
 // archive puts a project out of use or back, and lets every environment and the policy be looked at.

@@ -11,12 +11,14 @@ import (
 
 type pullRequestStore interface {
 	projects
+	onboardings
 	// Want wants a pass for an environment, which exists afterwards.
 	Want(ctx context.Context, w preview.Wish) (environmentID string, err error)
 }
 
 // PullRequest handles "pull_request". What happened to it does not matter, except that a close or
-// reopen ends the life of older commands: the pass reads the rest itself.
+// reopen ends the life of older commands, and may be the answer to a proposed configuration: the
+// pass reads the rest itself.
 type PullRequest struct{ store pullRequestStore }
 
 // Handles implements githubapp.EventHandler.
@@ -48,6 +50,11 @@ func (h PullRequest) Handle(ctx context.Context, event, _ string, payload []byte
 	}
 	w := wish(p, number)
 	w.LifecycleAt = lifecycle
-	_, err = h.store.Want(ctx, w)
-	return err
+	if _, err := h.store.Want(ctx, w); err != nil {
+		return err
+	}
+	if !lifecycle.IsZero() && e.GetPullRequest().GetHead().GetRef() == preview.ConfigureBranch {
+		return h.store.WantOnboarding(ctx, p.ID)
+	}
+	return nil
 }

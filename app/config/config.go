@@ -40,6 +40,8 @@ type Config struct {
 	// Parents are the databases that previews may branch from: name=database, the first is the default.
 	Parents     []string `env:"FLARESMITH_PARENTS"`
 	MaxPreviews int      `env:"FLARESMITH_MAX_PREVIEWS" envDefault:"15"`
+	// Onboarding lets repositories without a configuration get one pull request that proposes it.
+	Onboarding bool `env:"FLARESMITH_ONBOARDING" envDefault:"true"`
 
 	Listen        string `env:"FLARESMITH_LISTEN" envDefault:"127.0.0.1:8080"`
 	MetricsListen string `env:"FLARESMITH_METRICS_LISTEN" envDefault:"127.0.0.1:9090"`

@@ -20,6 +20,15 @@ type PullRequest struct {
 	URL         string // the page of the pull request
 }
 
+// ConfigureBranch is the head of the pull request with which Flaresmith proposes a configuration.
+const ConfigureBranch = "flaresmith/configure"
+
+// Standing is what a repository is, apart from its content.
+type Standing struct {
+	Archived bool // nothing can be written to it
+	Fork     bool // it is somebody's copy of another repository
+}
+
 // Role is a person's standing on a repository, from GitHub's role_name.
 type Role string
 

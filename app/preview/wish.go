@@ -51,3 +51,12 @@ type Push struct {
 	PushedAt  time.Time
 	Deleted   bool
 }
+
+// Onboarding is how far the proposal of a configuration to a repository came.
+type Onboarding struct {
+	Commit   string // that the branch ConfigureBranch is made at; empty: not yet known
+	PR       int    // the pull request; 0: none
+	Declined bool   // it was closed unmerged: there is never another
+	Done     bool   // it was merged
+	Note     string // what kept it from being opened the last time, for the operator
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/flaresmith/flaresmith/app/inbox"
+	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
@@ -23,6 +24,9 @@ const (
 	// Few: what they do must not keep new deliveries from being acknowledged. One takes a page at a time.
 	inboxWorkers     = 4
 	reconcileWorkers = 16
+	// onboardEvery is the time from one look at a repository to the next, with or without a
+	// configuration: an installation on hundreds of them must not use up what previews need of GitHub.
+	onboardEvery = time.Second
 	// jobTimeout bounds every job but a pass. A job that outlives it by rescueAfter died with its
 	// server. Passes have a lease for that, so they may take long; see store.RearmStaleEnvironments.
 	jobTimeout  = 2 * time.Minute
@@ -38,13 +42,14 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, worker)
 	river.AddWorker(workers, sweeper)
 	river.AddWorker(workers, &passWorker{store: s, reconciler: r, metrics: m})
 	river.AddWorker(workers, &syncWorker{store: s, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
+	river.AddWorker(workers, o)
 	client, err := river.NewClient(riverpgxv5.New(s.Pool()), &river.Config{
 		Logger:  logger,
 		Workers: workers,
@@ -52,6 +57,7 @@ func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *re
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueSweep:     {MaxWorkers: 1},
+			store.QueueOnboard:   {MaxWorkers: 1, FetchCooldown: onboardEvery, FetchPollInterval: onboardEvery},
 		},
 		// One of several servers inserts it.
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(inbox.SweepEvery),
@@ -131,6 +137,33 @@ type mergeGroupWorker struct {
 // Work implements river.Worker.
 func (w *mergeGroupWorker) Work(ctx context.Context, job *river.Job[store.MergeGroupArgs]) error {
 	return w.reconciler.MergeGroup(ctx, job.Args.ProjectID, job.Args.SHA)
+}
+
+// onboardWorker looks whether a configuration should be proposed to a repository.
+type onboardWorker struct {
+	river.WorkerDefaults[store.OnboardArgs]
+	onboarder *onboard.Onboarder
+	enabled   bool
+}
+
+// Work implements river.Worker. A wait that GitHub or our own pace asks for is no failed attempt.
+func (w *onboardWorker) Work(ctx context.Context, job *river.Job[store.OnboardArgs]) error {
+	if !w.enabled {
+		return nil
+	}
+	again, err := w.onboarder.Look(ctx, job.Args.ProjectID)
+	var transient *preview.TransientError
+	switch {
+	case errors.As(err, &transient) && transient.After > 0:
+		return river.JobSnooze(transient.After)
+	case transient != nil:
+		return err
+	case errors.Is(err, preview.ErrNotFound):
+		return river.JobCancel(err)
+	case err == nil && again > 0:
+		return river.JobSnooze(again)
+	}
+	return err
 }
 
 // jobErrors logs what a job returned; River tries it again.

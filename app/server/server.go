@@ -23,6 +23,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/npm"
+	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/collection"
@@ -116,9 +117,10 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
+	tenants := tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
+		Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}}
 	reconciler := reconcile.New(reconcile.Config{
-		Store: tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
-			Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}},
+		Store:  tenants,
 		GitHub: gh, Conversation: gh, Reporter: gh, Providers: providers,
 		Builder: builds,
 		Offered: []string{"postgres", "workerd", "collection"},
@@ -139,7 +141,8 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	}
 	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(all),
 		Observer: s.metrics, Logger: o.Logger})
-	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, s.metrics, o.Logger); err != nil {
+	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: tenants, GitHub: gh, Proposer: gh, Logger: o.Logger}}
+	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, onboarding, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)

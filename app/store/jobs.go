@@ -13,6 +13,7 @@ const (
 	QueueInbox     = "inbox"
 	QueueReconcile = "reconcile"
 	QueueSweep     = "sweep"
+	QueueOnboard   = "onboard"
 )
 
 // jobAttempts is far beyond any outage with River's growing delay (about a day at 20), and

@@ -20,9 +20,10 @@ const (
 type scope string
 
 const (
-	scopeRead   scope = "read"   // facts of one repository
-	scopeReport scope = "report" // what people see on one repository
-	scopeOwner  scope = "owner"  // files of the owner's .github repository
+	scopeRead    scope = "read"    // facts of one repository
+	scopeReport  scope = "report"  // what people see on one repository
+	scopePropose scope = "propose" // a branch of our own and its pull request, in one repository
+	scopeOwner   scope = "owner"   // files of the owner's .github repository
 )
 
 // permissions are what a token of the scope asks for, and nothing more.
@@ -33,6 +34,8 @@ func (s scope) permissions() *gh.InstallationPermissions {
 	case scopeReport:
 		return &gh.InstallationPermissions{Metadata: gh.String("read"), Checks: gh.String("write"),
 			PullRequests: gh.String("write"), Deployments: gh.String("write")}
+	case scopePropose:
+		return &gh.InstallationPermissions{Metadata: gh.String("read"), Contents: gh.String("write"), PullRequests: gh.String("write")}
 	default:
 		return &gh.InstallationPermissions{Metadata: gh.String("read"), Contents: gh.String("read")}
 	}

@@ -12,15 +12,15 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-// Repository reads the project's owner, name and default branch by the repository's id, so that
-// a rename or transfer is followed. archived: it is read-only.
-func (a *App) Repository(ctx context.Context, p preview.Project) (current preview.Project, archived bool, err error) {
+// Repository reads the project's owner, name and default branch by the repository's id, so that a
+// rename or transfer is followed, and what it is.
+func (a *App) Repository(ctx context.Context, p preview.Project) (current preview.Project, standing preview.Standing, err error) {
 	r, err := a.repository(ctx, p)
 	if err != nil {
-		return p, false, err
+		return p, standing, err
 	}
 	p.Owner, p.Name, p.DefaultBranch = r.GetOwner().GetLogin(), r.GetName(), r.GetDefaultBranch()
-	return p, r.GetArchived(), nil
+	return p, preview.Standing{Archived: r.GetArchived() || r.GetDisabled(), Fork: r.GetFork()}, nil
 }
 
 func (a *App) repository(ctx context.Context, p preview.Project) (*gh.Repository, error) {

@@ -88,7 +88,7 @@ func TestTokens(t *testing.T) {
 	}
 	app := b.appClient()
 	for name, options := range map[string]*gh.InstallationTokenOptions{
-		"permission that is not granted": {Permissions: &gh.InstallationPermissions{Contents: gh.String("write")}},
+		"permission that is not granted": {Permissions: &gh.InstallationPermissions{Administration: gh.String("write")}},
 		"unknown repository":             {RepositoryIDs: []int64{1}},
 	} {
 		if _, _, err := app.Apps.CreateInstallationToken(ctx, b.installation, options); status(err) != http.StatusUnprocessableEntity {
