@@ -21,18 +21,18 @@ type Summary struct {
 	Problems []preview.Problem
 }
 
-// Inspect reads the Wrangler configuration at name in a repository whose Worker gets its database
-// by binding. ok is false when it can't be read at all.
-func Inspect(name string, data []byte, binding string) (s Summary, ok bool) {
-	layout := preview.Layout{WranglerConfig: name, DatabaseBinding: binding}
-	doc, problem := parseDocument(name, data)
+// Inspect reads the Wrangler configuration of worker. siblings are the Workers that its services may
+// name: what their own configurations call them. ok is false when it can't be read at all.
+func Inspect(worker preview.WorkerLayout, data []byte, siblings []string) (s Summary, ok bool) {
+	known := map[string]string{}
+	for _, name := range siblings {
+		known[name] = name
+	}
+	doc, problem := parseDocument(worker.WranglerConfig, data)
 	if problem != nil {
 		return Summary{Problems: []preview.Problem{*problem}}, false
 	}
-	w, problems := parseWrangler(layout, data)
-	if w == nil {
-		return Summary{Problems: problems}, false
-	}
+	w, problems := parseWrangler(worker, data, known)
 	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
 	s = Summary{Name: r.text("name"), Main: w.main, D1: len(r.list("d1_databases")) > 0, Pages: r.has("pages_build_output_dir"), Problems: problems,
 		Vars: slices.Sorted(maps.Keys(r.object("vars")))}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/app/report"
 )
@@ -27,7 +29,7 @@ func (f Found) body(file []byte) string {
 	}
 	section(&b, "What happens after the merge", []string{
 		"Each open pull request gets a **database**: a copy of the operator's parent database, with the pull request's migrations applied. The parent is never changed.",
-		"It gets the **Worker**, compiled from the pull request's source and running against that copy, at an address of its own.",
+		"It gets **every Worker of the file**, compiled from the pull request's source and running against that copy, each at an address of its own.",
 		"It gets **Postman files**: the collections, and an environment that points at the preview.",
 		"A **check run** `Flaresmith / Preview`, one **comment** that is edited in place, and a **deployment** say where it is and what changed. Each push updates it.",
 		"When the pull request is closed, or " + hours(repoconfig.Default().Policy.TTL.Hours()) + " after its last push, **everything is removed**. `/flaresmith help` in a comment lists the commands.",
@@ -56,23 +58,20 @@ func section(b *strings.Builder, heading string, items []string) {
 func hours(n float64) string { return fmt.Sprintf("%g hours", n) }
 
 // findings lists what the proposal rests on.
-func (f Found) findings() []string {
-	first := f.Workers[0]
-	worker := "Worker: " + span(first.Config)
-	switch {
-	case first.Main != "" && first.Assets != "":
-		worker += ", which starts with " + span(first.Main) + " and serves the files of " + span(first.Assets)
-	case first.Main != "":
-		worker += ", which starts with " + span(first.Main)
-	default:
-		worker += ", which serves the files of " + span(first.Assets)
+func (f Found) findings() (list []string) {
+	var locks []string
+	for _, w := range f.Workers {
+		list = append(list, w.finding(len(f.Workers) > 1))
+		if w.Lock != "" && !slices.Contains(locks, w.Lock) {
+			locks = append(locks, w.Lock)
+		}
 	}
-	list := []string{worker}
-	if others := f.others(); len(others) > 0 {
-		list = append(list, fmt.Sprintf("Further Wrangler configurations, which are left out: %s", spans(others)))
+	if left := f.left(); len(left) > 0 {
+		list = append(list, "Further Wrangler configurations, which are left out: "+spans(left)+
+			". Add them under `layout.workers`, up to "+strconv.Itoa(maxWorkers)+" in all")
 	}
-	if first.Lock != "" {
-		list = append(list, "npm packages: as pinned in "+span(first.Lock))
+	if len(locks) > 0 {
+		list = append(list, "npm packages: as pinned in "+spans(locks))
 	}
 	switch {
 	case f.Migrations != "" && f.Drizzle:
@@ -82,28 +81,39 @@ func (f Found) findings() []string {
 	default:
 		list = append(list, "Migrations: none. Name their folder as `layout.migrations.dir` once there is one")
 	}
-	switch {
-	case first.Main == "":
-	case first.Binding != "":
-		list = append(list, "Connection string: the Worker gets it as "+span(first.Binding))
-	case len(first.Several) > 0:
-		list = append(list, "Connection string: it could be "+spans(first.Several)+". The Worker gets it as `"+defaultBinding()+"`, unless `layout.database_binding` says otherwise")
-	default:
-		list = append(list, "Connection string: nothing tells its name. The Worker gets it as `"+defaultBinding()+"`, unless `layout.database_binding` says otherwise")
-	}
 	if f.Collections != "" {
-		list = append(list, "Postman collections: "+span(f.Collections))
-	} else {
-		list = append(list, "Postman collections: none. Only the environment is made")
+		return append(list, "Postman collections: "+span(f.Collections))
 	}
-	return list
+	return append(list, "Postman collections: none. Only the environment is made")
 }
 
-func defaultBinding() string { return repoconfig.Default().Layout.DatabaseBinding }
+// finding is one Worker.
+func (w Worker) finding(named bool) string {
+	text := "Worker: "
+	if named {
+		text = "Worker " + span(w.Called) + ": "
+	}
+	text += span(w.Config)
+	switch {
+	case w.Main != "" && w.Assets != "":
+		text += ", which starts with " + span(w.Main) + " and serves the files of " + span(w.Assets)
+	case w.Main != "":
+		text += ", which starts with " + span(w.Main)
+	default:
+		return text + ", which serves the files of " + span(w.Assets)
+	}
+	switch {
+	case w.Binding != "":
+		return text + ". It gets its connection string as " + span(w.Binding)
+	case len(w.Several) > 0:
+		return text + ". Its connection string could be " + spans(w.Several) + ": it gets it as " + span(defaultWorker().DatabaseBinding) + ", unless `database_binding` says otherwise"
+	}
+	return text + ". Nothing tells the name of its connection string: it gets it as " + span(defaultWorker().DatabaseBinding) + ", unless `database_binding` says otherwise"
+}
 
-// others are the Workers that the file does not name.
-func (f Found) others() (names []string) {
-	for _, w := range f.Workers[min(len(f.Workers), maxProposed):] {
+// left are the Wrangler configurations that the file does not name.
+func (f Found) left() (names []string) {
+	for _, w := range f.Left {
 		names = append(names, w.Config)
 	}
 	return append(names, f.Unread...)
@@ -114,13 +124,14 @@ func (f Found) limits() (list []string) {
 	if f.NoParent {
 		list = append(list, "The operator of this Flaresmith server has named no database to branch from.")
 	}
-	for _, w := range f.Workers[:min(len(f.Workers), maxProposed)] {
+	var problems []preview.Problem
+	for _, w := range clipped(slices.Concat(f.Workers, f.Left)) {
 		list = append(list, w.limits()...)
+		problems = append(problems, w.Problems...)
 	}
 	for _, p := range clipped(f.Passed) {
 		list = append(list, "The migrations in "+span(p.Folder)+" are not applied: "+p.Reason+".")
 	}
-	problems := f.problems()
 	for _, p := range clipped(problems) {
 		text := span(place(p.Path, p.Line)) + ": " + report.Escape(short(p.Message, maxSentence))
 		if p.Hint != "" {

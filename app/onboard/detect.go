@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -17,7 +18,8 @@ import (
 
 const (
 	maxPath      = 255 // characters, as in app/repoconfig
-	maxWranglers = 20  // Wrangler configurations that are read
+	maxWranglers = 12  // Wrangler configurations that are read
+	maxWorkers   = 5   // Workers that a configuration can name
 	maxReads     = 60  // files that are read of one repository
 )
 
@@ -27,8 +29,11 @@ type Reader func(path string) (data []byte, ok bool, err error)
 
 // Found is what a repository looks like. Every text in it is the repository's own, and hostile.
 type Found struct {
-	Workers []Worker // likeliest first
-	// Unread are Wrangler configurations that can't be parsed, or were too many.
+	// Workers are what is proposed, the one that answers at the preview's own name first.
+	Workers []Worker
+	// Left are those that are left out: they would not work yet, or are too many.
+	Left []Worker
+	// Unread are Wrangler configurations that can't be parsed, or were too many to look at.
 	Unread []string
 	// Migrations is the folder of those that are for Postgres; empty: none. Drizzle tells how they are written.
 	Migrations string
@@ -43,6 +48,7 @@ type Found struct {
 type Worker struct {
 	build.Summary
 	Config string // path of the file
+	Called string // what the configuration calls it, beside others
 	Lock   string // lock file that counts for it; empty: none
 	// OtherLock is a lock file that is not supported, or package.json where there is no lock file at all.
 	OtherLock string
@@ -52,7 +58,12 @@ type Worker struct {
 	Several  []string
 	NoMain   bool // Main is not in the repository
 	NoAssets bool // nor is the folder Assets
+
+	text []byte // of the file
 }
+
+// works reports whether nothing is known that keeps it from being deployed.
+func (w Worker) works() bool { return !w.NoMain && !w.NoAssets && len(w.Problems) == 0 }
 
 // Passed is a folder that was left out.
 type Passed struct{ Folder, Reason string }
@@ -78,7 +89,7 @@ func Detect(paths []string, read Reader) (Found, error) {
 		}
 	}
 	slices.SortFunc(d.names, nearer)
-	for _, step := range []func() error{d.workers, d.bindings, d.migrations} {
+	for _, step := range []func() error{d.workers, d.bindings, d.choose, d.migrations} {
 		if err := step(); err != nil {
 			return Found{}, err
 		}
@@ -132,12 +143,12 @@ func (d *detector) workers() error {
 		if err != nil {
 			return err
 		}
-		summary, ok := build.Inspect(name, data, repoconfig.Default().Layout.DatabaseBinding)
+		summary, ok := build.Inspect(layout(name), data, nil)
 		switch {
 		case !ok:
 			d.found.Unread = append(d.found.Unread, name)
 		case !summary.Pages && (summary.Main != "" || summary.Assets != ""): // else a Pages project, or nothing yet
-			w := Worker{Summary: summary, Config: name}
+			w := Worker{Summary: summary, Config: name, text: data}
 			w.NoAssets = summary.Assets != "" && summary.Assets != "." && !d.has(summary.Assets)
 			d.lock(&w)
 			d.found.Workers = append(d.found.Workers, w)
@@ -183,17 +194,68 @@ func (d *detector) lock(w *Worker) {
 
 // bindings finds what each Worker calls its connection string, and whether its program is there at all.
 func (d *detector) bindings() error {
-	for i := range d.found.Workers[:min(len(d.found.Workers), maxProposed)] {
+	for i := range d.found.Workers {
 		if err := d.binding(&d.found.Workers[i]); err != nil {
 			return err
 		}
 	}
-	// What can't run is no likely choice, however near to the root it is.
-	slices.SortStableFunc(d.found.Workers, func(a, b Worker) int {
-		rank := map[bool]int{true: 1}
-		return cmp.Compare(rank[a.NoMain], rank[b.NoMain])
-	})
 	return nil
+}
+
+// choose keeps the Workers that can be deployed, since a preview is all of them or none. Of too many
+// it is the likeliest; where none can, it is told what is missing.
+func (d *detector) choose() error {
+	var names []string
+	for _, w := range d.found.Workers {
+		names = append(names, w.Name)
+	}
+	var working, broken []Worker
+	for _, w := range d.found.Workers {
+		if w.Summary, _ = build.Inspect(layout(w.Config), w.text, names); w.works() {
+			working = append(working, w)
+			continue
+		}
+		broken = append(broken, w)
+	}
+	all, count := slices.Concat(working, broken), len(working)
+	if count == 0 || count > maxWorkers {
+		count = min(len(all), 1)
+	}
+	d.found.Workers, d.found.Left = all[:count:count], all[count:]
+	call(d.found.Workers)
+	return nil
+}
+
+func layout(config string) preview.WorkerLayout {
+	return preview.WorkerLayout{WranglerConfig: config, DatabaseBinding: defaultWorker().DatabaseBinding}
+}
+
+func defaultWorker() preview.WorkerLayout { return repoconfig.Default().Layout.Workers[0] }
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// call gives each Worker a name that a configuration can give it, after its own or its folder's.
+func call(workers []Worker) {
+	taken := map[string]bool{"base": true} // by the name without hyphens; see app/repoconfig
+	for i := range workers {
+		w := &workers[i]
+		for _, name := range []string{w.Name, path.Base(path.Dir(w.Config)), "worker"} {
+			if len(name) > maxPath {
+				continue
+			}
+			name = strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-")
+			name = strings.TrimRight(name[:min(len(name), preview.MaxWorkerName-2)], "-") // room for a number
+			if !preview.ValidWorkerName(name) {
+				continue
+			}
+			w.Called = name
+			for n := 2; taken[strings.ReplaceAll(w.Called, "-", "")]; n++ {
+				w.Called = fmt.Sprintf("%s%d", name, n)
+			}
+			break
+		}
+		taken[strings.ReplaceAll(w.Called, "-", "")] = true
+	}
 }
 
 func (d *detector) binding(w *Worker) error {
@@ -224,8 +286,8 @@ func (d *detector) binding(w *Worker) error {
 	}
 	slices.Sort(names)
 	switch names = slices.Compact(names); {
-	case slices.Contains(names, repoconfig.Default().Layout.DatabaseBinding):
-		w.Binding = repoconfig.Default().Layout.DatabaseBinding
+	case slices.Contains(names, defaultWorker().DatabaseBinding):
+		w.Binding = defaultWorker().DatabaseBinding
 	case len(names) == 1:
 		w.Binding = names[0]
 	default:
@@ -294,12 +356,4 @@ func (d *detector) nearFirst(folders []string) {
 	slices.SortStableFunc(folders, func(a, b string) int {
 		return cmp.Or(cmp.Compare(away(a), away(b)), nearer(a, b))
 	})
-}
-
-// problems are those of the Workers that are proposed.
-func (f Found) problems() (list []preview.Problem) {
-	for _, w := range f.Workers[:min(len(f.Workers), maxProposed)] {
-		list = append(list, w.Problems...)
-	}
-	return list
 }

@@ -57,6 +57,7 @@ func repositories() map[string]map[string]string {
 		"several": with(map[string]string{
 			"apps/web/wrangler.jsonc": worker, "apps/web/src/index.ts": "fetch", "apps/api/wrangler.jsonc": worker, "apps/api/src/index.ts": "env.DB_URL; env.NEON_DATABASE_URL",
 			"apps/cron/wrangler.toml": "not = [toml",
+			"apps/old/wrangler.toml":  "name = \"old\"\nmain = \"dist/x.js\"\ncompatibility_date = \"2026-10-01\"\n",
 		}),
 		"hostile": {
 			hostile + "/wrangler.jsonc": `{"name": "` + hostile + `", "main": "` + hostile + `.ts", "compatibility_date": "` + strings.Repeat("9", 900) + `",

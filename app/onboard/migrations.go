@@ -141,7 +141,7 @@ func (d *detector) plain() error {
 
 // unsuited is why the SQL files of a folder must not be run one after the other; empty: they can be.
 func (d *detector) unsuited(folder string, files []string) (string, error) {
-	for _, w := range d.found.Workers {
+	for _, w := range slices.Concat(d.found.Workers, d.found.Left) {
 		if w.D1 && folder == path.Join(path.Dir(w.Config), "migrations") {
 			return "it belongs to a D1 database", nil
 		}

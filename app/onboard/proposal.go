@@ -11,9 +11,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
 
-// maxProposed is how many Workers a configuration can name.
-const maxProposed = 1
-
 // manual is where every key of the file is explained.
 const manual = "https://github.com/flaresmith/flaresmith#configuration-of-a-repository"
 
@@ -43,13 +40,22 @@ func (f Found) file() ([]byte, error) {
 		return nil, errors.New("no Worker")
 	}
 	standard := repoconfig.Default().Layout
-	first := f.Workers[0]
 	layout := &yaml.Node{Kind: yaml.MappingNode}
-	if first.Config != standard.WranglerConfig {
-		set(layout, "wrangler", first.Config, "the Worker's configuration")
-	}
-	if first.Binding != "" && first.Binding != standard.DatabaseBinding {
-		set(layout, "database_binding", first.Binding, "the variable that carries the connection string")
+	if len(f.Workers) == 1 {
+		f.Workers[0].describe(layout, defaultWorker().WranglerConfig)
+	} else {
+		workers := &yaml.Node{Kind: yaml.SequenceNode}
+		for i, w := range f.Workers {
+			comment := "answers at a name of its own"
+			if i == 0 {
+				comment = "the first one answers at the preview's own name"
+			}
+			one := &yaml.Node{Kind: yaml.MappingNode}
+			set(one, "name", w.Called, comment)
+			w.describe(one, "")
+			workers.Content = append(workers.Content, one)
+		}
+		add(layout, "workers", workers)
 	}
 	if dir := f.dir(); dir != standard.Migrations {
 		comment := "applied to the branch of the database"
@@ -75,6 +81,16 @@ func (f Found) file() ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), encoder.Close()
+}
+
+// describe adds the keys of a Worker that differ from the defaults.
+func (w Worker) describe(mapping *yaml.Node, standard string) {
+	if w.Config != standard {
+		set(mapping, "wrangler", w.Config, "the Worker's configuration")
+	}
+	if w.Binding != "" && w.Binding != defaultWorker().DatabaseBinding {
+		set(mapping, "database_binding", w.Binding, "the variable that carries the connection string")
+	}
 }
 
 // set adds a key with a text to a mapping. The comment is ours: what the repository says is quoted by YAML.
