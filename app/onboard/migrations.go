@@ -56,7 +56,7 @@ func (d *detector) drizzle() error {
 			d.found.Migrations, d.found.Drizzle = folder, true
 			return nil
 		}
-		d.pass(folder, "its journal is not for PostgreSQL")
+		d.pass(folder, "their journal is not for PostgreSQL")
 	}
 	return nil
 }
@@ -143,18 +143,18 @@ func (d *detector) plain() error {
 func (d *detector) unsuited(folder string, files []string) (string, error) {
 	for _, w := range slices.Concat(d.found.Workers, d.found.Left) {
 		if w.D1 && folder == path.Join(path.Dir(w.Config), "migrations") {
-			return "it belongs to a D1 database", nil
+			return "they belong to a D1 database", nil
 		}
 	}
 	if slices.ContainsFunc(files, func(name string) bool { return downFile.MatchString(path.Base(name)) }) {
-		return "it has files that undo others, which would be run as well", nil
+		return "some files undo others, and would be run as well", nil
 	}
 	data, _, err := d.file(files[0])
 	if err != nil {
 		return "", err
 	}
 	if downPart.Match(bytes.ReplaceAll(data, []byte("\r"), nil)) {
-		return "its files have parts that undo others, which would be run as well", nil
+		return "parts of them undo others, and would be run as well", nil
 	}
 	return "", nil
 }
@@ -163,7 +163,7 @@ func (d *detector) unsuited(folder string, files []string) (string, error) {
 func (d *detector) prisma(name string) {
 	folder := path.Dir(path.Dir(name))
 	if path.Base(name) == "migration.sql" && path.Base(folder) == "migrations" && !d.passed(folder) {
-		d.pass(folder, "it has a folder for each migration, as Prisma writes them")
+		d.pass(folder, "each is in a folder of its own, as Prisma writes them")
 	}
 }
 

@@ -110,6 +110,7 @@ func TestNothingWithoutConfiguration(t *testing.T) {
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)
+	w.proposal()
 	w.github.ResetRequests()
 	pr, _ := w.open("feature/a")
 	w.settle()

@@ -61,7 +61,7 @@ func newWorld(t *testing.T, files fstest.MapFS, variables map[string]string) *wo
 	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != ""}
 	var err error
 	if w.github, err = github.New(github.Config{Dir: t.TempDir(), AppID: 7, Validate: true, FirstID: firstID.Add(1_000_000), Permissions: map[string]string{
-		"metadata": "read", "contents": "read", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}}); err != nil {
+		"metadata": "read", "contents": "write", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.github.Start("127.0.0.1:0"); err != nil {
