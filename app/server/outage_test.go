@@ -23,6 +23,9 @@ func TestOutageOfFacts(t *testing.T) {
 				delete(files, ".github/flaresmith.yml")
 			}
 			w := newWorld(t, files, nil)
+			if !tt.configured {
+				w.proposal() // or what it calls would count towards the breaker
+			}
 			pr, sha := w.open("feature/a")
 			if tt.configured {
 				w.wantCheck(sha, "success")
