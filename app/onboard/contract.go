@@ -26,7 +26,7 @@ type Store interface {
 // preview.ErrNotFound that the named thing does not exist.
 type GitHub interface {
 	// Repository follows renames: the project that it returns has the newest names.
-	Repository(ctx context.Context, p preview.Project) (preview.Project, preview.Standing, error)
+	Repository(ctx context.Context, p preview.Project) (preview.Project, preview.RepositoryState, error)
 	// ConfigFile is the configuration at ref, or else the organisation's default.
 	ConfigFile(ctx context.Context, p preview.Project, ref string) (data []byte, found bool, err error)
 	// Proposals are the App's own pull requests from a branch, in any state.

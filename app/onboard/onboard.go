@@ -71,12 +71,12 @@ func (o *Onboarder) begin(ctx context.Context, projectID string) (l *look, due b
 }
 
 func (l *look) run(ctx context.Context) (again time.Duration, err error) {
-	var standing preview.Standing
-	if l.project, standing, err = l.GitHub.Repository(ctx, l.project); err != nil {
+	var is preview.RepositoryState
+	if l.project, is, err = l.GitHub.Repository(ctx, l.project); err != nil {
 		return 0, err
 	}
 	// A fork is a workbench for somebody else's project; whoever wants previews there adds the file.
-	if standing.Archived || standing.Fork {
+	if is.Archived || is.Fork {
 		return 0, nil
 	}
 	if known, err := l.settle(ctx); err != nil || known {

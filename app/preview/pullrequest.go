@@ -23,8 +23,8 @@ type PullRequest struct {
 // ConfigureBranch is the head of the pull request with which Flaresmith proposes a configuration.
 const ConfigureBranch = "flaresmith/configure"
 
-// Standing is what a repository is, apart from its content.
-type Standing struct {
+// RepositoryState is what a repository is, apart from its content.
+type RepositoryState struct {
 	Archived bool // nothing can be written to it
 	Fork     bool // it is somebody's copy of another repository
 }

@@ -14,13 +14,13 @@ import (
 
 // Repository reads the project's owner, name and default branch by the repository's id, so that a
 // rename or transfer is followed, and what it is.
-func (a *App) Repository(ctx context.Context, p preview.Project) (current preview.Project, standing preview.Standing, err error) {
+func (a *App) Repository(ctx context.Context, p preview.Project) (current preview.Project, state preview.RepositoryState, err error) {
 	r, err := a.repository(ctx, p)
 	if err != nil {
-		return p, standing, err
+		return p, state, err
 	}
 	p.Owner, p.Name, p.DefaultBranch = r.GetOwner().GetLogin(), r.GetName(), r.GetDefaultBranch()
-	return p, preview.Standing{Archived: r.GetArchived() || r.GetDisabled(), Fork: r.GetFork()}, nil
+	return p, preview.RepositoryState{Archived: r.GetArchived() || r.GetDisabled(), Fork: r.GetFork()}, nil
 }
 
 func (a *App) repository(ctx context.Context, p preview.Project) (*gh.Repository, error) {

@@ -151,12 +151,12 @@ func TestRenameIsFollowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.check(b.sim.Rename("acme/shop", "acme/store", "octo-dev"))
-	current, standing, err := b.app.Repository(t.Context(), b.project)
+	current, state, err := b.app.Repository(t.Context(), b.project)
 	b.check(err)
 	want := b.project
 	want.Name = "store"
-	if diff := cmp.Diff(want, current); diff != "" || standing != (preview.Standing{}) {
-		t.Error(diff, standing)
+	if diff := cmp.Diff(want, current); diff != "" || state != (preview.RepositoryState{}) {
+		t.Error(diff, state)
 	}
 	if _, err := b.app.PullRequest(t.Context(), b.project, b.pr); err != nil {
 		t.Errorf("under the old name: %v", err)
