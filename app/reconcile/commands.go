@@ -89,6 +89,8 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 	}
 	c.ReplyID, err = p.Conversation.Reply(ctx, p.project, p.env.PR, report.CommandMarker(c), report.CommandReply(answer))
 	switch {
+	case errors.Is(err, preview.ErrGone): // the next pass finds out what is left to do
+		return preview.Transient(err)
 	case passing(ctx, err):
 		return err
 	case err != nil: // as where nobody may comment: it counts all the same, and must not stop the pass for ever

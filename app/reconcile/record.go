@@ -46,6 +46,9 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 		if isStoreError(said) {
 			return phase, said
 		}
+		if errors.Is(said, preview.ErrGone) { // the next pass finds out what is left to do
+			said = preview.Transient(said)
+		}
 		p.sayLater(said)
 	}
 	if p.env.Attempts++; transientOf(err) == nil && transientOf(said) == nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -29,7 +30,7 @@ const (
 	testRepo   = "acme/shop"
 	testSecret = "webhook-secret"
 	checkName  = "Flaresmith / Preview"
-	patience   = 30 * time.Second
+	patience   = 60 * time.Second
 )
 
 // firstID keeps the ids of two worlds apart, and so the names of their previews on one Postgres.
@@ -44,6 +45,25 @@ type world struct {
 	stop   func()
 	config map[string]string
 	local  bool // the real local providers instead of the cloud
+	log    logBuffer
+}
+
+// logBuffer keeps everything that a server logged.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func sampleFiles() fstest.MapFS {
@@ -102,7 +122,8 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	logger := slog.New(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := slog.New(slog.NewMultiHandler(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}),
+		slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	options := Options{Logger: logger}
 	if !w.local {
 		options.Providers = w.cloud.providers()
@@ -255,23 +276,66 @@ func (w *world) environment(pr int) preview.Environment {
 // deliver posts a body as GitHub would, with a fresh delivery id, and returns the status.
 func (w *world) deliver(event string, body []byte) int {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL()+"/api/github/hook", bytes.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	mac := hmac.New(sha256.New, []byte(testSecret))
-	mac.Write(body)
-	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	request.Header.Set("X-GitHub-Event", event)
-	request.Header.Set("X-GitHub-Delivery", uuid.NewString())
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := w.post(uuid.NewString(), event, body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, response.Body)
 	return response.StatusCode
+}
+
+// post sends one signed delivery. It may be called from any goroutine.
+func (w *world) post(guid, event string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL()+"/api/github/hook", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, []byte(testSecret))
+	mac.Write(body)
+	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	request.Header.Set("X-GitHub-Event", event)
+	request.Header.Set("X-GitHub-Delivery", guid)
+	request.Header.Set("Content-Type", "application/json")
+	return http.DefaultClient.Do(request)
+}
+
+// get is what the server answers at a path of its own address, or of its metrics.
+func (w *world) get(address string) (status int, body string) {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// wantNoSecret looks for what must never be told, and for more of it, in the log, the metrics, and
+// everything that was written to GitHub.
+func (w *world) wantNoSecret(more ...string) {
+	w.t.Helper()
+	secrets := append([]string{testSecret, "PRIVATE KEY", "ghs_", "hunter2", "postgres://", "SCRAM-SHA"}, more...)
+	_, metrics := w.get("http://" + w.server.scrape.Addr().String() + "/metrics")
+	places := map[string]string{"the log": w.log.String(), "the metrics": metrics}
+	for _, r := range w.github.Writes() {
+		places[r.Route] += r.Body + "\n"
+	}
+	for where, text := range places {
+		for _, secret := range secrets {
+			if at := strings.Index(text, secret); at >= 0 {
+				w.t.Errorf("%s: %s holds a secret: %q", w.t.Name(), where, text[max(0, at-200):min(len(text), at+100)])
+			}
+		}
+	}
 }
 
 // valid fails the test when an exchange with GitHub broke GitHub's own description.

@@ -147,11 +147,18 @@ func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.
 		return w.createCheck(ctx, c, notes)
 	}
 	err := w.updateCheck(ctx, c, notes)
-	if errors.Is(err, preview.ErrNotFound) { // it is no longer there: begin anew
-		w.forgetCheck(c.HeadSHA)
-		return w.createCheck(ctx, c, notes)
+	if !errors.Is(err, preview.ErrNotFound) {
+		return err
 	}
-	return err
+	run, found, err := w.findCheck(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case found && run.GetID() == w.state.CheckRunID: // a second one beside it would stay for ever
+		return preview.Transient(fmt.Errorf("%s: GitHub lists it and does not find it", w.checkName("check run", c)))
+	}
+	w.forgetCheck(c.HeadSHA) // it is no longer there: begin anew
+	return w.createCheck(ctx, c, notes)
 }
 
 // updateCheck sends the actions even when there are none: go-github would leave them out, and the

@@ -14,6 +14,7 @@ type Request struct {
 	Route  string // "POST /repos/{owner}/{repo}/check-runs", or "* unknown"
 	Path   string // as asked, with its query
 	Status int    // 0: the connection was dropped
+	Body   string // of a request that was meant to change something
 }
 
 // Write reports whether the request was meant to change something; taking a token is none.
@@ -28,11 +29,15 @@ type requestLog struct {
 	total    int
 }
 
-func (l *requestLog) add(now time.Time, r *http.Request, rt *route, status int) {
+func (l *requestLog) add(now time.Time, r *http.Request, rt *route, body []byte, status int) {
+	request := Request{At: now, Method: r.Method, Route: rt.name(), Path: r.URL.RequestURI(), Status: status}
+	if request.Write() {
+		request.Body = string(body)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total++
-	l.requests = append(l.requests, Request{now, r.Method, rt.name(), r.URL.RequestURI(), status})
+	l.requests = append(l.requests, request)
 }
 
 // Requests lists what was asked since the start or the last ResetRequests, in the order of the answers.

@@ -168,7 +168,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	a, done := answer{}, false
 	if fault != nil {
 		if a, done = fault.before(r.Context(), w); done && a.status == 0 {
-			s.requests.add(s.now(), r, rt, 0)
+			s.requests.add(s.now(), r, rt, body, 0)
 			return // the connection was dropped
 		}
 	}
@@ -177,13 +177,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 		if fault != nil && fault.After {
 			a = fault.answer()
 			if fault.Drop {
-				s.requests.add(s.now(), r, rt, 0)
+				s.requests.add(s.now(), r, rt, body, 0)
 				drop(w)
 				return
 			}
 		}
 	}
-	s.requests.add(s.now(), r, rt, a.status)
+	s.requests.add(s.now(), r, rt, body, a.status)
 	s.rateLimit(&a, r)
 	a.write(w)
 }
