@@ -45,6 +45,7 @@ func (j job) run(ctx context.Context, l *session, pending []migration.Script, se
 			return err
 		}
 	}
+	defer l.watchGrowth(ctx, l.Config().Database)()
 	if _, err := l.Exec(ctx, `BEGIN`); err != nil {
 		return l.cause(err)
 	}
@@ -123,6 +124,11 @@ func (j job) problem(ctx context.Context, l *session, err error, s migration.Scr
 	if errors.Is(l.cause(err), errTimeLimit) {
 		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.server.config.MigrationTimeout)
 		p.Hint = "split it up, or look for a lock that the running preview holds"
+		return preview.Invalid(what, p)
+	}
+	if errors.Is(l.cause(err), errGrowth) {
+		p.Message = "makes the database grow by more than migrations may"
+		p.Hint = fmt.Sprintf("all migrations of a preview may add %d MB, or twice what is there: leave bulk data out", l.server.config.Limits.GrowthMB)
 		return preview.Invalid(what, p)
 	}
 	var long *pgproto3.ExceededMaxBodyLenErr

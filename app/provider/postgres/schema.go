@@ -163,7 +163,12 @@ func (j job) migrate(ctx context.Context, database string, parent []applied, fre
 	if err != nil {
 		return "", nil, err
 	}
-	defer func() { l.end(ctx, err != nil) }()
+	defer func() {
+		l.end(ctx, err != nil)
+		if l.overgrew.Load() {
+			j.server.reclaim(ctx, j.r, database)
+		}
+	}()
 	branch, err = readBooks(ctx, l.Conn)
 	if err != nil {
 		return "", nil, l.cause(err)

@@ -49,10 +49,11 @@ type Config struct {
 	Logger *slog.Logger // default: slog.Default()
 }
 
-// Limits bound what one branch's role may take from the server. Only a superuser can raise them.
+// Limits bound what one branch's role may take from the server. It can't raise them itself.
 type Limits struct {
 	Connections int // concurrent sessions of the role; default 20
 	TempFileKB  int // temporary files of one session, in kB; default 262144 (256 MB)
+	GrowthMB    int // what one run of migrations may add to its database, unless twice its size is more; default 1024
 }
 
 // Server is one PostgreSQL server that branches live on. It is safe for concurrent use.
@@ -108,6 +109,9 @@ func withDefaults(c Config) Config {
 	}
 	if c.Limits.TempFileKB <= 0 {
 		c.Limits.TempFileKB = 256 << 10
+	}
+	if c.Limits.GrowthMB <= 0 {
+		c.Limits.GrowthMB = 1024
 	}
 	if c.MigrationTimeout <= 0 {
 		c.MigrationTimeout = time.Minute

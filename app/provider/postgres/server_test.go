@@ -132,7 +132,7 @@ func newParent(t *testing.T, sql string) string {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); {
+	for deadline := time.Now().Add(90 * time.Second); !done(); { // the server vacuums each minute
 		if time.Now().After(deadline) {
 			t.Fatalf("timeout waiting for %s", what)
 		}

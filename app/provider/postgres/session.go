@@ -21,10 +21,17 @@ type session struct {
 	role     string
 	watchdog *time.Timer
 	timedOut atomic.Bool
+	overgrew atomic.Bool
 }
 
-// errTimeLimit is the end of a session by its watchdog.
-var errTimeLimit = errors.New("time limit exceeded")
+// The ends of a session by a watchdog.
+var (
+	errTimeLimit = errors.New("time limit exceeded")
+	errGrowth    = errors.New("database grows too much")
+)
+
+// growthEvery is how often the size of a database is looked at while it is migrated.
+const growthEvery = 200 * time.Millisecond
 
 // login opens a session of r's role in database, which is the branch or its unfinished copy.
 func (s *Server) login(ctx context.Context, r preview.Resource, database string) (*session, error) {
@@ -84,10 +91,63 @@ func (l *session) end(ctx context.Context, failed bool) {
 	closeConn(ctx, l.Conn)
 }
 
-// cause replaces err by errTimeLimit if the watchdog is behind it.
+// cause replaces err if a watchdog is behind it.
 func (l *session) cause(err error) error {
-	if err != nil && l.timedOut.Load() {
+	switch {
+	case err != nil && l.timedOut.Load():
 		return errTimeLimit
+	case err != nil && l.overgrew.Load():
+		return errGrowth
 	}
 	return err
+}
+
+// watchGrowth ends the session when its database grows too much: every branch, and what else is on
+// the server, has the same disk. Call the result to end the watch.
+func (l *session) watchGrowth(ctx context.Context, database string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		before, err := l.server.size(ctx, database)
+		most := before + l.server.growth(before)
+		for now := before; err == nil || passing(err); now, err = l.server.size(ctx, database) {
+			if err == nil && now > most {
+				l.overgrew.Store(true)
+				l.terminate(ctx)
+				return
+			}
+			if pause(ctx, growthEvery) != nil {
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (s *Server) size(ctx context.Context, database string) (bytes int64, err error) {
+	err = s.admin.QueryRow(ctx, `SELECT pg_database_size($1::name)`, database).Scan(&bytes)
+	return bytes, err
+}
+
+// growth is how many bytes a run of migrations may add to a database of a size: rewriting its
+// tables needs as much as they have, until the end.
+func (s *Server) growth(size int64) int64 {
+	return max(int64(s.config.Limits.GrowthMB)<<20, 2*size)
+}
+
+// reclaim gives the space of rows that were never committed back to the disk, as the role: it is in
+// the tables that were there before.
+func (s *Server) reclaim(ctx context.Context, r preview.Resource, database string) {
+	l, err := s.login(ctx, r, database)
+	if err == nil {
+		_, err = l.Exec(ctx, `VACUUM`)
+		l.end(ctx, err != nil)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "reclaim space", "database", database, "err", err)
+	}
 }
