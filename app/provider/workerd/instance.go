@@ -21,8 +21,6 @@ const (
 	lastBackoff  = 30 * time.Second
 	// A process that lived this long starts the backoff anew.
 	settled = time.Minute
-	// A process that uses a whole processor for this long without a pause is taken to be stuck.
-	stuckAfter = 30 * time.Second
 	// Requests of an old generation may take this long after the new one took over.
 	drainGrace = 10 * time.Second
 )
@@ -298,7 +296,7 @@ func (rt *Runtime) supervise(u *unit, i *instance) {
 func (rt *Runtime) attend(i *instance, p *process) (told bool) {
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
-	load := newLoad(time.Now())
+	load := newLoad(time.Now(), rt.config.BusyLimit)
 	for {
 		select {
 		case <-i.stopping:
@@ -308,8 +306,8 @@ func (rt *Runtime) attend(i *instance, p *process) (told bool) {
 		case now := <-watch.C:
 			if rt.tooLarge(p) {
 				p.kill(rt.memoryMessage())
-			} else if used, ok := processorTime(p.cmd.Process.Pid); ok && load.stuck(used, now) {
-				p.kill(fmt.Sprintf("It kept a processor busy for %s", stuckAfter))
+			} else if busy, ok := busyTime(p.cmd.Process.Pid); ok && load.stuck(busy, now) {
+				p.kill(fmt.Sprintf("It kept a processor busy for %s", rt.config.BusyLimit))
 			}
 		}
 	}
@@ -364,25 +362,26 @@ func (i *instance) release(rt *Runtime) {
 
 // load notices a process that never pauses.
 type load struct {
+	limit time.Duration
 	since time.Time     // of the last look at which it had paused
-	used  time.Duration // of processor time, then
+	busy  time.Duration // until then
 	next  time.Time
 }
 
-const loadEvery = 5 * time.Second
+func newLoad(now time.Time, limit time.Duration) *load {
+	return &load{limit: limit, since: now, next: now.Add(limit / 6)}
+}
 
-func newLoad(now time.Time) *load { return &load{since: now, next: now.Add(loadEvery)} }
-
-// stuck is told how much of the processors the process has used so far. Every few seconds it
-// looks whether that was nearly all of one since the last pause.
-func (l *load) stuck(used time.Duration, now time.Time) bool {
+// stuck is told how long the process was busy so far. Every few seconds it looks whether that was
+// nearly all of the time since the last pause.
+func (l *load) stuck(busy time.Duration, now time.Time) bool {
 	if now.Before(l.next) {
 		return false
 	}
-	l.next = now.Add(loadEvery)
-	if used-l.used < now.Sub(l.since)*9/10 {
-		l.since, l.used = now, used
+	l.next = now.Add(l.limit / 6)
+	if busy-l.busy < now.Sub(l.since)*9/10 {
+		l.since, l.busy = now, busy
 		return false
 	}
-	return now.Sub(l.since) >= stuckAfter
+	return now.Sub(l.since) >= l.limit
 }

@@ -85,3 +85,17 @@ func processorTime(pid int) (time.Duration, bool) {
 	const tick = time.Second / 100 // USER_HZ, the same on every Linux that Go runs on
 	return time.Duration(user+system) * tick, err == nil
 }
+
+// busyTime is how long the process's main thread, which runs the Worker's code, computed or waited
+// for a processor: on a machine with more to do than it can, a loop without end gets a part of one only.
+func busyTime(pid int) (time.Duration, bool) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+	if err != nil {
+		return processorTime(pid) // not every kernel counts this
+	}
+	var computed, waited int64
+	if n, _ := fmt.Sscan(string(raw), &computed, &waited); n < 2 {
+		return processorTime(pid)
+	}
+	return time.Duration(computed + waited), true
+}

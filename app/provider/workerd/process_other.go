@@ -23,3 +23,5 @@ func limitProcess(int, int64) {}
 func resident(int) (int64, bool) { return 0, false }
 
 func processorTime(int) (time.Duration, bool) { return 0, false }
+
+func busyTime(int) (time.Duration, bool) { return 0, false }

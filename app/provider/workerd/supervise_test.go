@@ -86,8 +86,9 @@ func TestLogs(t *testing.T) {
 	t.Parallel()
 	rt := newRuntime(t, func(c *Config) { c.LogBytes = 4 << 10 })
 	r := resource()
-	bundle := worker(answering(`console.log("env", JSON.stringify(env), JSON.stringify(process.env)); console.error(encodeURIComponent("p@ss/w%rd"), "p@ss/w%rd", "tok-12345");
-		for (let n = 0; n < 1000; n++) console.log("line", n); return new Response("ok")`))
+	bundle := worker(answering(`if (url.pathname === "/many") for (let n = 0; n < 1000; n++) console.log("line", n); else {
+		console.log("env", JSON.stringify(env), JSON.stringify(process.env)); console.error(encodeURIComponent("p@ss/w%rd"), "p@ss/w%rd", "tok-12345");
+		} return new Response("ok")`))
 	bundle.DatabaseBinding = testBinding
 	_, err := rt.Apply(t.Context(), r, preview.Inputs{
 		Bundle: bundle, Redact: []preview.Secret{"tok-12345"},
@@ -96,11 +97,24 @@ func TestLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantGet(t, rt, r.Name, "/", "ok")
+	wantGet(t, rt, r.Name, "/many", "ok")
 	eventually(t, "last line", func() bool { return strings.Contains(logText(rt, r.Name), "line 999\n") })
+	wantGet(t, rt, r.Name, "/", "ok")
+	eventually(t, "the secrets", func() bool {
+		text := logText(rt, r.Name)
+		return strings.Contains(text, "stdout: env") && strings.Contains(text, "stderr: ")
+	})
 	text := logText(rt, r.Name)
 	if len(text) > 6<<10 || strings.Contains(text, "line 5\n") {
 		t.Errorf("log of %d bytes is not bounded", len(text))
+	}
+	if !strings.Contains(text, `"`+testBinding+`":"***"`) {
+		t.Errorf("the environment that it logs is not masked:\n%s", text)
+	}
+	for _, secret := range []string{"p@ss", "p%40ss", "tok-12345"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the log holds %q:\n%s", secret, text)
+		}
 	}
 }
 
@@ -181,7 +195,7 @@ func TestStuck(t *testing.T) {
 	}
 	for _, test := range tests {
 		start := time.Unix(0, 0)
-		l, used, got := newLoad(start), time.Duration(0), 0
+		l, used, got := newLoad(start, 30*time.Second), time.Duration(0), 0
 		for second := 1; second <= 120 && got == 0; second++ {
 			if test.busy(second) {
 				used += time.Second
