@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -151,7 +152,7 @@ func (b *Builder) Answer(ctx context.Context, in io.Reader, out io.Writer) error
 	case errors.As(err, &said.Invalid):
 	default:
 		said.Error = err.Error()
-		said.Transient = preview.Classify(err) == preview.ClassTransient || errors.Is(err, context.DeadlineExceeded)
+		said.Transient = preview.Classify(err) == preview.ClassTransient || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ENOSPC)
 	}
 	if err := json.NewEncoder(out).Encode(said); err != nil {
 		return fmt.Errorf("write the answer: %w", err)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/plan"
@@ -96,6 +97,9 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
 	}
+	if diskFull(err) {
+		err = preview.Transient(err)
+	}
 	record := preview.StepRecord{Name: s.Title(), Op: string(s.Op), OK: err == nil,
 		StartMS: started.Sub(p.started).Milliseconds(), DurationMS: p.Now().Sub(started).Milliseconds()}
 	if err != nil {
@@ -107,6 +111,12 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	defer m.mu.Unlock()
 	p.steps = append(p.steps, record)
 	return err
+}
+
+// diskFull reports whether the server's own disk has no room: the operator makes some, and the same
+// step works.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // guarded makes an error of a panic: steps run in goroutines of their own, where it would end the

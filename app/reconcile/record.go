@@ -288,6 +288,9 @@ func approvalOf(err error) *preview.ApprovalError {
 // personal is an error as a person on GitHub may read it: its class and, for the user's own
 // mistakes, what is wrong. The cause stays in the log, for it may quote an outside system.
 func personal(err error) string {
+	if diskFull(err) {
+		return "The server has no disk space left. The operator has to make room; the server keeps trying."
+	}
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:
 		return sentence(whatOf(err))

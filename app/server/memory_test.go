@@ -24,6 +24,8 @@ type cloud struct {
 	destructive []preview.Problem
 	// before is asked before each write; an error is the write's answer.
 	before func(ctx context.Context, op string, r preview.Resource) error
+	// after is asked when a write is done; an error is its answer all the same. nil: nothing is said.
+	after func(op string, r preview.Resource) error
 }
 
 type cloudItem struct {
@@ -53,6 +55,13 @@ func (c *cloud) fail(before func(ctx context.Context, op string, r preview.Resou
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.before = before
+}
+
+// lose sets what a write answers after it was done.
+func (c *cloud) lose(after func(op string, r preview.Resource) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.after = after
 }
 
 // names lists what exists of a kind.
@@ -138,6 +147,11 @@ func (p cloudProvider) Apply(ctx context.Context, r preview.Resource, in preview
 		return preview.Outputs{}, &preview.ApprovalError{Problems: p.cloud.destructive}
 	}
 	p.cloud.items[p.kind][r.Name] = cloudItem{mark: r.Mark, digest: r.Digest, sha: r.SHA}
+	if p.cloud.after != nil {
+		if err := p.cloud.after("apply", r); err != nil {
+			return preview.Outputs{}, err
+		}
+	}
 	return p.outputs(r, true), nil
 }
 
@@ -148,6 +162,9 @@ func (p cloudProvider) Delete(ctx context.Context, r preview.Resource) error {
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
 	delete(p.cloud.items[p.kind], r.Name)
+	if p.cloud.after != nil {
+		return p.cloud.after("delete", r)
+	}
 	return nil
 }
 

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// TestProviderFaults lets each provider be slow, fail once, panic, and lose its answer after it did the
+// work. Each time the preview comes to be, once, and goes, and people see one of each.
+func TestProviderFaults(t *testing.T) {
+	t.Parallel()
+	passing := preview.Transient(errors.New("connection refused by hunter2"))
+	broken := errors.New("what nobody thought of, with hunter2")
+	faults := map[string]func(c *cloud){
+		"slow": func(c *cloud) {
+			c.fail(func(ctx context.Context, _ string, _ preview.Resource) error {
+				select {
+				case <-time.After(500 * time.Millisecond):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+		},
+		"fails once":           func(c *cloud) { c.fail(failing(1, passing)) },
+		"fails once for good":  func(c *cloud) { c.fail(failing(1, broken)) },
+		"conflict for a while": func(c *cloud) { c.fail(failing(1, preview.ErrConflict)) },
+		"panics": func(c *cloud) {
+			before := failing(1, broken)
+			c.fail(func(ctx context.Context, op string, r preview.Resource) error {
+				if err := before(ctx, op, r); err != nil {
+					panic(err)
+				}
+				return nil
+			})
+		},
+		"loses its answer": func(c *cloud) {
+			before := failing(1, passing)
+			c.lose(func(op string, r preview.Resource) error { return before(context.Background(), op, r) })
+		},
+	}
+	for name, set := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sampleFiles(), nil)
+			set(w.cloud)
+			pr, sha := w.open("feature/a")
+			w.wake(sha)
+			w.settle()
+			if got := w.environment(pr); got.State != preview.StateActive || w.cloud.sha(got.Name) != sha {
+				t.Errorf("state %q, serves %q", got.State, w.cloud.sha(got.Name))
+			}
+			w.wantOneOfEach(pr, sha)
+			set(w.cloud)
+			if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+				t.Fatal(err)
+			}
+			w.until("everything is gone", func() bool {
+				w.wantAll()
+				return w.cloud.total() == 0 && w.environment(pr).State == preview.StateArchived
+			})
+			w.settle()
+			w.wantUntold()
+			w.valid()
+		})
+	}
+}
+
+// wantUntold looks for what a provider said in everything that was written to GitHub.
+func (w *world) wantUntold() {
+	w.t.Helper()
+	for _, r := range w.github.Writes() {
+		if strings.Contains(r.Body, "hunter2") || strings.Contains(r.Body, "thought of") {
+			w.t.Errorf("%s tells what a provider said: %s", r.Route, r.Body)
+		}
+	}
+}
+
+// failing answers the first writes of each kind, so many for making it and as many for removing it, with err.
+func failing(times int, err error) func(context.Context, string, preview.Resource) error {
+	var mu sync.Mutex
+	seen := map[string]int{}
+	return func(_ context.Context, op string, r preview.Resource) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[op+string(r.Kind)]++; seen[op+string(r.Kind)] <= times {
+			return err
+		}
+		return nil
+	}
+}
+
+// TestProviderFailsAlways: a provider that stays down turns the check red in the end, what serves goes on,
+// and nobody needs to do anything when it is back.
+func TestProviderFailsAlways(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), map[string]string{"FLARESMITH_OUTAGE_DEADLINE": "2s"})
+	pr, first := w.open("feature/a")
+	w.wantCheck(first, "success")
+	w.settle()
+	name := w.environment(pr).Name
+	before := w.cloud.names(preview.KindDatabase)
+	w.cloud.fail(func(_ context.Context, _ string, r preview.Resource) error {
+		if r.Kind == preview.KindWorker {
+			return preview.Transient(errors.New("connection refused by hunter2"))
+		}
+		return nil
+	})
+	second := w.push("feature/a", "two")
+	w.wantCheck(second, "in_progress")
+	w.wantCheck(second, "failure")
+	if got := w.cloud.sha(name); got != first {
+		t.Errorf("serves %q, want the last good commit", got)
+	}
+	if diff := cmp.Diff(before, w.cloud.names(preview.KindDatabase)); diff != "" {
+		t.Error(diff)
+	}
+	w.cloud.fail(func(context.Context, string, preview.Resource) error { return nil })
+	w.wantCheck(second, "success")
+	w.settle()
+	if got := w.cloud.sha(name); got != second {
+		t.Errorf("serves %q, want the newest commit", got)
+	}
+	for _, run := range mustRuns(t, w) {
+		if run.Conclusion == "failure" {
+			t.Errorf("a red check is left: %+v", run)
+		}
+	}
+	w.wantUntold()
+	w.valid()
+}
