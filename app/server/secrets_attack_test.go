@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +20,13 @@ import (
 // environment of the Worker's process.
 func workerPassword(t *testing.T, name string) string {
 	t.Helper()
+	password, _ := workerProcess(t, name)
+	return password
+}
+
+// workerProcess is workerPassword with the process's id.
+func workerProcess(t *testing.T, name string) (password string, pid int) {
+	t.Helper()
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
@@ -27,12 +35,13 @@ func workerPassword(t *testing.T, name string) string {
 			u, err := url.Parse(value)
 			if err == nil && u.User != nil && u.User.Username() == name {
 				password, _ := u.User.Password()
-				return password
+				pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+				return password, pid
 			}
 		}
 	}
 	t.Skip("the environment of the Worker's process can't be read")
-	return ""
+	return "", 0
 }
 
 // TestSecretsStayInside makes previews tell their database's password in every way they have, and

@@ -291,13 +291,18 @@ func (w *world) post(guid, event string, body []byte) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(sha256.New, []byte(testSecret))
-	mac.Write(body)
-	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	request.Header.Set("X-Hub-Signature-256", signature(body))
 	request.Header.Set("X-GitHub-Event", event)
 	request.Header.Set("X-GitHub-Delivery", guid)
 	request.Header.Set("Content-Type", "application/json")
 	return http.DefaultClient.Do(request)
+}
+
+// signature is how GitHub signs a body.
+func signature(body []byte) string {
+	mac := hmac.New(sha256.New, []byte(testSecret))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // get is what the server answers at a path of its own address, or of its metrics.
