@@ -224,7 +224,7 @@ func TestFileBombs(t *testing.T) {
 			}
 			src := unpacked(t, tt.files)
 			began := time.Now()
-			bundle, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout())
+			bundle, err := isolated(t, stuckCache).Bundle(t.Context(), src, workerLayout(), "")
 			took := time.Since(began)
 			t.Logf("%s: %.300v", took.Round(time.Millisecond), err)
 			switch {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -305,23 +306,12 @@ func signature(body []byte) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// get is what the server answers at a path of its own address, or of its metrics.
-func (w *world) get(address string) (status int, body string) {
+// scraped is what the server tells of itself.
+func (w *world) scraped() string {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, address, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
+	recorder := httptest.NewRecorder()
+	w.server.metrics.handler().ServeHTTP(recorder, httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/metrics", nil))
+	return recorder.Body.String()
 }
 
 // wantNoSecret looks for what must never be told, and for more of it, in the log, the metrics, and
@@ -329,8 +319,7 @@ func (w *world) get(address string) (status int, body string) {
 func (w *world) wantNoSecret(more ...string) {
 	w.t.Helper()
 	secrets := append([]string{testSecret, "PRIVATE KEY", "ghs_", "hunter2", "postgres://", "SCRAM-SHA"}, more...)
-	_, metrics := w.get("http://" + w.server.scrape.Addr().String() + "/metrics")
-	places := map[string]string{"the log": w.log.String(), "the metrics": metrics}
+	places := map[string]string{"the log": w.log.String(), "the metrics": w.scraped()}
 	for _, r := range w.github.Writes() {
 		places[r.Route] += r.Body + "\n"
 	}

@@ -50,7 +50,9 @@
 //
 // # Limits
 //
-// PostgreSQL can't bound the size of a database. Passwords and results are in one process's memory: two
+// PostgreSQL can't bound the size of a database. While migrations run, its size is looked at several times a
+// second, and the session is ended when it grows by more than Limits.GrowthMB, or twice its size if that is
+// more; what a Worker writes later is bounded by nothing but the disk. Passwords and results are in one process's memory: two
 // processes that work on the same branch would take the password from each other in turn.
 //
 // # Schema difference

@@ -38,7 +38,7 @@ func TestHostileMigrationIsRefused(t *testing.T) {
 		{"folder", `SELECT pg_ls_dir('.')`, "permission denied"},
 		{"file as a large object", `SELECT lo_import('/etc/passwd')`, "permission denied"},
 		{"large object as a file", `SELECT lo_export(lo_create(0), '/tmp/x')`, "permission denied"},
-		{"library", `LOAD '/tmp/evil.so'`, "access to library"},
+		{"library", `LOAD '/evil.so'`, "access to library"},
 		{"function in C", `CREATE FUNCTION system(cstring) RETURNS int AS '/lib/x86_64-linux-gnu/libc.so.6', 'system' LANGUAGE c`, "permission denied"},
 		{"untrusted language", `CREATE EXTENSION plpython3u`, ""},
 		{"other databases by dblink", `CREATE EXTENSION dblink`, ""},
@@ -71,12 +71,12 @@ func TestHostileMigrationIsRefused(t *testing.T) {
 	state := func() []string {
 		return []string{
 			snapshot(t, r), snapshot(t, other),
-			value(t, super, `SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolsuper AND rolname NOT LIKE 'test%'`),
-			value(t, super, `SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'`),
-			value(t, super, `SELECT string_agg(slot_name, ',') FROM pg_replication_slots`), value(t, super, `SELECT string_agg(gid, ',') FROM pg_prepared_xacts`),
+			value(t, super, `SELECT concat_ws(' ', (SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolsuper AND rolname NOT LIKE 'test%'),
+				(SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'),
+				(SELECT string_agg(slot_name, ',') FROM pg_replication_slots), (SELECT string_agg(gid, ',') FROM pg_prepared_xacts))`),
 			value(t, adminURL(t, parent), `SELECT string_agg(body, ',' ORDER BY id) FROM notes`),
-			value(t, own, `SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace::regnamespace::text !~ '^(pg_|information)'`),
-			value(t, own, `SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM pg_largeobject_metadata)`),
+			value(t, own, `SELECT concat_ws(' ', (SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace::regnamespace::text !~ '^(pg_|information)'),
+				(SELECT count(*) FROM notes), (SELECT count(*) FROM pg_largeobject_metadata))`),
 		}
 	}
 	before := state()
@@ -108,7 +108,7 @@ func TestMigrationLeavesNoSession(t *testing.T) {
 	for i, sql := range []string{
 		`SELECT pg_advisory_lock(1), pg_advisory_lock(x'666c617265736d01'::bigint)`, `LISTEN everything`, `NOTIFY everything, 'x'`,
 		`PREPARE p AS SELECT 1`, `DECLARE c CURSOR WITH HOLD FOR SELECT 1`, `CREATE TEMPORARY TABLE t (id int)`, `LOCK TABLE notes`,
-		`SET statement_timeout = 1; SET lock_timeout = 1; SET idle_in_transaction_session_timeout = 1; SET search_path = nowhere; SET ROLE NONE`,
+		`SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET search_path = nowhere; SET ROLE NONE`,
 		`SELECT set_config('role', 'none', false), set_config('transaction_read_only', 'off', true)`,
 		`SET LOCAL synchronous_commit = off; SET default_transaction_read_only = on`,
 	} {
@@ -124,7 +124,7 @@ func TestMigrationLeavesNoSession(t *testing.T) {
 }
 
 // TestMigrationThatFillsTheDisk: each way to take space is stopped, said at its line, and the space is
-// given back. Twice in a row, for what the first time leaves must not count as there for the second.
+// given back: what one try leaves must not count as there for the next.
 func TestMigrationThatFillsTheDisk(t *testing.T) {
 	t.Parallel()
 	const growth = 48
@@ -135,9 +135,10 @@ func TestMigrationThatFillsTheDisk(t *testing.T) {
 	const tooMuch, temporary = "makes the database grow by more than migrations may", "temporary file size exceeds temp_file_limit (16384kB)"
 	const endless = `SELECT t FROM (SELECT repeat(md5(random()::text), 20) AS t, generate_series(1, 1000000000)) q`
 	const objects = "large objects" // their table is the server's own, and only its autovacuum may shrink it
+	const kept = "table of the parent"
 	tests := []struct{ name, sql, want string }{
 		{"new table", `CREATE TABLE big AS ` + endless, tooMuch},
-		{"table of the parent", `INSERT INTO notes (body) ` + endless, tooMuch},
+		{kept, `INSERT INTO notes (body) ` + endless, tooMuch},
 		{"unlogged table", `CREATE UNLOGGED TABLE big AS ` + endless, tooMuch},
 		{"temporary table", `CREATE TEMPORARY TABLE big AS ` + endless, tooMuch},
 		{objects, `SELECT lo_from_bytea(0, (SELECT string_agg(public.gen_random_bytes(1024), '') FROM generate_series(1, 500))) FROM generate_series(1, 100000) g`, tooMuch},
@@ -157,7 +158,11 @@ func TestMigrationThatFillsTheDisk(t *testing.T) {
 				return n
 			}
 			before := size()
-			for range 2 {
+			times := 1
+			if tt.name == kept {
+				times = 2
+			}
+			for range times {
 				_, err := migrate(t, s, r, "1", files("drizzle/1.sql", "SELECT 1;\n"+tt.sql))
 				want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: tt.want}}
 				if diff := cmp.Diff(want, problems(t, err)); diff != "" {

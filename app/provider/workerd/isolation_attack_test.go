@@ -38,7 +38,7 @@ const tries = {
 	file: async (to) => { const fs = await import("node:fs"); return "content " + fs.readFileSync(to, "utf8"); },
 	list: async (to) => { const fs = await import("node:fs"); return "content " + fs.readdirSync(to).join(","); },
 	write: async (to) => { const fs = await import("node:fs"); fs.writeFileSync(to, "x"); return "written"; },
-	link: async (to) => { const fs = await import("node:fs"); fs.symlinkSync(to, "/tmp/link"); return "content " + fs.readFileSync("/tmp/link", "utf8"); },
+	link: async (to) => { const fs = await import("node:fs"); fs.symlinkSync(to, "/tmp/x"); return "content " + fs.readFileSync("/tmp/x", "utf8"); },
 	exec: async (to) => { const c = await import("node:child_process"); return "ran " + c.execSync(to); },
 	spawn: async (to) => { const c = await import("node:child_process"); return callback((done) => { const p = c.spawn(to); p.on("error", done); p.on("exit", () => done(null, "ran")); }); },
 	thread: async () => { const w = await import("node:worker_threads"); new w.Worker("process", { eval: true }); return "ran"; },
