@@ -15,7 +15,7 @@ import (
 
 const (
 	checkRunsRoute = "POST /repos/{owner}/{repo}/check-runs"
-	tokensRoute    = "POST /app/installations/{installation_id}/access_tokens" //nolint:gosec // no credential
+	tokensRoute    = "POST /app/installations/{installation_id}/access_tokens"
 )
 
 // passRoutes are all operations of GitHub that the life of a preview uses.

@@ -36,7 +36,7 @@ func dataFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(data) })
-	if err := os.Chmod(data, 0o711); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(data, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	return data
