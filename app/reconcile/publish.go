@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -76,7 +78,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 	go func() {
 		defer close(said)
 		if err := guarded(func() error { return p.write(ctx, status) }); err != nil {
-			p.Logger.Warn("report work", slog.String("environment", p.env.Name), slog.Any("error", err))
+			p.log().WarnContext(ctx, "report work", slog.Any("error", err))
 		}
 	}()
 	return said
@@ -106,7 +108,11 @@ func (p *pass) write(ctx context.Context, s report.Status) error {
 	if p.env.Kind.Core() { // no pull request to check or to comment on
 		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
 	}
-	published, err := p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+	published := p.published
+	err := span(ctx, "publish", func(ctx context.Context) (err error) {
+		published, err = p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+		return err
+	}, attribute.String("phase", string(s.Phase)))
 	if published == p.published {
 		return err
 	}

@@ -31,6 +31,8 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
+	"github.com/flaresmith/flaresmith/app/telemetry"
+	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
 	"github.com/flaresmith/flaresmith/handlers"
 )
 
@@ -49,6 +51,7 @@ const (
 	leaseTTL      = 15 * time.Second
 	stepTimeout   = 5 * time.Minute
 	drainTimeout  = 20 * time.Second
+	exportTimeout = 3 * time.Second // of the last spans and metrics, at the end
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
@@ -70,6 +73,7 @@ type Server struct {
 	collections *os.Root
 	handler     http.Handler
 	metrics     *metrics
+	exporter    *otlp.Exporter      // nil until it is made
 	calls       *outbound.Transport // to GitHub
 	api         net.Listener
 	scrape      net.Listener
@@ -78,12 +82,17 @@ type Server struct {
 // New builds everything in the order of the flow and listens, but serves nothing yet. On an error
 // whatever was opened is closed.
 func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
+	// Whoever logs, logs without secrets.
+	o.Logger = slog.New(telemetry.NewHandler(o.Logger.Handler(), telemetry.NewRedactor(c.Secrets()...)))
 	s := &Server{config: c, logger: o.Logger, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
+	if s.exporter, err = s.newExporter(ctx, c); err != nil {
+		return nil, err
+	}
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -96,6 +105,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if s.store, err = store.Open(ctx, c.DatabaseURL, store.Options{Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	s.metrics.watch(s.store, o.Logger)
 	if o.PackageCache == "" {
 		o.PackageCache = filepath.Join(c.DataDir, "npm")
 	}
@@ -124,12 +134,14 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		Offered: []string{"postgres", "workerd", "collection"},
 		// No token: whoever sees a public repository's check must not see more of it.
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
-		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
+		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: o.Logger,
 	})
-	if s.worker, err = inbox.NewWorker(s.store, handlers.All(s.store, c.GitHubAppID), s.metrics, o.Logger); err != nil {
+	events := handlers.All(s.store, c.GitHubAppID)
+	s.metrics.expect(events)
+	if s.worker, err = inbox.NewWorker(s.store, events, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
-	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, o.Logger); err != nil {
+	if s.jobs, err = newJobs(s.store, s.worker, reconciler, s.metrics, s.exporter.Tracer(), o.Logger); err != nil {
 		return nil, err
 	}
 	if s.pages, err = s.newDashboard(gh); err != nil {
@@ -239,7 +251,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	api := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)}
-	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout}
+	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, ErrorLog: api.ErrorLog}
 	s.logger.Info("serving", slog.String("api", s.api.Addr().String()), slog.String("metrics", s.scrape.Addr().String()))
 
 	// Deliveries are stored until no request waits for one any more.
@@ -291,6 +303,11 @@ func (s *Server) close() {
 	}
 	if s.branches != nil {
 		s.branches.Close()
+	}
+	if s.exporter != nil { // its last metrics are read from the store
+		ectx, cancel := context.WithTimeout(ctx, exportTimeout)
+		s.exporter.Shutdown(ectx)
+		cancel()
 	}
 	if s.store != nil {
 		s.store.Close()

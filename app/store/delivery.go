@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -247,15 +246,4 @@ func (s *Store) RearmStaleWork(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("re-arm deliveries: %w", err)
 	}
 	return armed, nil
-}
-
-// QueueAge returns how long the oldest delivery that is not handled has waited, 0 if there is none.
-func (s *Store) QueueAge(ctx context.Context) (time.Duration, error) {
-	var seconds float64
-	err := s.pool.QueryRow(ctx, `
-		SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM deliveries WHERE handled_at IS NULL`).Scan(&seconds)
-	if err != nil {
-		return 0, fmt.Errorf("age of deliveries: %w", classed(err))
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
 }
