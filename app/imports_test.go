@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"app/store/storetest":          {"app/embedded/embeddedtest", "app/preview", "app/store"},
 	"app/telemetry":                {"app/preview"},
 	"app/telemetry/otlp":           {"app/preview", "app/telemetry"},
+	"app/telemetry/otlp/otlptest":  {},
 	"handlers":                     {"app/preview"},
 	"migrations":                   {},
 }
