@@ -48,7 +48,7 @@ func newLocalWorld(t *testing.T, files fstest.MapFS, parent string) (w *world, p
 }
 
 // query runs SQL on a database and returns the first column of the rows.
-func query(t *testing.T, databaseURL, sql string) []string {
+func query(t testing.TB, databaseURL, sql string) []string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {

@@ -24,6 +24,8 @@ type cloud struct {
 	destructive []preview.Problem
 	// before is asked before each write; an error is the write's answer.
 	before func(ctx context.Context, op string, r preview.Resource) error
+	// looked is called at each look.
+	looked func(ctx context.Context, kind preview.Kind)
 }
 
 type cloudItem struct {
@@ -33,7 +35,8 @@ type cloudItem struct {
 }
 
 func newCloud() *cloud {
-	c := &cloud{items: map[preview.Kind]map[string]cloudItem{}, before: func(context.Context, string, preview.Resource) error { return nil }}
+	c := &cloud{items: map[preview.Kind]map[string]cloudItem{}, before: func(context.Context, string, preview.Resource) error { return nil },
+		looked: func(context.Context, preview.Kind) {}}
 	for _, kind := range preview.Kinds() {
 		c.items[kind] = map[string]cloudItem{}
 	}
@@ -53,6 +56,13 @@ func (c *cloud) fail(before func(ctx context.Context, op string, r preview.Resou
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.before = before
+}
+
+// watch sets what is called at each look.
+func (c *cloud) watch(looked func(ctx context.Context, kind preview.Kind)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked = looked
 }
 
 // names lists what exists of a kind.
@@ -105,6 +115,10 @@ func (p cloudProvider) Observe(ctx context.Context, r preview.Resource) (preview
 			return preview.Observed{}, ctx.Err()
 		}
 	}
+	p.cloud.mu.Lock()
+	looked := p.cloud.looked
+	p.cloud.mu.Unlock()
+	looked(ctx, p.kind)
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
 	item, ok := p.cloud.items[p.kind][r.Name]

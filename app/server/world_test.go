@@ -37,7 +37,7 @@ var firstID atomic.Int64
 
 // world is a whole server on a database of its own, the stand-in GitHub, and a cloud in memory.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	cloud  *cloud
 	github *github.Server
 	server *Server
@@ -56,7 +56,7 @@ func sampleFiles() fstest.MapFS {
 }
 
 // newWorld starts everything; files is the sample repository's content.
-func newWorld(t *testing.T, files fstest.MapFS, variables map[string]string) *world {
+func newWorld(t testing.TB, files fstest.MapFS, variables map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != ""}
 	var err error
@@ -131,7 +131,7 @@ func (w *world) start() {
 }
 
 // testLog sends the server's log to the test, while it runs.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(p []byte) (int, error) {
 	if l.t.Context().Err() == nil {
