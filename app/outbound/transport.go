@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +25,8 @@ type Options struct {
 	Logger   *slog.Logger // told of breakers that open and close; default: discard
 	// Jitter gives a number in [0, 1); default math/rand/v2. It is called from many goroutines.
 	Jitter func() float64
-	// API is where the provider's API is. Only requests to its scheme and host are told the W3C
-	// traceparent of their span: an answer may lead elsewhere. Nil: none is.
+	// API is where the provider's API is. Only requests to its scheme, host and paths below its own are
+	// told the W3C traceparent of their span: an answer may lead elsewhere. Nil: none is.
 	API *url.URL
 }
 
@@ -245,7 +246,8 @@ func (c *call) prepare(ctx context.Context) (*http.Request, error) {
 		}
 		r.Body = body
 	}
-	if api := c.t.o.API; api != nil && r.URL.Scheme == api.Scheme && r.URL.Host == api.Host {
+	api := c.t.o.API
+	if api != nil && r.URL.Scheme == api.Scheme && r.URL.Host == api.Host && strings.HasPrefix(r.URL.Path, api.Path) {
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	return r, nil

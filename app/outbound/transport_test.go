@@ -434,12 +434,15 @@ func TestTraceparent(t *testing.T) {
 	ended := tracetest.NewSpanRecorder()
 	ctx, root := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended)).Tracer("").Start(t.Context(), "root")
 	traced := request(ctx, t, "GET", "")
-	rt := New(Policy{Provider: "neon", Retry: Retry{Base: 1, Most: 1}}, provider, Options{API: &url.URL{Scheme: traced.URL.Scheme, Host: traced.URL.Host}})
+	rt := New(Policy{Provider: "neon", Retry: Retry{Base: 1, Most: 1}}, provider, Options{API: &url.URL{Scheme: traced.URL.Scheme, Host: traced.URL.Host, Path: "/v1/"}})
+	traced.URL.Path = "/v1/branches"
+	archive := request(ctx, t, "GET", "")
+	archive.URL.Path = "/archive"
 	elsewhere := request(ctx, t, "GET", "")
-	elsewhere.URL.Host = "storage.example"
+	elsewhere.URL.Host, elsewhere.URL.Path = "storage.example", traced.URL.Path
 	insecure := request(ctx, t, "GET", "")
-	insecure.URL.Scheme = "ftp"
-	for _, r := range []*http.Request{traced, elsewhere, insecure, request(t.Context(), t, "GET", "")} {
+	insecure.URL.Scheme, insecure.URL.Path = "ftp", traced.URL.Path
+	for _, r := range []*http.Request{traced, elsewhere, insecure, archive, request(t.Context(), t, "GET", "")} {
 		if _, err := send(rt, r); err != nil {
 			t.Fatal(err)
 		}
@@ -452,10 +455,10 @@ func TestTraceparent(t *testing.T) {
 	for _, s := range ended.Ended() {
 		spans = append(spans, s.Name()+" "+s.Status().Code.String())
 	}
-	if diff := cmp.Diff(append(want, "", "", ""), got); diff != "" {
+	if diff := cmp.Diff(append(want, "", "", "", ""), got); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"neon GET Error", "neon GET Unset", "neon GET Unset", "neon GET Unset", "root Unset"}, spans); diff != "" {
+	if diff := cmp.Diff([]string{"neon GET Error", "neon GET Unset", "neon GET Unset", "neon GET Unset", "neon GET Unset", "root Unset"}, spans); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 	if traced.Header.Get("Traceparent") != "" {
