@@ -35,7 +35,10 @@ const (
 
 // write answers with the problem in its envelope.
 func (p problem) write(w http.ResponseWriter, r *http.Request, status int) {
-	p.RequestID, p.Timestamp = uuid.NewString(), time.Now().UTC().Truncate(time.Millisecond)
+	if p.RequestID == "" {
+		p.RequestID = uuid.NewString()
+	}
+	p.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
 	ours := trace.SpanContextFromContext(r.Context())
 	theirs := trace.SpanContextFromContext(telemetry.Follow(context.Background(), r.Header.Get("Traceparent")))
 	switch {

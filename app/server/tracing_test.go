@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -229,22 +231,51 @@ func TestStrangersTrace(t *testing.T) {
 
 	span := ended.Ended()[0]
 	ours := span.SpanContext().TraceID().String()
-	var body map[string]struct{ TraceID string }
+	var body map[string]struct{ TraceID, RequestID string }
 	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
 		t.Fatal(err)
 	}
-	var line struct{ TraceID string }
+	var line struct{ TraceID, RequestID string }
 	if err := json.Unmarshal([]byte(log.String()), &line); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{ours, ours}, []string{body["error"].TraceID, line.TraceID}); diff != "" {
 		t.Errorf("trace ids of answer and log (-want +got):\n%s", diff)
 	}
+	if line.RequestID == "" || line.RequestID != body["error"].RequestID {
+		t.Errorf("request ids %q and %q", body["error"].RequestID, line.RequestID)
+	}
 	if strings.Contains(strangers, ours) || span.Parent().IsValid() {
 		t.Error("the stranger's trace goes on")
 	}
 	if len(span.Links()) != 1 || !strings.Contains(strangers, span.Links()[0].SpanContext.TraceID().String()) {
 		t.Errorf("links: %v", span.Links())
+	}
+}
+
+// A handler that panics is told of in the log, without the request; the answer says nothing.
+func TestPanicInHandler(t *testing.T) {
+	t.Parallel()
+	const token = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
+	var log logLines
+	s := &Server{logger: slog.New(telemetry.NewHandler(slog.NewJSONHandler(&log, nil), telemetry.NewRedactor()))}
+	ended := tracetest.NewSpanRecorder()
+	engine := gin.New()
+	engine.Use(requestSpans(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended)).Tracer("")), gin.CustomRecoveryWithWriter(nil, s.recovered))
+	engine.GET("/projects/:project", func(*gin.Context) { panic("at " + token) })
+	r := httptest.NewRequest(http.MethodGet, "/projects/"+token+"?t="+token, nil)
+	r.Header.Set("Cookie", token)
+	answer := httptest.NewRecorder()
+	engine.ServeHTTP(answer, r)
+	if answer.Code != http.StatusInternalServerError || answer.Body.Len() != 0 {
+		t.Errorf("answer %d %q", answer.Code, answer.Body)
+	}
+	span := ended.Ended()[0]
+	if span.Name() != "GET /projects/:project" || span.Status().Code != codes.Error || len(span.Events()) != 0 {
+		t.Errorf("span %q, status %v, events %v", span.Name(), span.Status(), span.Events())
+	}
+	if text := log.String(); strings.Contains(text, token) || !strings.Contains(text, span.SpanContext().TraceID().String()) {
+		t.Errorf("log: %s", text)
 	}
 }
 

@@ -45,7 +45,7 @@ type world struct {
 	stop   func()
 	config map[string]string
 	log    logLines // all that the server logs, JSON
-	local  bool // the real local providers instead of the cloud
+	local  bool     // the real local providers instead of the cloud
 }
 
 func sampleFiles() fstest.MapFS {
