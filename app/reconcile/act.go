@@ -35,8 +35,12 @@ func (p *pass) act(ctx context.Context, steps plan.Plan) error {
 			_ = m.source.Close()
 		}
 	}()
-	reported := p.reportWorking(ctx, steps)
-	defer func() { <-reported }()
+	until, worked := context.WithCancel(ctx)
+	reported := p.reportWorking(ctx, until, steps)
+	defer func() {
+		worked()
+		<-reported
+	}()
 
 	done := map[string]chan struct{}{}
 	for _, s := range steps.Steps {

@@ -62,9 +62,10 @@ func (p *pass) reason(v desired.Verdict) string {
 	return reason
 }
 
-// reportWorking says on GitHub what begins, beside the work itself. The channel closes when said.
-// A report that fails is no reason to stop: the last one of the pass counts.
-func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct{} {
+// reportWorking says on GitHub what begins, beside the work itself, and says no more of it once until ends, for
+// then there is news. The channel closes when said. A report that fails is no reason to stop: the last one
+// of the pass counts.
+func (p *pass) reportWorking(ctx, until context.Context, steps plan.Plan) <-chan struct{} {
 	said := make(chan struct{})
 	if p.gone || !p.facts.PullRequest.Open {
 		close(said)
@@ -77,7 +78,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {
 		defer close(said)
-		if err := guarded(func() error { return p.write(ctx, status) }); err != nil {
+		if err := guarded(func() error { return p.write(ctx, until, status) }); err != nil && until.Err() == nil {
 			p.log().WarnContext(ctx, "report work", slog.Any("error", err))
 		}
 	}()
@@ -86,7 +87,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 
 // show fills in what every report says and writes it.
 func (p *pass) show(ctx context.Context, s report.Status) error {
-	return p.write(ctx, p.status(s))
+	return p.write(ctx, ctx, p.status(s))
 }
 
 func (p *pass) status(s report.Status) report.Status {
@@ -102,14 +103,15 @@ func (p *pass) status(s report.Status) report.Status {
 	return s
 }
 
-// write publishes a status and remembers what was written, even after a failure in the middle.
-func (p *pass) write(ctx context.Context, s report.Status) error {
+// write publishes a status until that context ends, and remembers what was written, even after a failure in
+// the middle.
+func (p *pass) write(ctx, until context.Context, s report.Status) error {
 	rendering := report.Render(s)
 	if p.env.Kind.Core() { // no pull request to check or to comment on
 		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
 	}
 	published := p.published
-	err := span(ctx, "publish", func(ctx context.Context) (err error) {
+	err := span(until, "publish", func(ctx context.Context) (err error) {
 		published, err = p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
 		return err
 	}, attribute.String("phase", string(s.Phase)))

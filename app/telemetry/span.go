@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -27,9 +28,10 @@ func Start(ctx context.Context, name string, attributes ...attribute.KeyValue) (
 	return parent.TracerProvider().Tracer(Scope).Start(ctx, name, trace.WithAttributes(attributes...))
 }
 
-// End ends a span. Of an error it tells the class only: its text may quote what is hostile or secret.
+// End ends a span. Of an error it tells the class only: its text may quote what is hostile or secret. What
+// was given up has not failed.
 func End(span trace.Span, err error) {
-	if err != nil && span.IsRecording() {
+	if err != nil && !errors.Is(err, context.Canceled) && span.IsRecording() {
 		span.SetStatus(codes.Error, string(preview.Classify(err)))
 	}
 	span.End()

@@ -32,8 +32,8 @@ func (a *App) publisher(p preview.Project, prev report.Published) *publisher {
 }
 
 // Publish shows a rendering on a pull request. It writes only the parts that changed since prev,
-// so an unchanged report calls nobody, and goes on with the other parts when one fails. It
-// returns what was published so far even with an error.
+// so an unchanged report calls nobody, and goes on with the other parts when one fails. When ctx ends,
+// it finishes the writes at hand and begins no other. It returns what was published so far even with an error.
 func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error) {
 	w := a.publisher(p, prev)
 	parts := []struct {
@@ -55,6 +55,16 @@ func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullReq
 	}
 	group.Wait()
 	return w.state, errors.Join(failed...)
+}
+
+// forWrite is the context of one call that writes. It does not begin once ctx has ended, and goes on when ctx
+// ends afterwards: what is cut off may be done or not, and its id would be lost.
+func forWrite(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	return ctx, cancel, nil
 }
 
 // guarded makes an error of a panic, which in a goroutine of its own would end the server.

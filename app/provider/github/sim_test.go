@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -439,6 +440,37 @@ func TestCommentIsFoundOrMadeAnew(t *testing.T) {
 	b.check(err)
 	if len(comments) != 132 || comments[0].Body != copied {
 		t.Errorf("%d comments, the first is %q", len(comments), comments[0].Body)
+	}
+}
+
+// When the context ends, a write at hand is finished and remembered, and nothing else begins.
+func TestPublishIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]string{"while reading": "GET " + repo + "/commits/{ref}/check-runs", "while writing": "POST " + repo + "/check-runs"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			b.sim.SetFaults(func(r *http.Request) *sim.Fault {
+				if sim.RouteOf(r) == at {
+					stop()
+				}
+				return nil
+			})
+			ready := b.rendering(report.PhaseReady, b.sha)
+			ready.Comment, ready.Deployment = "", nil
+			published, err := b.app.Publish(ctx, b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+			writing := name == "while writing"
+			if writing != (err == nil) || writing != (published.CheckRunID != 0) {
+				t.Errorf("published %+v, error %v", published, err)
+			}
+			b.sim.SetFaults()
+			b.publish(published, ready)
+			if diff := cmp.Diff(map[string]int{"POST " + repo + "/check-runs": 1}, b.writes()); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
