@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,9 +99,10 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	started := p.Now()
 	sctx, cancel := context.WithTimeout(ctx, p.StepTimeout)
 	defer cancel()
-	err := span(sctx, "step "+s.Name, func(ctx context.Context) error {
+	what, worker, _ := strings.Cut(s.Name, " ")
+	err := span(sctx, "step "+what, func(ctx context.Context) error {
 		return guarded(func() error { return p.do(ctx, s, m) })
-	}, attribute.String("op", string(s.Op)))
+	}, attribute.String("op", string(s.Op)), attribute.String("worker", worker))
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
 	}

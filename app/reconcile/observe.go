@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -90,7 +91,7 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 					o, err = provider.Observe(ctx, r)
 					return err
 				})
-			})
+			}, attribute.String("worker", r.Worker))
 			if err != nil {
 				return fmt.Errorf("observe %s: %w", r.Key(), err)
 			}

@@ -121,7 +121,7 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 		return want.Verdict, err
 	}
 	var undesired []preview.Resource
-	var observed map[preview.Kind]preview.Observed
+	var observed map[preview.Key]preview.Observed
 	err := span(ctx, "observe", func(ctx context.Context) (err error) {
 		undesired, observed, err = p.observe(ctx, want.Resources)
 		return err

@@ -151,7 +151,7 @@ func (m *metrics) Moved(from, to preview.State) {
 
 // Stepped implements reconcile.Observer.
 func (m *metrics) Stepped(s plan.Step, ok bool, took time.Duration) {
-	if s.Resource.Kind != preview.KindWorker || s.Op == plan.OpDelete {
+	if s.Resource.Kind != preview.KindWorker || !s.Writes() || s.Op == plan.OpDelete {
 		return
 	}
 	result := "done"
