@@ -61,7 +61,7 @@ func TestMetrics(t *testing.T) {
 		`(?m)^deployment_duration_seconds_count\{result="done"\} 1$`,
 		`(?m)^environment_state_transitions_total\{from="queued",to="provisioning"\} 2$`,
 		`(?m)^environment_state_transitions_total\{from="provisioning",to="active"\} 1$`,
-		`(?m)^environment_state_transitions_total\{from="provisioning",to="error"\} 1$`,
+		`(?m)^environment_state_transitions_total\{from="provisioning",to="error"\} [1-9]`,
 		`(?m)^errors_total\{code="ENV_PREVIEW_INVALID",severity="info"\} [1-9]`,
 		`(?m)^circuit_breaker_open_total\{provider="github"\} 0$`,
 		`(?m)^retry_attempts\{operation="GET contents",provider="github"\} 1$`,
