@@ -92,6 +92,6 @@ func shapes() []shape {
 		look(`(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@"']*):[^\s/"'<>]*@`, "${1}:"+redacted+"@", "://"),
 		look(`(?i)\b(bearer|basic|token)(\s+)[A-Za-z0-9._~+/-]{16,}=*`, "${1}${2}"+redacted, "earer", "EARER", "asic ", "ASIC ", "oken ", "OKEN "),
 		look(`(?i)(password\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&,;'"]+)`, "${1}"+redacted, "assword", "ASSWORD"),
-		look(`([?&](?:t|token|access_token|key|sig|signature|X-Amz-Signature)=)[^&\s"'<>]{8,}`, "${1}"+redacted, "?", "&"),
+		look(`([?&](?:t|code|token|access_token|key|sig|signature|X-Amz-Signature)=)[^&\s"'<>]{8,}`, "${1}"+redacted, "?", "&"),
 	}
 }

@@ -40,6 +40,7 @@ func TestRedact(t *testing.T) {
 		{"private key in JSON", `{"key":"` + strings.ReplaceAll(pem, "\n", `\n`) + `"}`, `{"key":"***"}`},
 		{"private key that is cut off", pem[:50], "***"},
 		{"link to a status page", "GET /projects/1/environments?t=1790000000.c2lnbmF0dXJl HTTP/1.1", "GET /projects/1/environments?t=*** HTTP/1.1"},
+		{"code of a sign-in", "GET /auth/github/callback?code=0123456789abcdef0123&state=x HTTP/1.1", "GET /auth/github/callback?code=***&state=x HTTP/1.1"},
 		{"keys of other services", "napi_abcdefghijklmnopqrstuvwxyz PMAK-0123456789abcdef01234567-x npm_abcdefghijklmnopqrstuvwxyz0123456789", "napi_*** PMAK-*** npm_***"},
 		{"two in one text", "ghs_16C7e42F292c6912E7710c838347Ae178B4a ghs_26C7e42F292c6912E7710c838347Ae178B4a", "ghs_*** ghs_***"},
 	}
