@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 func main() {
@@ -20,7 +22,7 @@ func main() {
 	err := command(os.Stdout, os.Stderr).ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "flaresmith:", err)
+		fmt.Fprintln(os.Stderr, "flaresmith:", telemetry.NewRedactor().Text(err.Error()))
 		os.Exit(1)
 	}
 }

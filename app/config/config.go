@@ -63,6 +63,14 @@ type Config struct {
 	MigrationTimeout time.Duration `env:"FLARESMITH_MIGRATION_TIMEOUT" envDefault:"60s"`
 	OutageDeadline   time.Duration `env:"FLARESMITH_OUTAGE_DEADLINE" envDefault:"15m"`
 	LogLevel         slog.Level    `env:"FLARESMITH_LOG_LEVEL" envDefault:"info"`
+
+	// OTLPEndpoint is the base URL of an OpenTelemetry collector. Empty: nothing is traced.
+	OTLPEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	// OTLPHeaders are sent to it: name=value, comma separated, values as in URLs.
+	OTLPHeaders preview.Secret `env:"OTEL_EXPORTER_OTLP_HEADERS"`
+	ServiceName string         `env:"OTEL_SERVICE_NAME" envDefault:"flaresmith"`
+	// TraceShare is the share of traces that is sent though they neither failed nor took long.
+	TraceShare float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"0.05"`
 }
 
 // FromEnvironment reads the process's environment; see Load.
@@ -147,6 +155,15 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if c.URL != "" {
 		checkURL("FLARESMITH_URL", c.URL)
 	}
+	if c.OTLPEndpoint != "" {
+		checkURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
+	}
+	if _, err := c.Headers(); err != nil {
+		problem("OTEL_EXPORTER_OTLP_HEADERS", "%v", err)
+	}
+	if !(c.TraceShare >= 0 && c.TraceShare <= 1) { // also not a number
+		problem("OTEL_TRACES_SAMPLER_ARG", "%v is not between 0 and 1", c.TraceShare)
+	}
 	if n := len(c.LinkKey); n > 0 && n < minLinkKey {
 		problem("FLARESMITH_LINK_KEY", "has %d characters; it needs %d or more, e.g. of openssl rand -hex 32", n, minLinkKey)
 	}
@@ -169,6 +186,38 @@ func (c Config) DefaultParent() string {
 	}
 	name, _, _ := strings.Cut(c.Parents[0], "=")
 	return name
+}
+
+// Headers are OTLPHeaders by name.
+func (c Config) Headers() (map[string]preview.Secret, error) {
+	headers := map[string]preview.Secret{}
+	for _, header := range trimmed(strings.Split(c.OTLPHeaders.Reveal(), ",")) {
+		name, escaped, ok := strings.Cut(header, "=")
+		value, err := url.PathUnescape(strings.TrimSpace(escaped))
+		if name = strings.TrimSpace(name); !ok || name == "" || err != nil { // without the text, which is secret
+			return nil, errors.New("is not name=value, comma separated")
+		}
+		headers[name] = preview.Secret(value)
+	}
+	return headers, nil
+}
+
+// Secrets are all secret values of the configuration, and the parts of them that are secret by themselves.
+func (c Config) Secrets() []preview.Secret {
+	var list []preview.Secret
+	for _, field := range reflect.ValueOf(c).Fields() {
+		switch value := field.Interface().(type) {
+		case preview.Secret:
+			list = append(list, value)
+		case []preview.Secret:
+			list = append(list, value...)
+		}
+	}
+	headers, _ := c.Headers() // checked by Load
+	for _, value := range headers {
+		list = append(list, value)
+	}
+	return slices.DeleteFunc(list, func(s preview.Secret) bool { return s == "" })
 }
 
 func trimmed[S ~string](values []S) []S {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func complete() map[string]string {
@@ -29,6 +32,28 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Whatever is a secret in the configuration is known to who redacts the log.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	variables := complete()
+	variables["FLARESMITH_LINK_KEY"] = strings.Repeat("k", minLinkKey)
+	variables["OTEL_EXPORTER_OTLP_HEADERS"] = "api-key=s%20ecret, tenant=acme"
+	c, err := Load(variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range c.Secrets() {
+		got = append(got, s.Reveal())
+	}
+	slices.Sort(got)
+	want := []string{"acme", "api-key=s%20ecret, tenant=acme", strings.Repeat("k", minLinkKey), "one", "pem",
+		"postgres://localhost/flaresmith", "postgres://localhost/flaresmith", "s ecret", "two"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+}
+
 func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -50,6 +75,9 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"address", map[string]string{"FLARESMITH_URL": "flaresmith.example"}, []string{`FLARESMITH_URL: "flaresmith.example" is not`}},
 		{"a short link key", map[string]string{"FLARESMITH_LINK_KEY": "hush"}, []string{"FLARESMITH_LINK_KEY: has 4 characters"}},
 		{"half of the client credentials", map[string]string{"GITHUB_CLIENT_SECRET": "hush"}, []string{"GITHUB_CLIENT_ID: goes with GITHUB_CLIENT_SECRET"}},
+		{"collector", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		{"headers", map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=fine,hush"}, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not name=value"}},
+		{"share of traces", map[string]string{"OTEL_TRACES_SAMPLER_ARG": "NaN"}, []string{"OTEL_TRACES_SAMPLER_ARG: NaN is not"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
 	}
 	for _, tt := range tests {

@@ -167,7 +167,7 @@ func (d *Dashboard) fail(c *gin.Context, err error) {
 	if c.Request.Context().Err() != nil {
 		return // nobody listens any more
 	}
-	d.Logger.Warn("dashboard", slog.String("project", c.Param("project")), slog.Any("error", err))
+	d.Logger.WarnContext(c.Request.Context(), "dashboard", slog.String("project", c.Param("project")), slog.Any("error", err))
 	status := 500
 	if preview.Classify(err) == preview.ClassTransient {
 		status = 503

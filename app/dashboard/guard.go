@@ -60,7 +60,7 @@ func (d *Dashboard) admit(c *gin.Context, project string, link standing) {
 	case c.Request.Context().Err() != nil:
 		c.Abort() // nobody listens any more
 	case trouble != nil:
-		d.Logger.Warn("dashboard: ask for a person's role", slog.String("project", project), slog.Any("error", trouble))
+		d.Logger.WarnContext(c.Request.Context(), "dashboard: ask for a person's role", slog.String("project", project), slog.Any("error", trouble))
 		d.notice(c, http.StatusServiceUnavailable, Notice{Title: "Your access can't be checked now", Text: "GitHub does not answer, so nothing is shown.", Hint: "Try again in a minute."})
 	case len(people) > 0:
 		d.notice(c, http.StatusForbidden, Notice{

@@ -126,7 +126,7 @@ func (d *Dashboard) failSignIn(c *gin.Context, err error, again *Action) {
 		status, n.Text = http.StatusBadGateway, "GitHub did not let this server know who you are. Its operator finds the reason in the log."
 	}
 	if status != http.StatusForbidden {
-		d.Logger.Warn("sign-in", slog.Any("error", err))
+		d.Logger.WarnContext(c.Request.Context(), "sign-in", slog.Any("error", err))
 	}
 	d.notice(c, status, n)
 }

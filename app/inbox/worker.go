@@ -12,9 +12,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/store"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 const (
@@ -142,13 +144,18 @@ func (w *Worker) mark(ctx context.Context, key store.DeliverArgs, handled []stor
 // or an error when the delivery must be tried again.
 func (w *Worker) settle(ctx context.Context, d store.Delivery, attempt int) (reason string, again error) {
 	start := time.Now()
+	var failed error
 	handler, known := w.handlers[d.Event]
 	if !known {
 		w.observe("other", "ignored", start)
 		return "", nil
 	}
+	ctx, span := telemetry.Start(ctx, "delivery", attribute.String("event", d.Event), attribute.String("delivery", d.GUID),
+		attribute.Int64("repo", d.RepoID), attribute.Int("pr", d.PR), attribute.Int64("installation", d.InstallationID))
+	defer func() { telemetry.End(span, failed) }()
 	log := w.logger.With("delivery", d.GUID, "event", d.Event, "repo", d.RepoID, "pr", d.PR, "installation", d.InstallationID)
 	err := w.run(ctx, handler, d)
+	failed = err
 	switch {
 	case err == nil:
 		w.observe(d.Event, "done", start)

@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 // maxAccounts bounds what is remembered; beyond it everything is forgotten at once.
@@ -22,8 +25,9 @@ type Options struct {
 	Logger   *slog.Logger // told of breakers that open and close; default: discard
 	// Jitter gives a number in [0, 1); default math/rand/v2. It is called from many goroutines.
 	Jitter func() float64
-	// Traceparent gives the W3C traceparent of a call's context, empty for none; default: none.
-	Traceparent func(context.Context) string
+	// API is where the provider's API is. Only requests to its scheme, host and paths below its own are
+	// told the W3C traceparent of their span: an answer may lead elsewhere. Nil: none is.
+	API *url.URL
 }
 
 // Transport calls one provider by its policy. It is safe for concurrent use. As an
@@ -193,6 +197,8 @@ func (c *call) attempt() (*http.Response, Result, error) {
 	within, cancel := context.WithCancelCause(ctx)
 	end := func() { cancel(nil); leave() }
 	timer := time.AfterFunc(p.Timeout, func() { cancel(&TimeoutError{Provider: p.Provider, Limit: p.Timeout}) })
+	within, span := c.span(within)
+	defer span.End()
 	sent, err := c.prepare(within)
 	if err != nil {
 		timer.Stop()
@@ -210,6 +216,7 @@ func (c *call) attempt() (*http.Response, Result, error) {
 		took := time.Since(began)
 		result = p.result(ctx, answer, failed)
 		c.observe(result, took)
+		tell(span, answer, result)
 		return struct{}{}, verdict(ctx, result, failed, took)
 	})
 	timer.Stop()
@@ -218,6 +225,7 @@ func (c *call) attempt() (*http.Response, Result, error) {
 		end()
 		closeBody(sent)
 		c.observe(Open, 0)
+		tell(span, nil, Open)
 		return nil, Open, c.account.openError()
 	case failed != nil:
 		end()
@@ -238,10 +246,9 @@ func (c *call) prepare(ctx context.Context) (*http.Request, error) {
 		}
 		r.Body = body
 	}
-	if c.t.o.Traceparent != nil {
-		if parent := c.t.o.Traceparent(ctx); parent != "" {
-			r.Header.Set("Traceparent", parent)
-		}
+	api := c.t.o.API
+	if api != nil && r.URL.Scheme == api.Scheme && r.URL.Host == api.Host && strings.HasPrefix(r.URL.Path, api.Path) {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 // script is a provider of a bubble's own: it answers the nth call, from 1, and keeps what it got.
@@ -417,27 +420,46 @@ func TestSlots(t *testing.T) {
 	})
 }
 
+// Each attempt has a span, whose traceparent only the API is told: answers may lead elsewhere.
 func TestTraceparent(t *testing.T) {
 	t.Parallel()
-	type key struct{}
 	var got []string
-	provider := &script{answer: func(_ int, r *http.Request) (*http.Response, error) {
+	provider := &script{answer: func(n int, r *http.Request) (*http.Response, error) {
 		got = append(got, r.Header.Get("Traceparent"))
+		if n == 1 {
+			return status(502), nil
+		}
 		return status(200), nil
 	}}
-	rt := New(Policy{}, provider, Options{Traceparent: func(ctx context.Context) string {
-		parent, _ := ctx.Value(key{}).(string)
-		return parent
-	}})
-	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	traced := request(context.WithValue(t.Context(), key{}, parent), t, "GET", "")
-	for _, r := range []*http.Request{traced, request(t.Context(), t, "GET", "")} {
+	ended := tracetest.NewSpanRecorder()
+	ctx, root := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended)).Tracer("").Start(t.Context(), "root")
+	traced := request(ctx, t, "GET", "")
+	rt := New(Policy{Provider: "neon", Retry: Retry{Base: 1, Most: 1}}, provider, Options{API: &url.URL{Scheme: traced.URL.Scheme, Host: traced.URL.Host, Path: "/v1/"}})
+	traced.URL.Path = "/v1/branches"
+	archive := request(ctx, t, "GET", "")
+	archive.URL.Path = "/archive"
+	elsewhere := request(ctx, t, "GET", "")
+	elsewhere.URL.Host, elsewhere.URL.Path = "storage.example", traced.URL.Path
+	insecure := request(ctx, t, "GET", "")
+	insecure.URL.Scheme, insecure.URL.Path = "ftp", traced.URL.Path
+	for _, r := range []*http.Request{traced, elsewhere, insecure, archive, request(t.Context(), t, "GET", "")} {
 		if _, err := send(rt, r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{parent, ""}, got); diff != "" {
-		t.Error(diff)
+	root.End()
+	var want, spans []string
+	for _, s := range ended.Ended()[:2] {
+		want = append(want, "00-"+root.SpanContext().TraceID().String()+"-"+s.SpanContext().SpanID().String()+"-01")
+	}
+	for _, s := range ended.Ended() {
+		spans = append(spans, s.Name()+" "+s.Status().Code.String())
+	}
+	if diff := cmp.Diff(append(want, "", "", "", ""), got); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"neon GET Error", "neon GET Unset", "neon GET Unset", "neon GET Unset", "neon GET Unset", "root Unset"}, spans); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 	if traced.Header.Get("Traceparent") != "" {
 		t.Error("the caller's request was changed")

@@ -8,9 +8,12 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -34,8 +37,12 @@ func (p *pass) act(ctx context.Context, steps plan.Plan) error {
 			_ = m.source.Close()
 		}
 	}()
-	reported := p.reportWorking(ctx, steps)
-	defer func() { <-reported }()
+	until, worked := context.WithCancel(ctx)
+	reported := p.reportWorking(ctx, until, steps)
+	defer func() {
+		worked()
+		<-reported
+	}()
 
 	done := map[string]chan struct{}{}
 	for _, s := range steps.Steps {
@@ -93,7 +100,10 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	started := p.Now()
 	sctx, cancel := context.WithTimeout(ctx, p.StepTimeout)
 	defer cancel()
-	err := guarded(func() error { return p.do(sctx, s, m) })
+	what, worker, _ := strings.Cut(s.Name, " ")
+	err := span(sctx, "step "+what, func(ctx context.Context) error {
+		return guarded(func() error { return p.do(ctx, s, m) })
+	}, attribute.String("op", string(s.Op)), attribute.String("worker", worker))
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
 	}
@@ -102,10 +112,11 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	}
 	record := preview.StepRecord{Name: s.Title(), Op: string(s.Op), OK: err == nil,
 		StartMS: started.Sub(p.started).Milliseconds(), DurationMS: p.Now().Sub(started).Milliseconds()}
+	p.Observer.Stepped(s, err == nil, p.Now().Sub(started))
 	if err != nil {
 		record.Error = personal(err)
 		err = fmt.Errorf("%s %s: %w", s.Op, s.Name, err)
-		p.Logger.Info("step failed", slog.String("environment", p.env.Name), slog.Any("error", err))
+		p.log().InfoContext(ctx, "step failed", slog.Int64("durationMs", record.DurationMS), slog.Any("error", err))
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -215,8 +226,8 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	if r.Kind == preview.KindDatabase && r.Reset {
 		// Done, whatever else fails: another try must not wipe what people enter meanwhile.
 		p.env.ResetDatabase = false
-		if err := p.Store.SaveEnvironment(ctx, p.lease, p.env); err != nil {
-			return storeError("save environment", err)
+		if err := p.saveEnvironment(ctx); err != nil {
+			return err
 		}
 	}
 	m.mu.Lock()

@@ -80,7 +80,7 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 	}
 	if c.CommentID != 0 {
 		if err := p.Conversation.React(ctx, p.project, c.CommentID, "eyes"); err != nil {
-			p.Logger.Warn("react to command", slog.String("environment", p.env.Name), slog.Any("error", err))
+			p.log().WarnContext(ctx, "react to command", slog.Any("error", err))
 		}
 	}
 	env, answer, err := p.decide(ctx, c)
@@ -94,7 +94,7 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 	case passing(ctx, err):
 		return err
 	case err != nil: // as where nobody may comment: it counts all the same, and must not stop the pass for ever
-		p.Logger.Warn("answer command", slog.String("environment", p.env.Name), slog.Any("error", err))
+		p.log().WarnContext(ctx, "answer command", slog.Any("error", err))
 	}
 	return p.finishCommand(ctx, env, c, outcome(answer.Kind))
 }
@@ -124,7 +124,7 @@ func (p *pass) decide(ctx context.Context, c preview.Command) (preview.Environme
 			return p.env, answer, err
 		}
 		if err != nil && !errors.Is(err, preview.ErrNotFound) {
-			p.Logger.Warn("role of a person", slog.String("environment", p.env.Name), slog.Any("error", err))
+			p.log().WarnContext(ctx, "role of a person", slog.Any("error", err))
 			answer.Kind, answer.Reason = report.AnswerInvalid, "GitHub does not say who you are here."
 			return p.env, answer, nil
 		}

@@ -131,7 +131,7 @@ type Conversation interface {
 }
 
 // Reporter shows a rendering on GitHub. It writes only what changed since prev, and returns what
-// was published so far even with an error.
+// was published so far even with an error. When ctx ends, it finishes the writes at hand and begins no other.
 type Reporter interface {
 	Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error)
 	// AnswerCheck writes one finished check run on a commit that has no environment.

@@ -17,7 +17,8 @@ import (
 // may tell of one a moment before it can be read.
 const patience = 4
 
-// readFacts asks GitHub and the store for everything that decides, in parallel where it can.
+// readFacts asks GitHub and the store for everything that decides, in one round. Only what another branch
+// or commit than usual says takes a second one.
 func (p *pass) readFacts(ctx context.Context) error {
 	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.Offered, Now: p.Now()}
 	if p.project.Archived {
@@ -27,15 +28,20 @@ func (p *pass) readFacts(ctx context.Context) error {
 	if p.env.Kind.Core() {
 		return p.readCoreFacts(ctx)
 	}
-	group, gctx := errgroup.WithContext(ctx)
-	read := func(fact func() error) { group.Go(func() error { return guarded(fact) }) }
-	read(func() (err error) {
-		p.facts.PullRequest, err = p.GitHub.PullRequest(gctx, p.project, p.env.PR)
-		return err
-	})
-	read(func() error { return p.readPolicy(gctx) })
-	read(func() error { return p.readEntitlement(gctx) })
-	err := group.Wait()
+	var changed []string
+	var unlisted error // why the changed files are not known: no matter where there is no preview
+	err := inParallel(ctx,
+		fact{"pull request", func(ctx context.Context) (err error) {
+			p.facts.PullRequest, err = p.GitHub.PullRequest(ctx, p.project, p.env.PR)
+			return err
+		}},
+		fact{"policy", p.readPolicy},
+		fact{"entitlement", p.readEntitlement},
+		fact{"changed files", func(ctx context.Context) error {
+			changed, unlisted = p.GitHub.ChangedFiles(ctx, p.project, p.env.PR)
+			return nil
+		}},
+	)
 	switch {
 	case errors.Is(err, preview.ErrNotFound) && p.env.Attempts < patience:
 		return preview.Transient(err)
@@ -48,7 +54,29 @@ func (p *pass) readFacts(ctx context.Context) error {
 	if !p.facts.PullRequest.Open || !p.facts.Configured {
 		return nil
 	}
-	return p.readChange(ctx)
+	if unlisted != nil {
+		return unlisted
+	}
+	return p.readChange(ctx, changed)
+}
+
+// fact is something to find out.
+type fact struct {
+	name string
+	read func(context.Context) error
+}
+
+// inParallel reads facts at once, each in a span of its own. The first error ends the others.
+func inParallel(ctx context.Context, facts ...fact) error {
+	group, gctx := errgroup.WithContext(ctx)
+	for _, f := range facts {
+		group.Go(func() error {
+			return span(gctx, "fact "+f.name, func(ctx context.Context) error {
+				return guarded(func() error { return f.read(ctx) })
+			})
+		})
+	}
+	return group.Wait()
 }
 
 // readPolicy parses the default branch's configuration. An invalid one leaves the last valid one in
@@ -94,24 +122,24 @@ func (p *pass) readEntitlement(ctx context.Context) error {
 
 // readChange reads what the pull request itself touches: the layout of its base, the paths that
 // the policy may ignore, and a change to the configuration, which is checked but not used.
-func (p *pass) readChange(ctx context.Context) error {
+func (p *pass) readChange(ctx context.Context, changed []string) error {
 	pr := p.facts.PullRequest
-	if pr.BaseRef != p.project.DefaultBranch {
-		if err := p.readLayout(ctx, pr.BaseRef); err != nil {
-			return err
-		}
-	}
-	changed, err := p.GitHub.ChangedFiles(ctx, p.project, pr.Number)
-	if err != nil {
-		return err
-	}
 	if len(p.facts.Policy.Paths.Ignore) > 0 {
 		p.facts.ChangedFiles = changed
 	}
-	if pr.Fork || !slices.Contains(changed, repoconfig.Path) {
-		return nil
+	var facts []fact
+	if pr.BaseRef != p.project.DefaultBranch {
+		facts = append(facts, fact{"layout", func(ctx context.Context) error { return p.readLayout(ctx, pr.BaseRef) }})
 	}
-	data, err := p.GitHub.File(ctx, p.project, pr.HeadSHA, repoconfig.Path)
+	if !pr.Fork && slices.Contains(changed, repoconfig.Path) {
+		facts = append(facts, fact{"proposed configuration", p.readProposal})
+	}
+	return inParallel(ctx, facts...)
+}
+
+// readProposal checks the configuration as the pull request would have it.
+func (p *pass) readProposal(ctx context.Context) error {
+	data, err := p.GitHub.File(ctx, p.project, p.facts.PullRequest.HeadSHA, repoconfig.Path)
 	switch {
 	case errors.Is(err, preview.ErrNotFound): // the change deletes it
 		return nil

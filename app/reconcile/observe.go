@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -85,10 +86,12 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 			octx, cancel := context.WithTimeout(gctx, p.StepTimeout)
 			defer cancel()
 			var o preview.Observed
-			err := guarded(func() (err error) {
-				o, err = provider.Observe(octx, r)
-				return err
-			})
+			err := span(octx, "observe "+string(r.Kind), func(ctx context.Context) error {
+				return guarded(func() (err error) {
+					o, err = provider.Observe(ctx, r)
+					return err
+				})
+			}, attribute.String("worker", r.Worker))
 			if err != nil {
 				return fmt.Errorf("observe %s: %w", r.Key(), err)
 			}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -60,9 +62,10 @@ func (p *pass) reason(v desired.Verdict) string {
 	return reason
 }
 
-// reportWorking says on GitHub what begins, beside the work itself. The channel closes when said.
-// A report that fails is no reason to stop: the last one of the pass counts.
-func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct{} {
+// reportWorking says on GitHub what begins, beside the work itself, and says no more of it once until ends, for
+// then there is news. The channel closes when said. A report that fails is no reason to stop: the last one
+// of the pass counts.
+func (p *pass) reportWorking(ctx, until context.Context, steps plan.Plan) <-chan struct{} {
 	said := make(chan struct{})
 	if p.gone || !p.facts.PullRequest.Open {
 		close(said)
@@ -75,8 +78,8 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {
 		defer close(said)
-		if err := guarded(func() error { return p.write(ctx, status) }); err != nil {
-			p.Logger.Warn("report work", slog.String("environment", p.env.Name), slog.Any("error", err))
+		if err := guarded(func() error { return p.write(ctx, until, status) }); err != nil && until.Err() == nil {
+			p.log().WarnContext(ctx, "report work", slog.Any("error", err))
 		}
 	}()
 	return said
@@ -84,7 +87,7 @@ func (p *pass) reportWorking(ctx context.Context, steps plan.Plan) <-chan struct
 
 // show fills in what every report says and writes it.
 func (p *pass) show(ctx context.Context, s report.Status) error {
-	return p.write(ctx, p.status(s))
+	return p.write(ctx, ctx, p.status(s))
 }
 
 func (p *pass) status(s report.Status) report.Status {
@@ -100,13 +103,18 @@ func (p *pass) status(s report.Status) report.Status {
 	return s
 }
 
-// write publishes a status and remembers what was written, even after a failure in the middle.
-func (p *pass) write(ctx context.Context, s report.Status) error {
+// write publishes a status until that context ends, and remembers what was written, even after a failure in
+// the middle.
+func (p *pass) write(ctx, until context.Context, s report.Status) error {
 	rendering := report.Render(s)
 	if p.env.Kind.Core() { // no pull request to check or to comment on
 		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
 	}
-	published, err := p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+	published := p.published
+	err := span(until, "publish", func(ctx context.Context) (err error) {
+		published, err = p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+		return err
+	}, attribute.String("phase", string(s.Phase)))
 	if published == p.published {
 		return err
 	}

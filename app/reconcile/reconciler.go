@@ -29,6 +29,7 @@ type Config struct {
 	StepTimeout    time.Duration // bound on one step
 	OutageDeadline time.Duration // a provider down for longer turns the check red
 	Now            func() time.Time
+	Observer       Observer
 	Logger         *slog.Logger
 }
 
@@ -61,6 +62,7 @@ type pass struct {
 	// publishedText is published as the store has it, for the exchange of old for new.
 	publishedText []byte
 	started       time.Time
+	saved         preview.State // as the store has it
 	steps         []preview.StepRecord
 	ledger        []preview.LedgerEntry // as the pass found it
 	outputs       map[preview.Key]preview.Outputs
@@ -80,49 +82,65 @@ func (r *Reconciler) Pass(ctx context.Context, environmentID string) (Result, er
 	if err != nil {
 		return Result{}, fmt.Errorf("lease environment: %w", err)
 	}
-	p := &pass{Reconciler: r, lease: lease, env: env, started: r.Now()}
-	ctx, stop := p.keepLease(ctx)
-	defer stop()
+	p := &pass{Reconciler: r, lease: lease, env: env, started: r.Now(), saved: env.State}
+	var result Result
+	err = span(ctx, "pass", func(ctx context.Context) (err error) {
+		ctx, stop := p.keepLease(ctx)
+		defer stop()
+		result, err = p.run(ctx)
+		return err
+	}, p.about()...)
+	return result, err
+}
+
+// run is a pass that holds its lease.
+func (p *pass) run(ctx context.Context) (Result, error) {
 	if err := p.load(ctx); err != nil {
 		return Result{}, err
 	}
-	result := Result{Seen: env.Wanted}
+	result := Result{Seen: p.env.Wanted}
 	verdict, err := p.converge(ctx)
 	if err != nil && isStoreError(err) {
 		return result, err
 	}
-	p.logOutcome(err)
+	p.tellOutcome(ctx, err)
 	result.Phase, err = p.record(ctx, verdict, err)
 	return result, err
 }
 
 // converge is the pass itself, up to the point where its result is recorded.
 func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
-	if err := p.readFacts(ctx); err != nil {
+	if err := span(ctx, "facts", p.readFacts); err != nil {
 		return desired.Verdict{}, err
 	}
-	if err := p.runCommands(ctx); err != nil {
+	if err := span(ctx, "commands", p.runCommands); err != nil {
 		return desired.Verdict{}, err
 	}
 	want := p.want()
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
-	undesired, observed, err := p.observe(ctx, want.Resources)
+	var undesired []preview.Resource
+	var observed map[preview.Key]preview.Observed
+	err := span(ctx, "observe", func(ctx context.Context) (err error) {
+		undesired, observed, err = p.observe(ctx, want.Resources)
+		return err
+	})
 	if err != nil {
 		return want.Verdict, err
 	}
-	steps, err := plan.Calculate(want.Resources, undesired, observed)
-	if err != nil {
+	var steps plan.Plan
+	err = span(ctx, "plan", func(context.Context) (err error) {
+		steps, err = plan.Calculate(want.Resources, undesired, observed)
+		return err
+	})
+	if err != nil || steps.Empty() {
 		return want.Verdict, err
-	}
-	if steps.Empty() {
-		return want.Verdict, nil
 	}
 	if err := p.begin(ctx, want); err != nil {
 		return want.Verdict, err
 	}
-	return want.Verdict, p.act(ctx, steps)
+	return want.Verdict, span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
 }
 
 func (p *pass) load(ctx context.Context) error {
@@ -173,7 +191,7 @@ func (p *pass) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := p.Store.Release(ctx, p.lease); err != nil && !errors.Is(err, preview.ErrLeaseLost) {
-		p.Logger.Warn("release lease", slog.String("environment", p.env.Name), slog.Any("error", err))
+		p.log().WarnContext(ctx, "release lease", slog.Any("error", err))
 	}
 }
 
@@ -239,7 +257,7 @@ func (p *pass) begin(ctx context.Context, want desired.Desired) error {
 	default:
 		p.env.State = preview.StateUpdating
 	}
-	return storeError("save environment", p.Store.SaveEnvironment(ctx, p.lease, p.env))
+	return p.saveEnvironment(ctx)
 }
 
 // storeFailure marks an error of our own store: nothing can be recorded, so the job is tried again.

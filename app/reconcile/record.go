@@ -42,7 +42,7 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 	}
 	said := p.publish(ctx, phase, v)
 	if said != nil {
-		p.Logger.Warn("publish report", slog.String("environment", p.env.Name), slog.Any("error", said))
+		p.log().WarnContext(ctx, "publish report", slog.Any("error", said))
 		if isStoreError(said) {
 			return phase, said
 		}
@@ -54,10 +54,12 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 	if p.env.Attempts++; transientOf(err) == nil && transientOf(said) == nil {
 		p.env.Attempts = 0
 	}
-	if err := p.Store.SaveEnvironment(ctx, p.lease, p.env); err != nil {
-		return phase, storeError("save environment", err)
-	}
-	return phase, p.recordPass(ctx, string(phase))
+	return phase, span(ctx, "record", func(ctx context.Context) error {
+		if err := p.saveEnvironment(ctx); err != nil {
+			return err
+		}
+		return p.recordPass(ctx, string(phase))
+	})
 }
 
 // audit notes that a preview came or went, by the system's hand: what a person asked for has an
@@ -316,8 +318,15 @@ func sentence(text string) string {
 	return storable(string(unicode.ToUpper(first)) + text[size:] + ".")
 }
 
-func (p *pass) logOutcome(err error) {
-	if err != nil && !errors.Is(err, errSuperseded) && problemsOf(err) == nil && approvalOf(err) == nil {
-		p.Logger.Warn("pass failed", slog.String("environment", p.env.Name), slog.Any("error", err))
+// tellOutcome tells metrics of every failure, and the log of those that are not the user's own.
+func (p *pass) tellOutcome(ctx context.Context, err error) {
+	if err == nil || errors.Is(err, errSuperseded) {
+		return
+	}
+	code, severity := failure(err)
+	p.Observer.Failed(code, severity)
+	if problemsOf(err) == nil && approvalOf(err) == nil {
+		p.log().WarnContext(ctx, "pass failed", slog.String("code", code),
+			slog.Int64("durationMs", p.Now().Sub(p.started).Milliseconds()), slog.Any("error", err))
 	}
 }

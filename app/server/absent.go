@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/flaresmith/flaresmith/app/dashboard"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -42,6 +44,7 @@ type absent struct {
 	logger *slog.Logger
 	now    func() time.Time
 	slots  chan struct{}
+	failed func(code, severity string) // told of each answer
 
 	mu    sync.Mutex
 	known map[string]fate
@@ -58,12 +61,15 @@ type fate struct {
 
 func newAbsent(store environmentNames, domain string, logger *slog.Logger) *absent {
 	return &absent{store: store, suffix: "." + domain, logger: logger, now: time.Now,
-		slots: make(chan struct{}, absentLookups), known: map[string]fate{}}
+		failed: func(string, string) {}, slots: make(chan struct{}, absentLookups), known: map[string]fate{}}
 }
 
 // ServeHTTP answers a person with a page and a program with the error envelope.
 func (a *absent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := a.fate(r.Context(), strings.TrimSuffix(hostOf(r), a.suffix))
+	id := uuid.NewString()
+	f := a.fate(r.Context(), id, strings.TrimSuffix(hostOf(r), a.suffix))
+	f.RequestID = id
+	a.failed(f.Code, f.Severity)
 	w.Header().Set("Vary", "Accept")
 	w.Header().Set("Cache-Control", "no-store")
 	if f.after > 0 {
@@ -80,8 +86,8 @@ func (a *absent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.write(w, r, f.status)
 }
 
-// fate looks a name up, in memory first.
-func (a *absent) fate(ctx context.Context, name string) fate {
+// fate looks a name up for a request, in memory first.
+func (a *absent) fate(ctx context.Context, requestID, name string) fate {
 	environment, worker, ok := preview.SplitWorkerName(name)
 	if !ok { // no name of ours, so that it costs no query
 		return unknownFate(name)
@@ -100,7 +106,7 @@ func (a *absent) fate(ctx context.Context, name string) fate {
 	f, err := a.lookUp(ctx, environment, worker)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.logger.Warn("look up preview", slog.String("environment", name), slog.Any("error", err))
+			a.logger.WarnContext(ctx, "look up preview", slog.String("requestId", requestID), slog.String("environment", name), slog.Any("error", err))
 		}
 		return busyFate(name)
 	}

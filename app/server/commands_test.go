@@ -125,7 +125,7 @@ func TestCommands(t *testing.T) {
 	w.valid()
 }
 
-func comments(t *testing.T, w *world, pr int) []github.Comment {
+func comments(t testing.TB, w *world, pr int) []github.Comment {
 	t.Helper()
 	list, err := w.github.Comments(testRepo, pr)
 	if err != nil {

@@ -46,7 +46,7 @@ func TestGitHubURL(t *testing.T) {
 }
 
 // visitor opens addresses as a browser with those cookies does.
-func visitor(t *testing.T, jar http.CookieJar) func(address string) (status int, body string) {
+func visitor(t testing.TB, jar http.CookieJar) func(address string) (status int, body string) {
 	client := &http.Client{Jar: jar, Timeout: patience}
 	return func(address string) (int, string) {
 		t.Helper()

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // problem is what goes wrong for a caller: the body of every error that we answer with.
@@ -16,7 +19,7 @@ type problem struct {
 	Severity    string         `json:"severity"` // info, warn, error, critical
 	RetryPolicy string         `json:"retryPolicy"`
 	RequestID   string         `json:"requestId"`
-	TraceID     string         `json:"traceId"` // of the caller's W3C trace; empty: none
+	TraceID     string         `json:"traceId"` // as in the log; where nothing is traced, of the caller's W3C trace; empty: none
 	Timestamp   time.Time      `json:"timestamp"`
 	Context     map[string]any `json:"context"`
 	Hint        string         `json:"hint"` // what to do about it
@@ -30,13 +33,19 @@ const (
 	retrySafe = "safe" // asking again later may help and harms nothing
 )
 
-var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
 // write answers with the problem in its envelope.
 func (p problem) write(w http.ResponseWriter, r *http.Request, status int) {
-	p.RequestID, p.Timestamp = uuid.NewString(), time.Now().UTC().Truncate(time.Millisecond)
-	if m := traceparent.FindStringSubmatch(r.Header.Get("Traceparent")); m != nil {
-		p.TraceID = m[1]
+	if p.RequestID == "" {
+		p.RequestID = uuid.NewString()
+	}
+	p.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
+	ours := trace.SpanContextFromContext(r.Context())
+	theirs := trace.SpanContextFromContext(telemetry.Follow(context.Background(), r.Header.Get("Traceparent")))
+	switch {
+	case ours.IsValid():
+		p.TraceID = ours.TraceID().String()
+	case theirs.IsValid():
+		p.TraceID = theirs.TraceID().String()
 	}
 	if p.Context == nil {
 		p.Context = map[string]any{}

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/onboard"
@@ -42,7 +43,7 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, m *metrics, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, m *metrics, tracer trace.Tracer, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, worker)
 	river.AddWorker(workers, sweeper)
@@ -66,6 +67,7 @@ func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *re
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		ErrorHandler:                &jobErrors{logger: logger},
+		Middleware:                  []rivertype.Middleware{&jobSpans{tracer: tracer}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make job client: %w", err)
@@ -170,14 +172,14 @@ func (w *onboardWorker) Work(ctx context.Context, job *river.Job[store.OnboardAr
 type jobErrors struct{ logger *slog.Logger }
 
 // HandleError implements river.ErrorHandler.
-func (h *jobErrors) HandleError(_ context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	h.logger.Warn("job failed", slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt), slog.Any("error", err))
+func (h *jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	h.logger.WarnContext(ctx, "job failed", slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt), slog.Any("error", err))
 	return nil
 }
 
 // HandlePanic implements river.ErrorHandler.
-func (h *jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
-	h.logger.Error("job panicked", slog.String("kind", job.Kind), slog.Any("panic", value), slog.String("trace", trace))
+func (h *jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, stack string) *river.ErrorHandlerResult {
+	h.logger.ErrorContext(ctx, "job panicked", slog.String("kind", job.Kind), slog.Any("panic", value), slog.String("stack", stack))
 	return nil
 }
 
@@ -201,7 +203,7 @@ func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *sl
 	defer stale.Stop()
 	warn := func(what string, err error) {
 		if err != nil && ctx.Err() == nil {
-			logger.Warn("sweep", slog.String("what", what), slog.Any("error", err))
+			logger.WarnContext(ctx, "sweep", slog.String("what", what), slog.Any("error", err))
 		}
 	}
 	for {

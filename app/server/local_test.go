@@ -59,7 +59,7 @@ func newLocalWorldIn(t *testing.T, files fstest.MapFS, parent, data string) (w *
 }
 
 // query runs SQL on a database and returns the first column of the rows.
-func query(t *testing.T, databaseURL, sql string) []string {
+func query(t testing.TB, databaseURL, sql string) []string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {

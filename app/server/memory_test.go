@@ -26,6 +26,8 @@ type cloud struct {
 	before func(ctx context.Context, op string, r preview.Resource) error
 	// after is asked when a write is done; an error is its answer all the same. nil: nothing is said.
 	after func(op string, r preview.Resource) error
+	// looked is called at each look.
+	looked func(ctx context.Context, kind preview.Kind)
 }
 
 type cloudItem struct {
@@ -35,7 +37,8 @@ type cloudItem struct {
 }
 
 func newCloud() *cloud {
-	c := &cloud{items: map[preview.Kind]map[string]cloudItem{}, before: func(context.Context, string, preview.Resource) error { return nil }}
+	c := &cloud{items: map[preview.Kind]map[string]cloudItem{}, before: func(context.Context, string, preview.Resource) error { return nil },
+		looked: func(context.Context, preview.Kind) {}}
 	for _, kind := range preview.Kinds() {
 		c.items[kind] = map[string]cloudItem{}
 	}
@@ -62,6 +65,13 @@ func (c *cloud) lose(after func(op string, r preview.Resource) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.after = after
+}
+
+// watch sets what is called at each look.
+func (c *cloud) watch(looked func(ctx context.Context, kind preview.Kind)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked = looked
 }
 
 // names lists what exists of a kind.
@@ -114,6 +124,10 @@ func (p cloudProvider) Observe(ctx context.Context, r preview.Resource) (preview
 			return preview.Observed{}, ctx.Err()
 		}
 	}
+	p.cloud.mu.Lock()
+	looked := p.cloud.looked
+	p.cloud.mu.Unlock()
+	looked(ctx, p.kind)
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
 	item, ok := p.cloud.items[p.kind][r.Name]

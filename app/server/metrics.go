@@ -5,11 +5,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/flaresmith/flaresmith/app/outbound"
+	"github.com/flaresmith/flaresmith/app/plan"
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 )
 
@@ -18,9 +21,13 @@ type metrics struct {
 	registry    *prometheus.Registry
 	deliveries  *prometheus.CounterVec
 	handled     *prometheus.HistogramVec
-	redelivered *prometheus.CounterVec
 	passes      *prometheus.HistogramVec
+	redelivered *prometheus.CounterVec
+	deploys     *prometheus.HistogramVec
+	moves       *prometheus.CounterVec
+	failures    *prometheus.CounterVec
 	calls       outboundMetrics
+	events      map[string]bool // of deliveries, that become labels; the others are one
 }
 
 // outboundMetrics are those of calls to providers.
@@ -45,12 +52,24 @@ func newMetrics() *metrics {
 			Name: "webhook_redelivered_total", Help: "Deliveries that did not arrive and were looked up, by event and outcome."}, []string{"event", "outcome"}),
 		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "provision_duration_seconds", Help: "Duration of a reconcile pass by its outcome.",
-			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90, 300}}, []string{"outcome"}),
+			Buckets: passBuckets()}, []string{"outcome"}),
+		deploys: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "deployment_duration_seconds", Help: "Duration of one deployment of a Worker by its result.",
+			Buckets: passBuckets()}, []string{"result"}),
+		moves: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "environment_state_transitions_total", Help: "Changes of an environment's state."}, []string{"from", "to"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "errors_total", Help: "Errors that a pass ended in or a caller was answered with, by code."}, []string{"code", "severity"}),
 	}
 	m.calls = newOutboundMetrics(m.registry)
-	m.registry.MustRegister(m.deliveries, m.handled, m.redelivered, m.passes, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.handled, m.redelivered, m.passes, m.deploys, m.moves, m.failures, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// passBuckets reach from a look at what is there to the longest that a pass takes.
+func passBuckets() []float64 {
+	return []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90, 300}
 }
 
 func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
@@ -72,7 +91,19 @@ func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
 			Name: "circuit_breaker_open_total", Help: "Times a provider's breaker opened, over all accounts."}, []string{"provider"}),
 	}
 	r.MustRegister(m.attempts, m.took, m.retries, m.waits, m.spent, m.opened)
+	m.opened.WithLabelValues(outbound.GitHub().Provider) // 0 until it opens, so that the first time is seen
 	return m
+}
+
+// expect makes the events of these handlers labels. Call it before the first delivery.
+func (m *metrics) expect(list []githubapp.EventHandler) {
+	m.events = map[string]bool{}
+	for _, h := range list {
+		for _, event := range h.Handles() {
+			m.events[event] = true
+			m.redelivered.WithLabelValues(event, "lost") // 0 until one is, so that the first one is seen
+		}
+	}
 }
 
 // Attempted implements outbound.Observer.
@@ -106,6 +137,9 @@ func (m *metrics) BreakerChanged(provider, _, _, to string) {
 
 // Received implements inbox.Observer.
 func (m *metrics) Received(event string, status int) {
+	if event != "" && !m.events[event] {
+		event = "other"
+	}
 	m.deliveries.WithLabelValues(event, strconv.Itoa(status)).Inc()
 }
 
@@ -117,6 +151,28 @@ func (m *metrics) Handled(event, outcome string, took time.Duration) {
 // Redelivered implements inbox.Observer.
 func (m *metrics) Redelivered(event, outcome string) {
 	m.redelivered.WithLabelValues(event, outcome).Inc()
+}
+
+// Moved implements reconcile.Observer.
+func (m *metrics) Moved(from, to preview.State) {
+	m.moves.WithLabelValues(string(from), string(to)).Inc()
+}
+
+// Stepped implements reconcile.Observer.
+func (m *metrics) Stepped(s plan.Step, ok bool, took time.Duration) {
+	if s.Resource.Kind != preview.KindWorker || !s.Writes() || s.Op == plan.OpDelete {
+		return
+	}
+	result := "done"
+	if !ok {
+		result = "failed"
+	}
+	m.deploys.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// Failed implements reconcile.Observer.
+func (m *metrics) Failed(code, severity string) {
+	m.failures.WithLabelValues(code, severity).Inc()
 }
 
 func (m *metrics) pass(r reconcile.Result, d time.Duration) {

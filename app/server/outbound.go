@@ -10,7 +10,9 @@ import (
 
 // newGitHubCalls is what every call to GitHub goes over.
 func (s *Server) newGitHubCalls() *outbound.Transport {
-	return outbound.New(githubPolicy(s.config.GitHubAPIURL), http.DefaultTransport, outbound.Options{Observer: s.metrics, Logger: s.logger})
+	api, _ := url.Parse(s.config.GitHubAPIURL) // checked by config
+	return outbound.New(githubPolicy(s.config.GitHubAPIURL), http.DefaultTransport,
+		outbound.Options{Observer: s.metrics, Logger: s.logger, API: api})
 }
 
 // githubPolicy has no budgets where GitHub's published limits do not hold: an Enterprise server

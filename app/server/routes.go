@@ -2,15 +2,20 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
-const readyTimeout = 2 * time.Second
+const (
+	hookPath     = "/api/github/hook"
+	readyTimeout = 2 * time.Second
+)
 
 // routes is everything that listens on the public address: previews by their host name, the rest
 // by path. A preview is another site than the API, so no cookie or storage is shared.
@@ -18,8 +23,8 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
-	engine.Use(gin.Recovery())
-	engine.POST("/api/github/hook", gin.WrapH(hook))
+	engine.Use(requestSpans(s.exporter.Tracer()), gin.CustomRecoveryWithWriter(nil, s.recovered))
+	engine.POST(hookPath, gin.WrapH(hook))
 	engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	engine.GET("/readyz", s.ready)
 	s.pages.Route(engine)
@@ -27,7 +32,16 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	if s.workers == nil {
 		return engine
 	}
-	return byHost(s.domain, s.publicHost(), s.workers, newAbsent(s.store, s.domain, s.logger), engine)
+	absent := newAbsent(s.store, s.domain, s.logger)
+	absent.failed = s.metrics.Failed
+	return byHost(s.domain, s.publicHost(), s.workers, traced(s.exporter.Tracer(), "absent preview", absent), engine)
+}
+
+// recovered answers for a handler that panicked, and tells the log; Gin would print the request.
+func (s *Server) recovered(c *gin.Context, value any) {
+	s.logger.ErrorContext(c.Request.Context(), "handler panicked", slog.String("route", c.FullPath()), slog.Any("panic", value),
+		slog.String("stack", string(debug.Stack())))
+	c.AbortWithStatus(http.StatusInternalServerError)
 }
 
 // workers are the previews that are up.

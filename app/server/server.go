@@ -32,6 +32,8 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
+	"github.com/flaresmith/flaresmith/app/telemetry"
+	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
 	"github.com/flaresmith/flaresmith/handlers"
 )
 
@@ -50,6 +52,7 @@ const (
 	leaseTTL      = 15 * time.Second
 	stepTimeout   = 5 * time.Minute
 	drainTimeout  = 20 * time.Second
+	exportTimeout = 3 * time.Second // of the last spans and metrics, at the end
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
@@ -71,6 +74,7 @@ type Server struct {
 	collections *os.Root
 	handler     http.Handler
 	metrics     *metrics
+	exporter    *otlp.Exporter      // nil until it is made
 	calls       *outbound.Transport // to GitHub
 	api         net.Listener
 	scrape      net.Listener
@@ -79,12 +83,17 @@ type Server struct {
 // New builds everything in the order of the flow and listens, but serves nothing yet. On an error
 // whatever was opened is closed.
 func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
+	// Whoever logs, logs without secrets.
+	o.Logger = slog.New(telemetry.NewHandler(o.Logger.Handler(), telemetry.NewRedactor(c.Secrets()...)))
 	s := &Server{config: c, logger: o.Logger, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
+	if s.exporter, err = s.newExporter(ctx, c); err != nil {
+		return nil, err
+	}
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -97,6 +106,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if s.store, err = store.Open(ctx, c.DatabaseURL, store.Options{Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	s.metrics.watch(s.store, o.Logger)
 	if o.PackageCache == "" {
 		o.PackageCache = filepath.Join(c.DataDir, "npm")
 	}
@@ -126,9 +136,10 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 		Offered: []string{"postgres", "workerd", "collection"},
 		// No token: whoever sees a public repository's check must not see more of it.
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
-		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Logger: o.Logger,
+		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: o.Logger,
 	})
 	all := handlers.All(s.store, c.GitHubAppID)
+	s.metrics.expect(all)
 	if s.worker, err = inbox.NewWorker(s.store, all, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
@@ -142,7 +153,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(all),
 		Observer: s.metrics, Logger: o.Logger})
 	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: tenants, GitHub: gh, Proposer: gh, Logger: o.Logger}}
-	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, onboarding, s.metrics, o.Logger); err != nil {
+	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, onboarding, s.metrics, s.exporter.Tracer(), o.Logger); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)
@@ -245,7 +256,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	api := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)}
-	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout}
+	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, ErrorLog: api.ErrorLog}
 	s.logger.Info("serving", slog.String("api", s.api.Addr().String()), slog.String("metrics", s.scrape.Addr().String()))
 
 	// Deliveries are stored until no request waits for one any more.
@@ -297,6 +308,11 @@ func (s *Server) close() {
 	}
 	if s.branches != nil {
 		s.branches.Close()
+	}
+	if s.exporter != nil { // its last metrics are read from the store
+		ectx, cancel := context.WithTimeout(ctx, exportTimeout)
+		s.exporter.Shutdown(ectx)
+		cancel()
 	}
 	if s.store != nil {
 		s.store.Close()

@@ -39,32 +39,14 @@ var firstID atomic.Int64
 
 // world is a whole server on a database of its own, the stand-in GitHub, and a cloud in memory.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	cloud  *cloud
 	github *github.Server
 	server *Server
 	stop   func()
 	config map[string]string
-	local  bool // the real local providers instead of the cloud
-	log    logBuffer
-}
-
-// logBuffer keeps everything that a server logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log    logLines // all that the server logs, JSON
+	local  bool     // the real local providers instead of the cloud
 }
 
 func sampleFiles() fstest.MapFS {
@@ -77,7 +59,7 @@ func sampleFiles() fstest.MapFS {
 }
 
 // newWorld starts everything; files is the sample repository's content.
-func newWorld(t *testing.T, files fstest.MapFS, variables map[string]string) *world {
+func newWorld(t testing.TB, files fstest.MapFS, variables map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != ""}
 	var err error
@@ -123,8 +105,9 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	logger := slog.New(slog.NewMultiHandler(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}),
-		slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	logger := slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}),
+		slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	options := Options{Logger: logger}
 	if !w.local {
 		options.Providers = w.cloud.providers()
@@ -153,13 +136,31 @@ func (w *world) start() {
 }
 
 // testLog sends the server's log to the test, while it runs.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(p []byte) (int, error) {
 	if l.t.Context().Err() == nil {
 		l.t.Log(strings.TrimSpace(string(p)))
 	}
 	return len(p), nil
+}
+
+// logLines is a log that can be read while it is written.
+type logLines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // until polls for a state of the world.

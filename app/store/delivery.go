@@ -260,14 +260,3 @@ func (s *Store) ReceivedAt(ctx context.Context, guid string) (time.Time, error) 
 	}
 	return at, nil
 }
-
-// QueueAge returns how long the oldest delivery that is not handled has waited, 0 if there is none.
-func (s *Store) QueueAge(ctx context.Context) (time.Duration, error) {
-	var seconds float64
-	err := s.pool.QueryRow(ctx, `
-		SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM deliveries WHERE handled_at IS NULL`).Scan(&seconds)
-	if err != nil {
-		return 0, fmt.Errorf("age of deliveries: %w", classed(err))
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
-}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // The queues that the server works on.
@@ -92,17 +94,31 @@ const liveJob = `state IN ('available', 'pending', 'retryable', 'running', 'sche
 
 // Enqueue inserts one job.
 func (s *Store) Enqueue(ctx context.Context, args river.JobArgs) error {
-	if _, err := s.jobs.Insert(ctx, args, nil); err != nil {
+	if _, err := s.jobs.Insert(ctx, args, &river.InsertOpts{Metadata: traceOf(ctx)}); err != nil {
 		return fmt.Errorf("enqueue %s: %w", args.Kind(), classed(err))
 	}
 	return nil
 }
 
+// TraceKey is where a job's metadata holds the W3C traceparent of what wanted it.
+const TraceKey = "traceparent"
+
+// traceOf is the metadata of a job that is wanted within the context's span; nil: there is none, as
+// where deliveries are stored.
+func traceOf(ctx context.Context) []byte {
+	parent := telemetry.Traceparent(ctx) // has nothing that JSON escapes
+	if parent == "" {
+		return nil
+	}
+	return fmt.Appendf(nil, `{%q:%q}`, TraceKey, parent)
+}
+
 // insertJobs inserts one job for each of args and returns their ids in the same order.
 func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, args ...river.JobArgs) ([]int64, error) {
 	params := make([]river.InsertManyParams, len(args))
+	options := &river.InsertOpts{Metadata: traceOf(ctx)}
 	for i, a := range args {
-		params[i] = river.InsertManyParams{Args: a}
+		params[i] = river.InsertManyParams{Args: a, InsertOpts: options}
 	}
 	results, err := s.jobs.InsertManyTx(ctx, tx, params)
 	if err != nil {

@@ -164,7 +164,10 @@ func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.
 // updateCheck sends the actions even when there are none: go-github would leave them out, and the
 // buttons of an earlier state would stay.
 func (w *publisher) updateCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel, err := forWrite(ctx)
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	body := struct {
 		gh.UpdateCheckRunOptions
@@ -185,7 +188,10 @@ func (w *publisher) updateCheck(ctx context.Context, c *report.Check, notes []*g
 }
 
 func (w *publisher) createCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel, err := forWrite(ctx)
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	run, _, err := w.client.Checks.CreateCheckRun(ctx, w.project.Owner, w.project.Name, gh.CreateCheckRunOptions{
 		Name: c.Name, HeadSHA: c.HeadSHA, ExternalID: optional(c.ExternalID), DetailsURL: optional(c.DetailsURL),

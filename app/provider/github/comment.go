@@ -52,21 +52,34 @@ func (w *publisher) upsertComment(ctx context.Context, number int, id int64, mar
 	if errors.Is(err, preview.ErrNotFound) {
 		comment, err = w.findComment(ctx, number, marker)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	what := fmt.Sprintf("comment on %s#%d", w.project.FullName(), number)
 	switch {
 	case errors.Is(err, preview.ErrNotFound) && !create:
 		return 0, nil
 	case errors.Is(err, preview.ErrNotFound):
-		comment, _, err = w.client.Issues.CreateComment(ctx, w.project.Owner, w.project.Name, number, &gh.IssueComment{Body: &body})
+		return w.writeComment(ctx, number, 0, body)
 	case err != nil:
 		return 0, err
 	case comment.GetBody() != body:
-		comment, _, err = w.client.Issues.EditComment(ctx, w.project.Owner, w.project.Name, comment.GetID(), &gh.IssueComment{Body: &body})
+		return w.writeComment(ctx, number, comment.GetID(), body)
+	}
+	return comment.GetID(), nil
+}
+
+// writeComment edits the comment of that id, or writes a new one for id 0.
+func (w *publisher) writeComment(ctx context.Context, number int, id int64, body string) (int64, error) {
+	ctx, cancel, err := forWrite(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer cancel()
+	comment := &gh.IssueComment{Body: &body}
+	if id == 0 {
+		comment, _, err = w.client.Issues.CreateComment(ctx, w.project.Owner, w.project.Name, number, comment)
+	} else {
+		comment, _, err = w.client.Issues.EditComment(ctx, w.project.Owner, w.project.Name, id, comment)
 	}
 	if err != nil {
-		return 0, classify(err, what)
+		return 0, classify(err, fmt.Sprintf("comment on %s#%d", w.project.FullName(), number))
 	}
 	return comment.GetID(), nil
 }

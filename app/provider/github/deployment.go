@@ -96,7 +96,10 @@ func (w *publisher) findDeployment(ctx context.Context, d *report.Deployment) (i
 }
 
 func (w *publisher) createDeployment(ctx context.Context, d *report.Deployment) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel, err := forWrite(ctx)
+	if err != nil {
+		return 0, err
+	}
 	defer cancel()
 	core := preview.EnvironmentKind(d.Environment).Core()
 	if !core && !preview.NamePattern.MatchString(d.Environment) || !fullSHA.MatchString(d.SHA) {
@@ -118,9 +121,12 @@ func (w *publisher) createDeployment(ctx context.Context, d *report.Deployment) 
 }
 
 func (w *publisher) setStatus(ctx context.Context, id int64, d *report.Deployment) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel, err := forWrite(ctx)
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	_, _, err := w.client.Repositories.CreateDeploymentStatus(ctx, w.project.Owner, w.project.Name, id, &gh.DeploymentStatusRequest{
+	_, _, err = w.client.Repositories.CreateDeploymentStatus(ctx, w.project.Owner, w.project.Name, id, &gh.DeploymentStatusRequest{
 		State: gh.String(d.State), Description: gh.String(clip(d.Description, maxDeploymentText)),
 		EnvironmentURL: optional(d.URL), AutoInactive: gh.Bool(false)})
 	return classify(err, w.deploymentName(d))

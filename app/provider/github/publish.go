@@ -6,15 +6,20 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
 
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // publisher writes one report. Its state is what is published so far, which is true after each
-// call: an interrupted report continues from it.
+// call: an interrupted report continues from it. Check, comment and deployment are written at the same
+// time; each reads and writes the fields of the state that bear its name, and no others.
 type publisher struct {
 	app     *App
 	client  *gh.Client
@@ -27,24 +32,49 @@ func (a *App) publisher(p preview.Project, prev report.Published) *publisher {
 }
 
 // Publish shows a rendering on a pull request. It writes only the parts that changed since prev,
-// so an unchanged report calls nobody, and goes on with the other parts when one fails. It
-// returns what was published so far even with an error.
+// so an unchanged report calls nobody, and goes on with the other parts when one fails. When ctx ends,
+// it finishes the writes at hand and begins no other. It returns what was published so far even with an error.
 func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error) {
 	w := a.publisher(p, prev)
-	var failed []error
-	for _, part := range []func() error{
-		func() error { return w.check(ctx, r.Check) },
-		func() error { return w.comment(ctx, pr.Number, r.Comment, r.UpdateOnly) },
-		func() error { return w.deployment(ctx, r.Deployment, r.UpdateOnly) },
-	} {
-		if err := part(); err != nil {
-			failed = append(failed, err)
-			if errors.Is(err, preview.ErrGone) || ctx.Err() != nil {
-				break
-			}
-		}
+	parts := []struct {
+		name  string
+		write func(context.Context) error
+	}{
+		{"check", func(ctx context.Context) error { return w.check(ctx, r.Check) }},
+		{"comment", func(ctx context.Context) error { return w.comment(ctx, pr.Number, r.Comment, r.UpdateOnly) }},
+		{"deployment", func(ctx context.Context) error { return w.deployment(ctx, r.Deployment, r.UpdateOnly) }},
 	}
+	failed := make([]error, len(parts))
+	var group sync.WaitGroup
+	for i, part := range parts {
+		group.Go(func() {
+			ctx, span := telemetry.Start(ctx, "publish "+part.name)
+			failed[i] = guarded(func() error { return part.write(ctx) })
+			telemetry.End(span, failed[i])
+		})
+	}
+	group.Wait()
 	return w.state, errors.Join(failed...)
+}
+
+// forWrite is the context of one call that writes. It does not begin once ctx has ended, and goes on when ctx
+// ends afterwards: what is cut off may be done or not, and its id would be lost.
+func forWrite(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	return ctx, cancel, nil
+}
+
+// guarded makes an error of a panic, which in a goroutine of its own would end the server.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // digest sums up a value, as JSON.

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -442,23 +443,69 @@ func TestCommentIsFoundOrMadeAnew(t *testing.T) {
 	}
 }
 
+// When the context ends, a write at hand is finished and remembered, and nothing else begins.
+func TestPublishIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]string{"while reading": "GET " + repo + "/commits/{ref}/check-runs", "while writing": "POST " + repo + "/check-runs"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			b.sim.SetFaults(func(r *http.Request) *sim.Fault {
+				if sim.RouteOf(r) == at {
+					stop()
+				}
+				return nil
+			})
+			ready := b.rendering(report.PhaseReady, b.sha)
+			ready.Comment, ready.Deployment = "", nil
+			published, err := b.app.Publish(ctx, b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+			writing := name == "while writing"
+			if writing != (err == nil) || writing != (published.CheckRunID != 0) {
+				t.Errorf("published %+v, error %v", published, err)
+			}
+			b.sim.SetFaults()
+			b.publish(published, ready)
+			if diff := cmp.Diff(map[string]int{"POST " + repo + "/check-runs": 1}, b.writes()); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// One part that fails keeps none of the others from being written and remembered, and is all that the next
+// report writes.
 func TestPartialFailure(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.sim.SetFaults(sim.OnRoute("POST "+repo+"/issues/{issue_number}/comments", sim.Fault{Status: http.StatusBadGateway}))
-	ready := b.rendering(report.PhaseReady, b.sha)
-	published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
-	if preview.Classify(err) != preview.ClassTransient {
-		t.Errorf("class of %v", err)
+	check, comment, status := "POST "+repo+"/check-runs", "POST "+repo+"/issues/{issue_number}/comments", "POST "+repo+"/deployments/{deployment_id}/statuses"
+	tests := []struct{ name, fails string }{
+		{name: "check", fails: check},
+		{name: "comment", fails: comment},
+		{name: "deployment", fails: status},
 	}
-	if published.CheckRunID == 0 || published.DeploymentID == 0 || published.CommentID != 0 {
-		t.Errorf("%+v", published)
-	}
-	b.sim.SetFaults()
-	b.writes()
-	b.publish(published, ready)
-	if diff := cmp.Diff(map[string]int{"POST " + repo + "/issues/{issue_number}/comments": 1}, b.writes()); diff != "" {
-		t.Error(diff)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.sim.SetFaults(sim.OnRoute(tt.fails, sim.Fault{Status: http.StatusBadGateway}))
+			ready := b.rendering(report.PhaseReady, b.sha)
+			published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+			if preview.Classify(err) != preview.ClassTransient {
+				t.Errorf("class of %v", err)
+			}
+			got := map[string]bool{check: published.CheckDigest != "", comment: published.CommentDigest != "", status: published.DeploymentDigest != ""}
+			want := map[string]bool{check: tt.fails != check, comment: tt.fails != comment, status: tt.fails != status}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("remembered (-want +got):\n%s", diff)
+			}
+			b.sim.SetFaults()
+			b.writes()
+			b.publish(published, ready)
+			if diff := cmp.Diff(map[string]int{tt.fails: 1}, b.writes()); diff != "" {
+				t.Errorf("written again (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
