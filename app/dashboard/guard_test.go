@@ -178,8 +178,9 @@ func TestLinkIsExchanged(t *testing.T) {
 func TestOneTimeLink(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, time.Now)
-	link := s.links.OneTime(projectID, now.Add(time.Hour))
+	link, another := s.links.OneTime(projectID, now.Add(time.Hour)), s.links.OneTime(projectID, now.Add(time.Hour))
 	c := enter(t, s, link)
+	enter(t, s, another) // of the same second
 	if a := get(t, link, nil); a.status != http.StatusForbidden || !strings.Contains(a.body, "no longer valid") {
 		t.Errorf("the second use was answered %d", a.status)
 	}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -35,8 +36,8 @@ const (
 )
 
 // Links makes and checks the links that let a person see one project's pages. A token is
-// "<expiry in Unix seconds>.<HMAC-SHA256 over purpose, project and expiry>". It is safe for
-// concurrent use.
+// "<expiry in Unix seconds>.<HMAC-SHA256 over purpose, project and expiry>"; that of a one-time link has
+// a random word and a dot in front, which is signed, too. It is safe for concurrent use.
 type Links struct {
 	key  []byte
 	base *url.URL
@@ -76,8 +77,12 @@ func (l *Links) Link(projectID string, until time.Time) string {
 // OneTime is a Link that lets in one browser only. What was used is remembered in memory: a
 // restarted server would accept it again.
 func (l *Links) OneTime(projectID string, until time.Time) string {
-	return l.Page(projectID) + "?t=" + l.token(purposeOnce, projectID, until)
+	word := rand.Text()
+	return l.Page(projectID) + "?t=" + word + "." + l.token(purposeOnce, once(projectID, word), until)
 }
+
+// once is the subject of a one-time link: two that were made in one second are not the same.
+func once(projectID, word string) string { return projectID + " " + word }
 
 // secure reports whether browsers reach us by https.
 func (l *Links) secure() bool { return l.base.Scheme == "https" }
@@ -113,7 +118,8 @@ func (l *Links) check(purpose, projectID, token string) (standing, time.Time) {
 // redeem exchanges the token of a link for that of a cookie, which ends when the link does.
 func (l *Links) redeem(projectID, token string) (cookie string, until time.Time, s standing) {
 	if s, until = l.check(purposeLink, projectID, token); s == wrong {
-		if s, until = l.check(purposeOnce, projectID, token); s == valid && !l.firstUse(token, until) {
+		word, rest, _ := strings.Cut(token, ".")
+		if s, until = l.check(purposeOnce, once(projectID, word), rest); s == valid && !l.firstUse(token, until) {
 			s = expired
 		}
 	}

@@ -91,6 +91,19 @@ const (
 	VerbUnknown Verb = "unknown"
 )
 
+// CommandOutcome is how a command ended.
+type CommandOutcome string
+
+// The outcomes of a command.
+const (
+	CommandDone    CommandOutcome = "done"
+	CommandRefused CommandOutcome = "refused" // the actor's role is too low
+	CommandInvalid CommandOutcome = "invalid" // it can't be done, whoever asks
+	// CommandDropped is one that nobody is told about: given before the pull request's last close or reopen, where
+	// nothing is configured, or on a fork's pull request.
+	CommandDropped CommandOutcome = "dropped"
+)
+
 // Command is one wish of a person, recorded once whatever happens to the delivery that brought it.
 type Command struct {
 	Key       string // "comment:<comment id>", or "check:<check run id>:<identifier>:<time>"

@@ -15,14 +15,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/report"
 )
 
-// The outcomes of a command, as the store keeps them.
-const (
-	commandDone    = "done"
-	commandRefused = "refused" // the actor's role is too low
-	commandInvalid = "invalid" // it can't be done, whoever asks
-	commandDropped = "dropped" // given where nothing is configured, or on a fork's pull request
-)
-
 // maxLifetime bounds what extend can reach, from now.
 const maxLifetime = 168 * time.Hour
 
@@ -64,7 +56,7 @@ func (p *pass) runCommands(ctx context.Context) error {
 }
 
 // finishCommand records a command's effect and outcome.
-func (p *pass) finishCommand(ctx context.Context, env preview.Environment, c preview.Command, outcome string) error {
+func (p *pass) finishCommand(ctx context.Context, env preview.Environment, c preview.Command, outcome preview.CommandOutcome) error {
 	if err := p.Store.FinishCommand(ctx, p.lease, env, c, outcome); err != nil {
 		return storeError("finish command", err)
 	}
@@ -76,7 +68,7 @@ func (p *pass) runCommand(ctx context.Context, c preview.Command) error {
 	// Nothing is said where nothing is configured, and on a fork's pull request beyond its check;
 	// nothing is left to run when that changes.
 	if !p.facts.Configured || p.facts.PullRequest.Fork {
-		return p.finishCommand(ctx, p.env, c, commandDropped)
+		return p.finishCommand(ctx, p.env, c, preview.CommandDropped)
 	}
 	if c.CommentID != 0 {
 		if err := p.Conversation.React(ctx, p.project, c.CommentID, "eyes"); err != nil {
@@ -104,14 +96,14 @@ func passing(ctx context.Context, err error) bool {
 	return err != nil && (transientOf(err) != nil || ctx.Err() != nil)
 }
 
-func outcome(kind report.AnswerKind) string {
+func outcome(kind report.AnswerKind) preview.CommandOutcome {
 	switch kind {
 	case report.AnswerRefused:
-		return commandRefused
+		return preview.CommandRefused
 	case report.AnswerInvalid, report.AnswerUnknown:
-		return commandInvalid
+		return preview.CommandInvalid
 	default:
-		return commandDone
+		return preview.CommandDone
 	}
 }
 

@@ -86,7 +86,7 @@ type Commands interface {
 	PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error)
 	// FinishCommand saves the environment as the command changed it, the command's outcome
 	// (done, refused or invalid) and an audit entry, all or nothing.
-	FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome string) error
+	FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome preview.CommandOutcome) error
 }
 
 // Ledger is what was begun at the providers, so that nothing exists that it does not know.

@@ -101,7 +101,7 @@ func (p *pass) readPolicy(ctx context.Context) error {
 		return storeError("last good configuration", err)
 	}
 	if config, old := repoconfig.Parse(good); found && len(old) == 0 {
-		p.facts.Policy, p.facts.Layout, p.config = config.Policy, config.Layout, good
+		p.facts.Policy, p.facts.Layout, p.config, p.policyProblems = config.Policy, config.Layout, good, problems
 		return nil
 	}
 	p.facts.ConfigProblems = problems

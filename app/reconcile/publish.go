@@ -93,6 +93,7 @@ func (p *pass) show(ctx context.Context, s report.Status) error {
 func (p *pass) status(s report.Status) report.Status {
 	s.Project, s.Environment, s.PullRequest = p.project, p.env, p.facts.PullRequest
 	s.Outputs, s.Problems, s.ConfigProblems, s.Now = preview.Combine(p.outputs), p.env.Problems, p.configProblems, p.Now()
+	s.PolicyProblems = p.policyProblems
 	if p.DetailsURL != nil {
 		s.DetailsURL = p.DetailsURL(p.project)
 	}

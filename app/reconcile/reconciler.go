@@ -72,6 +72,8 @@ type pass struct {
 	config []byte
 	// configProblems are those of a change to the configuration in this pull request.
 	configProblems []preview.Problem
+	// policyProblems are those of the default branch's file, while the last valid one is in force.
+	policyProblems []preview.Problem
 }
 
 // Pass brings one environment to what is wanted of it now. It returns preview.ErrLeased when

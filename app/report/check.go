@@ -87,6 +87,7 @@ func summary(s Status) string {
 	b.WriteString(stillServes(s))
 	b.WriteString(problemList(s.problemHeading(), s.Problems))
 	b.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
+	b.WriteString(problemList("Problems in the default branch's configuration: the last valid one stays in force until they are mended", s.PolicyProblems))
 	b.WriteString(warningList(s))
 	b.WriteString(changes(s))
 	if next := s.next(); next != "" {

@@ -37,6 +37,7 @@ func comment(s Status) string {
 	top.WriteString(stillServes(s))
 	top.WriteString(problemList(s.problemHeading(), s.Problems))
 	top.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
+	top.WriteString(problemList("Problems in the default branch's configuration: the last valid one stays in force until they are mended", s.PolicyProblems))
 	top.WriteString(warningList(s))
 	top.WriteString(changes(s))
 	if next := s.next(); next != "" {

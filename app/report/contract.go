@@ -37,6 +37,8 @@ type Status struct {
 	Problems    []preview.Problem
 	// ConfigProblems are those of a change to .github/flaresmith.yml in this pull request: annotated, not failing.
 	ConfigProblems []preview.Problem
+	// PolicyProblems are those of the file on the default branch, while the last valid one is in force.
+	PolicyProblems []preview.Problem
 	// StepNames of what is running now, for the title while working.
 	Running []string
 	Now     time.Time

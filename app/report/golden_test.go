@@ -69,9 +69,12 @@ func cases() map[string]Status {
 			s.Outputs, s.Environment.GoodSHA = preview.Outputs{DatabaseName: "preview-abcdefgh-pr-7"}, ""
 		}),
 		"ready-warnings": with(func(s *Status) { s.Outputs.Warnings = destructive }),
-		"held":           bare(PhaseHeld, "The preview was destroyed by command."),
-		"expired":        bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
-		"closed":         bare(PhaseClosed, "The pull request is closed."),
+		"policy-broken": with(func(s *Status) {
+			s.PolicyProblems = []preview.Problem{{Path: ".github/flaresmith.yml", Line: 2, Column: 3, Message: `The key "preview.ttll" is unknown.`, Hint: `Did you mean "ttl"?`}}
+		}),
+		"held":    bare(PhaseHeld, "The preview was destroyed by command."),
+		"expired": bare(PhaseExpired, "The preview's time is up. Push a commit or comment /flaresmith preview to bring it back."),
+		"closed":  bare(PhaseClosed, "The pull request is closed."),
 		"working": with(func(s *Status) {
 			s.Phase, s.Running = PhaseWorking, []string{"database", "bundle"}
 			s.Outputs, s.Environment.GoodSHA = preview.Outputs{}, ""

@@ -293,7 +293,9 @@ func TestBrokenConfiguration(t *testing.T) {
 	}
 	w.settle()
 	_, second := w.open("feature/after")
-	w.wantCheck(second, "success")
+	if check := w.wantCheck(second, "success"); !strings.Contains(check.Summary, ".github/flaresmith.yml:2:3") {
+		t.Errorf("the check does not say that the default branch's file is broken:\n%s", check.Summary)
+	}
 	w.settle()
 	w.valid()
 }

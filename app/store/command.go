@@ -9,14 +9,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-// The outcomes of a command.
-const (
-	OutcomeDone    = "done"
-	OutcomeRefused = "refused" // the person may not do this
-	OutcomeDropped = "dropped" // not newer than the pull request's last close or reopen
-	OutcomeInvalid = "invalid" // no such command, or its argument is no good
-)
-
 // RecordCommandTx keeps a command and reports whether it is new. One whose key is known changes nothing.
 func (s *Store) RecordCommandTx(ctx context.Context, tx pgx.Tx, c preview.Command) (isNew bool, err error) {
 	tag, err := tx.Exec(ctx, `
@@ -51,7 +43,7 @@ func (s *Store) WantOnce(ctx context.Context, c preview.Command, w preview.Wish)
 		if err != nil || !isNew {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE commands SET done_at = now(), outcome = $2 WHERE key = $1`, c.Key, OutcomeDone); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE commands SET done_at = now(), outcome = $2 WHERE key = $1`, c.Key, preview.CommandDone); err != nil {
 			return fmt.Errorf("record command %s: %w", c.Key, classed(err))
 		}
 		_, err = s.WantTx(ctx, tx, w)
@@ -68,7 +60,7 @@ func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]p
 			UPDATE commands c SET done_at = now(), outcome = $3
 			FROM environments e
 			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.done_at IS NULL AND c.created_at <= e.lifecycle_at`,
-			e.ID, e.PR, OutcomeDropped)
+			e.ID, e.PR, preview.CommandDropped)
 		if err != nil {
 			return err
 		}
@@ -89,7 +81,7 @@ func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]p
 
 // FinishCommand saves the environment as the command changed it, the command's outcome and an
 // audit entry, all or nothing. A command that is done already changes nothing.
-func (s *Store) FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome string) error {
+func (s *Store) FinishCommand(ctx context.Context, l preview.Lease, e preview.Environment, c preview.Command, outcome preview.CommandOutcome) error {
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE commands SET done_at = now(), outcome = $2, reply_id = $3 WHERE key = $1 AND done_at IS NULL`,
 			c.Key, outcome, c.ReplyID)
@@ -100,7 +92,7 @@ func (s *Store) FinishCommand(ctx context.Context, l preview.Lease, e preview.En
 			return err
 		}
 		return s.AuditTx(ctx, tx, preview.AuditEntry{ProjectID: c.ProjectID, Actor: c.Actor, ActorID: c.ActorID,
-			Operation: "command." + string(c.Verb), Subject: e.Name, Detail: map[string]string{"outcome": outcome, "key": c.Key}})
+			Operation: "command." + string(c.Verb), Subject: e.Name, Detail: map[string]string{"outcome": string(outcome), "key": c.Key}})
 	})
 	if err != nil {
 		return fmt.Errorf("finish command %s: %w", c.Key, err)

@@ -113,7 +113,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 			return s.RecordApplied(ctx, lost, preview.Key{Kind: preview.KindDatabase}, "stale", preview.Outputs{})
 		},
 		"published":      func() error { return s.SavePublished(ctx, lost, []byte("{}"), []byte(`{"checkRunId": 1}`)) },
-		"finish command": func() error { return s.FinishCommand(ctx, lost, e, c, store.OutcomeDone) },
+		"finish command": func() error { return s.FinishCommand(ctx, lost, e, c, preview.CommandDone) },
 	}
 	for name, write := range writes {
 		if err := write(); !errors.Is(err, preview.ErrLeaseLost) {
