@@ -29,15 +29,28 @@ func (p *pass) readFacts(ctx context.Context) error {
 		return p.readCoreFacts(ctx)
 	}
 	var changed []string
-	var unlisted error // why the changed files are not known: no matter where there is no preview
+	var unlisted error                           // why the changed files are not known: no matter where there is no preview
+	listing, needless := context.WithCancel(ctx) // nothing waits for a long list that nobody needs
+	defer needless()
 	err := inParallel(ctx,
 		fact{"pull request", func(ctx context.Context) (err error) {
-			p.facts.PullRequest, err = p.GitHub.PullRequest(ctx, p.project, p.env.PR)
+			if p.facts.PullRequest, err = p.GitHub.PullRequest(ctx, p.project, p.env.PR); !p.facts.PullRequest.Open {
+				needless()
+			}
 			return err
 		}},
-		fact{"policy", p.readPolicy},
+		fact{"policy", func(ctx context.Context) error {
+			err := p.readPolicy(ctx)
+			if !p.facts.Configured {
+				needless()
+			}
+			return err
+		}},
 		fact{"entitlement", p.readEntitlement},
 		fact{"changed files", func(ctx context.Context) error {
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			defer context.AfterFunc(listing, stop)()
 			changed, unlisted = p.GitHub.ChangedFiles(ctx, p.project, p.env.PR)
 			return nil
 		}},

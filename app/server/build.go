@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 
 	"github.com/flaresmith/flaresmith/app/build"
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/npm"
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 )
 
@@ -23,6 +26,8 @@ const BundleCommand = "bundle"
 type builder struct {
 	*build.Isolated
 	dir string
+	// compilers is taken by each compiler that runs: one may need 2 GB, and a pass has one for each Worker.
+	compilers chan struct{}
 }
 
 // newBuilder clears dir of what a killed server left.
@@ -34,11 +39,22 @@ func newBuilder(dir, packageCache string) (builder, error) {
 	if err != nil {
 		return builder{}, fmt.Errorf("find this program: %w", err)
 	}
-	return builder{dir: dir, Isolated: &build.Isolated{Command: func(ctx context.Context) *exec.Cmd {
+	return builder{dir: dir, compilers: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), Isolated: &build.Isolated{Command: func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, self, BundleCommand, packageCache) //nolint:gosec // this program itself
 		cmd.Env = config.PackageEnvironment()
 		return cmd
 	}}}, nil
+}
+
+// Bundle implements reconcile.Builder. It waits while as many compilers run as there are processors.
+func (b builder) Bundle(ctx context.Context, source fs.FS, layout preview.Layout, worker string) (*preview.Bundle, error) {
+	select {
+	case b.compilers <- struct{}{}:
+		defer func() { <-b.compilers }()
+		return b.Isolated.Bundle(ctx, source, layout, worker)
+	case <-ctx.Done():
+		return nil, preview.Transient(fmt.Errorf("wait for a compiler: %w", ctx.Err()))
+	}
 }
 
 // Unpack implements reconcile.Builder.

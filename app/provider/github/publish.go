@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -57,14 +58,26 @@ func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullReq
 	return w.state, errors.Join(failed...)
 }
 
-// forWrite is the context of one call that writes. It does not begin once ctx has ended, and goes on when ctx
-// ends afterwards: what is cut off may be done or not, and its id would be lost.
+// writeGrace is how long a write goes on when nobody wants it any more; shorter than a server takes to end.
+const writeGrace = 5 * time.Second
+
+// forWrite is the context of one call that writes. It does not begin once ctx has ended, and goes on for a while when
+// ctx ends afterwards: what is cut off may be done or not, and its id would be lost.
 func forWrite(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	return ctx, cancel, nil
+	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(writeGrace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-write.Done():
+		}
+	})
+	return write, func() { stop(); cancel() }, nil
 }
 
 // guarded makes an error of a panic, which in a goroutine of its own would end the server.
