@@ -36,6 +36,11 @@ type accessKey struct {
 	project string
 }
 
+// String is another text for every other key: neither a login nor a project's id has a slash.
+func (k accessKey) String() string {
+	return fmt.Sprintf("%d/%s/%s", k.person.ID, k.person.Login, k.project)
+}
+
 type verdict struct {
 	may   bool
 	err   error
@@ -49,7 +54,7 @@ func (a *access) may(ctx context.Context, p preview.Person, projectID string) (b
 		return v.may, v.err
 	}
 	// Who asks first may leave; the others still want the answer.
-	asked := a.asking.DoChan(fmt.Sprint(p.ID, p.Login, projectID), func() (any, error) {
+	asked := a.asking.DoChan(key.String(), func() (any, error) {
 		v := verdict{until: a.now().Add(accessLife)}
 		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()

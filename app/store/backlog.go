@@ -25,7 +25,7 @@ type JobBacklog struct {
 
 // Backlog reads all of it in one round trip.
 func (s *Store) Backlog(ctx context.Context) (Backlog, error) {
-	b := Backlog{Jobs: map[string]JobBacklog{QueueInbox: {}, QueueReconcile: {}}}
+	b := Backlog{Jobs: map[string]JobBacklog{QueueInbox: {}, QueueReconcile: {}, QueueSweep: {}, QueueOnboard: {}}}
 	var batch pgx.Batch
 	batch.Queue(`SELECT count(*), coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM deliveries WHERE handled_at IS NULL`).
 		QueryRow(func(row pgx.Row) error {

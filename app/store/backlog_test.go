@@ -14,7 +14,7 @@ import (
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
-	none := store.Backlog{Jobs: map[string]store.JobBacklog{store.QueueInbox: {}, store.QueueReconcile: {}}}
+	none := store.Backlog{Jobs: map[string]store.JobBacklog{store.QueueInbox: {}, store.QueueReconcile: {}, store.QueueSweep: {}, store.QueueOnboard: {}}}
 	got, err := s.Backlog(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := store.Backlog{Deliveries: 3, DeliveryAge: time.Minute,
-		Jobs: map[string]store.JobBacklog{store.QueueInbox: {Waiting: 1, Running: 1}, store.QueueReconcile: {}}}
+		Jobs: map[string]store.JobBacklog{store.QueueInbox: {Waiting: 1, Running: 1}, store.QueueReconcile: {}, store.QueueSweep: {}, store.QueueOnboard: {}}}
 	age := cmp.Comparer(func(a, b time.Duration) bool { return (a - b).Abs() < 30*time.Second })
 	if diff := cmp.Diff(want, got, age); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)

@@ -149,15 +149,15 @@ const bigParent = 256 << 20
 
 // copyTemplate lets the server copy the files.
 func (s *Server) copyTemplate(ctx context.Context, parent, draft string) error {
-	var size int64
-	if err := s.admin.QueryRow(ctx, `SELECT pg_database_size($1)`, parent).Scan(&size); err != nil {
+	size, err := s.size(ctx, parent)
+	if err != nil {
 		return fmt.Errorf("size of %s: %w", parent, err)
 	}
 	strategy := "wal_log"
 	if size >= bigParent {
 		strategy = "file_copy"
 	}
-	_, err := s.admin.Exec(ctx, `CREATE DATABASE `+quote(draft)+` TEMPLATE `+quote(parent)+` STRATEGY `+strategy+` ALLOW_CONNECTIONS false`)
+	_, err = s.admin.Exec(ctx, `CREATE DATABASE `+quote(draft)+` TEMPLATE `+quote(parent)+` STRATEGY `+strategy+` ALLOW_CONNECTIONS false`)
 	if err != nil {
 		return fmt.Errorf("from template: %w", err)
 	}

@@ -45,7 +45,11 @@ func (j job) run(ctx context.Context, l *session, pending []migration.Script, se
 			return err
 		}
 	}
-	defer l.watchGrowth(ctx, l.Config().Database)()
+	stop, err := l.watchGrowth(ctx, l.Config().Database)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if _, err := l.Exec(ctx, `BEGIN`); err != nil {
 		return l.cause(err)
 	}

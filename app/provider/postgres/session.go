@@ -102,22 +102,28 @@ func (l *session) cause(err error) error {
 	return err
 }
 
-// watchGrowth ends the session when its database grows too much: every branch, and what else is on
-// the server, has the same disk. Call the result to end the watch.
-func (l *session) watchGrowth(ctx context.Context, database string) (stop func()) {
+// watchGrowth ends the session when its database grows too much from now on: every branch, and what else
+// is on the server, has the same disk. Call stop to end the watch. Where the size can't be read nothing is
+// watched, and nothing must be run.
+func (l *session) watchGrowth(ctx context.Context, database string) (stop func(), err error) {
+	before, err := l.server.size(ctx, database)
+	if err != nil {
+		return nil, fmt.Errorf("size of %s: %w", database, err)
+	}
+	most := before + l.server.growth(before)
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		before, err := l.server.size(ctx, database)
-		most := before + l.server.growth(before)
-		for now := before; err == nil || passing(err); now, err = l.server.size(ctx, database) {
-			if err == nil && now > most {
+		for pause(ctx, growthEvery) == nil {
+			now, err := l.server.size(ctx, database)
+			switch {
+			case err == nil && now > most:
 				l.overgrew.Store(true)
 				l.terminate(ctx)
 				return
-			}
-			if pause(ctx, growthEvery) != nil {
+			case err != nil && !passing(err):
+				l.server.log.WarnContext(ctx, "watch size", "database", database, "err", err)
 				return
 			}
 		}
@@ -125,7 +131,7 @@ func (l *session) watchGrowth(ctx context.Context, database string) (stop func()
 	return func() {
 		cancel()
 		<-ended
-	}
+	}, nil
 }
 
 func (s *Server) size(ctx context.Context, database string) (bytes int64, err error) {

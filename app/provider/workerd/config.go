@@ -21,7 +21,7 @@ type Config struct {
 	MemoryLimit  int64         // resident bytes a process may use before it is killed; default 256 MB
 	StartTimeout time.Duration // from the start of a process until it answers; default 15 s
 	BusyLimit    time.Duration // a process that computes for so long without a pause is killed; default 30 s
-	// SwitchUser runs each preview under a user id of its own, FirstUID to FirstUID+UIDCount-1
+	// SwitchUser runs each Worker under a user id of its own, FirstUID to FirstUID+UIDCount-1
 	// (default 61000, 4000 of them), and without a network. It needs Linux and root.
 	SwitchUser bool
 	FirstUID   int

@@ -2,7 +2,7 @@
 // runtime: the local provider of preview.KindWorker, and the gateway that leads a browser to them.
 //
 // It takes a compiled preview.Bundle and the connection string of the preview's database, and
-// gives a URL under the configured domain. One supervised workerd process serves one preview:
+// gives a URL under the configured domain. One supervised workerd process serves one Worker:
 //
 //	browser ── Gateway (ServeHTTP, by Host) ── Unix socket ── workerd ── Unix socket ── egress ── Postgres
 //
@@ -20,7 +20,7 @@
 // workerd's own "network" service is never configured, not even with one loopback address in its
 // allow list: such a list has no ports, and whatever listens on 0.0.0.0 answers on every loopback
 // address.
-// A server that is root gives each preview its own user id and, where the kernel lets it, a
+// A server that is root gives each Worker its own user id and, where the kernel lets it, a
 // network namespace without any interface.
 //
 // # State folder
