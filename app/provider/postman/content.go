@@ -2,6 +2,7 @@ package postman
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/flaresmith/flaresmith/app/postmanfile"
@@ -145,23 +146,40 @@ func objects(list any) []object {
 	return all
 }
 
+// label is what tells siblings apart.
+type label struct {
+	name   string
+	folder bool
+}
+
+func labelOf(item object) label {
+	name, _ := item["name"].(string)
+	_, folder := item["item"].([]any)
+	return label{name, folder}
+}
+
 // keepIDs gives wanted items the ids of those that are there. Among siblings the one of the same kind and name is the
 // same item, twins in their order; and where one alone is left on both sides, it was renamed.
 func keepIDs(wanted, there object) {
 	for _, member := range []string{"item", "response"} {
 		old := objects(there[member])
-		var left []object
+		places := map[label][]int{}
+		for i, item := range old {
+			places[labelOf(item)] = append(places[labelOf(item)], i)
+		}
+		var fresh []object
 		for _, item := range objects(wanted[member]) {
-			at := slices.IndexFunc(old, func(o object) bool { return o["name"] == item["name"] && isFolder(o) == isFolder(item) })
-			if at < 0 {
-				left = append(left, item)
+			twins := places[labelOf(item)]
+			if len(twins) == 0 {
+				fresh = append(fresh, item)
 				continue
 			}
-			same(item, old[at])
-			old = slices.Delete(old, at, at+1)
+			same(item, old[twins[0]])
+			places[labelOf(item)] = twins[1:]
 		}
-		if len(left) == 1 && len(old) == 1 && isFolder(left[0]) == isFolder(old[0]) {
-			same(left[0], old[0])
+		left := slices.Concat(slices.Collect(maps.Values(places))...)
+		if len(fresh) == 1 && len(left) == 1 && labelOf(fresh[0]).folder == labelOf(old[left[0]]).folder {
+			same(fresh[0], old[left[0]])
 		}
 	}
 }
@@ -171,9 +189,4 @@ func same(item, old object) {
 		item["id"] = id
 	}
 	keepIDs(item, old)
-}
-
-func isFolder(item object) bool {
-	_, folder := item["item"].([]any)
-	return folder
 }

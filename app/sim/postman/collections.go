@@ -123,7 +123,7 @@ func (s *Server) put(c *collection, body object) {
 	before := contents(c.body)
 	walk(body, func(item object) {
 		if text, ok := item["request"].(string); ok { // as Postman gives it back
-			item["request"] = object{"method": http.MethodGet, "header": []any{}, "url": object{"raw": text}}
+			item["request"] = object{"method": http.MethodGet, "header": []any{}, "url": text}
 		}
 		if _, folder := item["item"]; !folder && item["request"] != nil && item["response"] == nil {
 			item["response"] = []any{}
