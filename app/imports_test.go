@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"app/reconcile":             {"app/preview", "app/repoconfig", "app/desired", "app/plan", "app/report", "app/telemetry"},
 	"app/repoconfig":            {"app/preview"},
 	"app/report":                {"app/preview", "app/plan"},
+	"app/secretbox":             {},
 	"app/server": {"app/build", "app/config", "app/dashboard", "app/embedded", "app/inbox", "app/npm", "app/onboard", "app/outbound", "app/plan", "app/preview",
 		"app/provider/collection", "app/provider/github", "app/provider/postgres", "app/provider/workerd", "app/reconcile", "app/store", "app/telemetry",
 		"app/telemetry/otlp", "handlers"},
