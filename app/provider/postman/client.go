@@ -123,12 +123,16 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 	if err != nil {
 		return preview.Transient(fmt.Errorf("read answer: %w", err))
 	}
-	usedUp := c.note(answer.Header)
-	if answer.StatusCode == http.StatusTooManyRequests && usedUp {
+	var failure *apiError
+	if answer.StatusCode >= http.StatusMultipleChoices {
+		failure = refused(answer, text)
+	}
+	usedUp := c.note(answer.Header, failure)
+	if failure != nil && failure.Status == http.StatusTooManyRequests && usedUp {
 		return c.quota()
 	}
-	if answer.StatusCode >= http.StatusMultipleChoices {
-		return refused(answer, text)
+	if failure != nil {
+		return failure
 	}
 	if into == nil {
 		into = &map[string]json.RawMessage{}
@@ -164,7 +168,7 @@ func (c *client) send(ctx context.Context, method, path string, body any) (*http
 }
 
 // refused is the error of an answer that is none of success. A proxy's page has neither name nor message.
-func refused(answer *http.Response, text []byte) error {
+func refused(answer *http.Response, text []byte) *apiError {
 	var body struct {
 		Error struct {
 			Name    string `json:"name"`
@@ -176,12 +180,13 @@ func refused(answer *http.Response, text []byte) error {
 }
 
 // note looks at what is left of the month and reports whether that is nothing.
-func (c *client) note(h http.Header) bool {
+func (c *client) note(h http.Header, failure *apiError) bool {
 	left := h.Get("RateLimit-Remaining-Month")
 	if left == "" {
 		left = h.Get("X-RateLimit-Remaining-Month")
 	}
-	if n, err := strconv.ParseInt(left, 10, 64); err != nil || n > 0 {
+	n, err := strconv.ParseInt(left, 10, 64)
+	if (err != nil || n > 0) && (failure == nil || failure.Name != "serviceLimitExhausted") {
 		return false
 	}
 	c.mu.Lock()

@@ -146,6 +146,15 @@ func objects(list any) []object {
 	return all
 }
 
+// keepIDs gives a wanted collection the ids of the one that is there.
+func keepIDs(wanted, there object) {
+	old, _ := there["info"].(object)
+	if info, ok := wanted["info"].(object); ok && old["_postman_id"] != nil {
+		info["_postman_id"] = old["_postman_id"]
+	}
+	keepItemIDs(wanted, there)
+}
+
 // label is what tells siblings apart.
 type label struct {
 	name   string
@@ -158,9 +167,9 @@ func labelOf(item object) label {
 	return label{name, folder}
 }
 
-// keepIDs gives wanted items the ids of those that are there. Among siblings the one of the same kind and name is the
+// keepItemIDs gives wanted items the ids of those that are there. Among siblings the one of the same kind and name is the
 // same item, twins in their order; and where one alone is left on both sides, it was renamed.
-func keepIDs(wanted, there object) {
+func keepItemIDs(wanted, there object) {
 	for _, member := range []string{"item", "response"} {
 		old := objects(there[member])
 		places := map[label][]int{}
@@ -188,5 +197,5 @@ func same(item, old object) {
 	if id, ok := old["id"].(string); ok && id != "" {
 		item["id"] = id
 	}
-	keepIDs(item, old)
+	keepItemIDs(item, old)
 }

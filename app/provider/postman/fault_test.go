@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,18 +56,38 @@ func TestRequests(t *testing.T) {
 	if c, e := s.Named(s.Personal(), r.Name); c+e != 0 {
 		t.Errorf("%d collections and %d environments landed in the personal workspace", c, e)
 	}
-	for range 2 { // the first one asks for the marks, the next ones remember them
+	for _, want := range [][]string{{workspace, "GET " + environment}, {workspace}} { // the first one asks for the mark, the next one remembers it
 		before := len(s.Requests())
 		if found, err := p.List(t.Context()); err != nil || len(found) != 1 {
 			t.Fatalf("list: %v %v", found, err)
 		}
-		if asked := len(s.Requests()) - before; asked > 3 {
-			t.Errorf("the list took %d requests", asked)
+		if diff := cmp.Diff(want, s.Requests()[before:]); diff != "" {
+			t.Errorf("a list (-want +got):\n%s", diff)
 		}
 	}
-	before := len(s.Requests())
-	if _, err := p.List(t.Context()); err != nil || len(s.Requests())-before != 1 {
-		t.Errorf("the list of what is known took %v, %v", s.Requests()[before:], err)
+}
+
+// Fifteen previews at the same moment are made with three requests each, within the limit.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	const previews = 15
+	s := world(t, sim.Config{Minute: 3 * previews, Latency: 20 * time.Millisecond})
+	p := provider(t, s)
+	var group sync.WaitGroup
+	for range previews {
+		r := resource(t)
+		group.Go(func() {
+			if _, err := p.Observe(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+			if _, err := p.Apply(t.Context(), r, shop()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := len(s.Requests()); n != 3*previews {
+		t.Errorf("%d requests", n)
 	}
 }
 
@@ -252,6 +273,11 @@ func TestRefusedForGood(t *testing.T) {
 	}
 	if _, err := elsewhere.Apply(t.Context(), r, shop()); preview.Classify(err) != preview.ClassNotFound {
 		t.Errorf("a workspace that is not there: %v", err)
+	}
+	s.SetFaults(fault.OnRoute("GET /workspaces/{id}", fault.Fault{Status: http.StatusTooManyRequests, Body: `{"error":{"name":"serviceLimitExhausted"}}`}))
+	plain := over(t, s, http.DefaultTransport)
+	if _, err := plain.Apply(t.Context(), r, shop()); preview.Classify(err) != preview.ClassTransient || !strings.Contains(err.Error(), "used up for this month") {
+		t.Errorf("a month that is used up, without headers: %v", err)
 	}
 	s.SetFaults(fault.OnRoute("POST /collections", fault.Fault{Status: http.StatusBadRequest, Body: `{"error":{"name":"malformedRequestError","message":"Found 1 errors"}}`}))
 	if _, err := provider(t, s).Apply(t.Context(), r, shop()); preview.Classify(err) != preview.ClassInvalid || !strings.Contains(err.Error(), "Found 1 errors") {

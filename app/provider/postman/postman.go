@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -200,6 +201,7 @@ func (p *Provider) delete(ctx context.Context, r preview.Resource) error {
 	if err != nil {
 		return err
 	}
+	p.note(r.Name, s, false)
 	ours, foreign := s.split(r.Mark)
 	if ours.empty() {
 		if foreign {
@@ -239,38 +241,47 @@ func (p *Provider) List(ctx context.Context) ([]preview.Found, error) {
 	return found, nil
 }
 
+// list asks for the marks that are not known yet. A collection that an environment of ours calls its own needs no asking.
 func (p *Provider) list(ctx context.Context) ([]preview.Found, error) {
 	collections, environments, err := p.api.workspace(ctx, p.workspace)
 	if err != nil {
 		return nil, err
 	}
+	known := p.owners()
 	var all []preview.Found
-	known := map[string]preview.Mark{}
-	add := func(list []reference, read func(context.Context, string) (mark, error)) error {
-		for _, ref := range list {
-			if !preview.NamePattern.MatchString(ref.Name) {
-				continue
+	there := map[string]preview.Mark{}
+	add := func(ref reference, read func(context.Context, string) (mark, error)) error {
+		if !preview.NamePattern.MatchString(ref.Name) {
+			return nil
+		}
+		if known[ref.UID].Project == "" { // what is not ours may become ours
+			m, err := read(ctx, ref.UID)
+			if err != nil && status(err) != http.StatusNotFound {
+				return err
 			}
-			m, cached := p.ownerOf(ref.UID)
-			if !cached {
-				seen, err := read(ctx, ref.UID)
-				if err != nil && status(err) != http.StatusNotFound {
-					return err
-				}
-				m = seen.Mark
+			known[ref.UID] = m.Mark
+			if m.Collection != "" {
+				known[m.Collection] = m.Mark
 			}
-			known[ref.UID] = m
-			f := preview.Found{Kind: preview.KindCollection, Name: ref.Name, Mark: m}
-			if m.Project != "" && !slices.Contains(all, f) {
-				all = append(all, f)
-			}
+		}
+		there[ref.UID] = known[ref.UID]
+		f := preview.Found{Kind: preview.KindCollection, Name: ref.Name, Mark: known[ref.UID]}
+		if f.Mark.Project != "" && !slices.Contains(all, f) {
+			all = append(all, f)
 		}
 		return nil
 	}
-	if err := errors.Join(add(environments, p.environmentMark), add(collections, p.collectionMark)); err != nil {
-		return nil, err
+	for _, ref := range environments {
+		if err := add(ref, p.environmentMark); err != nil {
+			return nil, err
+		}
 	}
-	p.remember(known)
+	for _, ref := range collections {
+		if err := add(ref, p.collectionMark); err != nil {
+			return nil, err
+		}
+	}
+	p.remember(there)
 	slices.SortFunc(all, func(a, b preview.Found) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
@@ -286,11 +297,10 @@ func (p *Provider) collectionMark(ctx context.Context, uid string) (mark, error)
 	return markOfCollection(body), err
 }
 
-func (p *Provider) ownerOf(uid string) (preview.Mark, bool) {
+func (p *Provider) owners() map[string]preview.Mark {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m, ok := p.owner[uid]
-	return m, ok && m.Project != "" // what is not ours may become ours
+	return maps.Clone(p.owner)
 }
 
 // remember keeps the owners of what there is, and of nothing else.
