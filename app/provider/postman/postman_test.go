@@ -276,3 +276,45 @@ func TestPeople(t *testing.T) {
 		t.Errorf("a person's environment was deleted: %d are left", e)
 	}
 }
+
+// Of what a late write left twice, one is kept and the other goes; a deletion takes both.
+func TestDoubles(t *testing.T) {
+	t.Parallel()
+	s := world(t, sim.Config{})
+	p := provider(t, s)
+	r := resource(t)
+	double := func() {
+		t.Helper()
+		collections, environments := ids(t, s, r.Name)
+		var body any
+		send(t, s, http.MethodPost, "/collections?workspace="+s.Team(), get(t, s, "/collections/"+collections[0], &body))
+		send(t, s, http.MethodPost, "/environments?workspace="+s.Team(), get(t, s, "/environments/"+environments[0], &body))
+		if observed, err := p.Observe(t.Context(), r); err != nil || !observed.Owned || observed.Digest != "" {
+			t.Errorf("observed %+v, %v", observed, err)
+		}
+	}
+	apply(t, p, r, shop())
+	items, _ := contents(t, s, r.Name)
+	double()
+	apply(t, p, r, shop())
+	if c, e := s.Named(s.Team(), r.Name); c != 1 || e != 1 {
+		t.Errorf("%d collections and %d environments", c, e)
+	}
+	if observed, err := p.Observe(t.Context(), r); err != nil || observed.Digest != r.Digest {
+		t.Errorf("observed %+v, %v", observed, err)
+	}
+	if now, _ := contents(t, s, r.Name); now[0].ID != items[0].ID {
+		t.Errorf("another collection was kept than the one that people know: %+v", now)
+	}
+	double()
+	if err := p.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if c, e := s.Named(s.Team(), r.Name); c+e != 0 {
+		t.Errorf("%d collections and %d environments are left", c, e)
+	}
+	apply(t, p, r, shop()) // what was seen before the deletion does not count any more
+	if c, e := s.Named(s.Team(), r.Name); c != 1 || e != 1 {
+		t.Errorf("afterwards %d collections and %d environments", c, e)
+	}
+}
