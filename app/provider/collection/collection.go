@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -50,9 +51,27 @@ func New(config Config) (*Provider, error) {
 
 func checkName(name string) error {
 	if !preview.NamePattern.MatchString(name) {
-		return fmt.Errorf("%q is not the name of a preview", clip(name))
+		return fmt.Errorf("%.80q is not the name of a preview", name)
 	}
 	return nil
+}
+
+// render computes every file of the preview's folder, by name. It touches no disk.
+func render(ctx context.Context, r preview.Resource, in preview.Inputs) (map[string][]byte, error) {
+	set, err := postmanfile.Render(ctx, r, in)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, c := range set.Collections {
+		files[c.File] = c.Content
+	}
+	environment, err := postmanfile.EnvironmentFile(r.Name, set.Variables)
+	if err != nil {
+		return nil, err
+	}
+	files[r.Name+postmanfile.EnvironmentSuffix] = environment
+	return files, nil
 }
 
 // Observe implements reconcile.Provider. The digest is empty when a file was removed by somebody.

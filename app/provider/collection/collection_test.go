@@ -3,7 +3,6 @@ package collection
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -66,15 +66,15 @@ func TestSeveralWorkers(t *testing.T) {
 	if _, err := p.Apply(t.Context(), r, in); err != nil {
 		t.Fatal(err)
 	}
-	var got struct{ Values []variable }
-	if err := json.Unmarshal([]byte(read(t, dir, r.Name, r.Name+environmentSuffix)), &got); err != nil {
+	var got struct{ Values []postmanfile.Variable }
+	if err := json.Unmarshal([]byte(read(t, dir, r.Name, r.Name+postmanfile.EnvironmentSuffix)), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := []variable{
-		{"baseUrl", "http://preview-abcd1234-pr-1.localhost:8080", "default", true},
-		{"adminUrl", "http://preview-abcd1234-pr-1-admin.localhost:8080", "default", true},
-		{"backOffice2Url", "http://preview-abcd1234-pr-1-back-office-2.localhost:8080", "default", true},
-		{"lang", "cs", "default", true},
+	want := []postmanfile.Variable{
+		{Key: "baseUrl", Value: "http://preview-abcd1234-pr-1.localhost:8080", Type: "default", Enabled: true},
+		{Key: "adminUrl", Value: "http://preview-abcd1234-pr-1-admin.localhost:8080", Type: "default", Enabled: true},
+		{Key: "backOffice2Url", Value: "http://preview-abcd1234-pr-1-back-office-2.localhost:8080", Type: "default", Enabled: true},
+		{Key: "lang", Value: "cs", Type: "default", Enabled: true},
 	}
 	if diff := cmp.Diff(want, got.Values); diff != "" {
 		t.Errorf("variables (-want +got):\n%s", diff)
@@ -129,17 +129,17 @@ func TestApply(t *testing.T) {
 	var got struct {
 		Name   string
 		Scope  string `json:"_postman_variable_scope"`
-		Values []variable
+		Values []postmanfile.Variable
 	}
 	if err := json.Unmarshal([]byte(environment), &got); err != nil {
 		t.Fatal(err)
 	}
-	wantValues := []variable{
-		{"baseUrl", "http://preview-abcd1234-pr-1.localhost:8080", "default", true},
-		{"lang", "cs", "default", true},
-		{"token", "", "secret", true},
-		{"known", "", "default", true},
-		{"off", "x", "default", false},
+	wantValues := []postmanfile.Variable{
+		{Key: "baseUrl", Value: "http://preview-abcd1234-pr-1.localhost:8080", Type: "default", Enabled: true},
+		{Key: "lang", Value: "cs", Type: "default", Enabled: true},
+		{Key: "token", Value: "", Type: "secret", Enabled: true},
+		{Key: "known", Value: "", Type: "default", Enabled: true},
+		{Key: "off", Value: "x", Type: "default", Enabled: false},
 	}
 	if diff := cmp.Diff(wantValues, got.Values); diff != "" || got.Name != r.Name || got.Scope != "environment" {
 		t.Errorf("environment %s\n%s", environment, diff)
@@ -254,7 +254,7 @@ func TestInvalid(t *testing.T) {
 		{name: "folder", content: `{` + info + `,"item":[{"name":"x","item":{}}]}`, want: `"item" of folder "x"`},
 		{name: "deep", content: `{` + info + `,"item":[` + deep + `]}`, want: "nested more than 50 deep"},
 		{name: "many", content: `{` + info + `,"item":[` + strings.Repeat(`{"request":""},`, 20_001) + `{"request":""}]}`, want: "more than 20000 items"},
-		{name: "large", content: strings.Repeat(" ", maxFile+1), want: "At most"},
+		{name: "large", content: strings.Repeat(" ", 5<<20+1), want: "At most"},
 		{name: "environment", file: "x.postman_environment.json", content: `{}`, want: `"values" is not a list`},
 		{name: "environment value", file: "x.postman_environment.json", content: `{"values":[{"value":"x"}]}`, want: `Value 1 has no "key"`},
 	}
@@ -299,64 +299,4 @@ func TestProblemsAllAtOnce(t *testing.T) {
 	if diff := cmp.Diff([]string{"postman/a.json", "postman/b.json", "postman/c.json"}, paths); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func TestTemplate(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name string
-		in   []string
-		want string
-	}{
-		{"none", nil, ""},
-		{"only one", []string{"dev.postman_environment.json"}, "dev.postman_environment.json"},
-		{"several", []string{"dev.postman_environment.json", "prod.postman_environment.json"}, ""},
-		{"meant", []string{"dev.postman_environment.json", "preview.postman_environment.json"}, "preview.postman_environment.json"},
-	}
-	for _, test := range tests {
-		var sources []source
-		for _, name := range test.in {
-			sources = append(sources, source{name: name})
-		}
-		if got := template(sources).name; got != test.want {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-		}
-	}
-}
-
-func FuzzCollectionFile(f *testing.F) {
-	for _, seed := range []string{complete, "{", `{"info":{"name":"N","schema":"/v2.1.0/"},"item":[{"request":{}}]}`, "\xef\xbb\xbf{}"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, content string) {
-		id := [16]byte{1}
-		out, problem := collectionFile(source{path: "x", raw: []byte(content)}, id)
-		if problem != nil {
-			if problem.Path != "x" || problem.Message == "" {
-				t.Errorf("problem %+v", problem)
-			}
-			return
-		}
-		again, problem := collectionFile(source{path: "x", raw: out}, id)
-		if problem != nil || string(again) != string(out) {
-			t.Errorf("not stable: %v\n%s\n%s", problem, out, again)
-		}
-	})
-}
-
-func FuzzOutputName(f *testing.F) {
-	for _, seed := range []string{"a.json", "../x.json", ".json", strings.Repeat("x", 300), "a/b\\c.postman_collection.json"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, name string) {
-		out := outputName(name)
-		if !filepath.IsLocal(out) || strings.ContainsAny(out, "/\\\x00") || !strings.HasSuffix(out, collectionSuffix) || len(out) > 200 || strings.HasPrefix(out, ".") {
-			t.Errorf("%q becomes %q", name, out)
-		}
-	})
-}
-
-func ExampleProvider_files() {
-	fmt.Println(outputName("shop.postman_collection.json"), outputName("Žluť api.json"))
-	// Output: shop.postman_collection.json -lu- api.postman_collection.json
 }

@@ -8,8 +8,7 @@
 //	<Dir>/<name>/<name>.postman_environment.json   baseUrl, an address for each further Worker, and what a template in the repository adds
 //	<Dir>/<name>/mark.json                         owner mark, digest, file names; the digest is written last
 //
-// A template is preview.postman_environment.json in the collections' folder, or else the only
-// *.postman_environment.json there. Values that it calls secret are emptied: no secret is written.
+// What they hold is the matter of app/postmanfile. No secret is written.
 //
 // The package must not know where the Worker runs, Postman's API, or GitHub.
 package collection

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -121,7 +122,7 @@ func changes(root *os.Root, folder string, files map[string][]byte) (writes, rem
 	}
 	for _, name := range there {
 		_, wanted := files[name]
-		ours := strings.HasSuffix(name, collectionSuffix) || strings.HasSuffix(name, environmentSuffix) || strings.HasPrefix(name, scratchPrefix)
+		ours := strings.HasSuffix(name, postmanfile.CollectionSuffix) || strings.HasSuffix(name, postmanfile.EnvironmentSuffix) || strings.HasPrefix(name, scratchPrefix)
 		if ours && !wanted {
 			removals = append(removals, name)
 		}

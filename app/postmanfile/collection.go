@@ -1,11 +1,10 @@
-package collection
+package postmanfile
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -67,15 +66,15 @@ func encode(value any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// collectionFile checks a collection and fills in the ids that it lacks. One that lacks none is
+// collection checks a collection and fills in the ids that it lacks. The content of one that lacks none is
 // passed on byte for byte.
-func collectionFile(s source, own uuid.UUID) ([]byte, *preview.Problem) {
+func collection(s source, own uuid.UUID) (Collection, *preview.Problem) {
 	object, problem := decode(s)
 	if problem != nil {
-		return nil, problem
+		return Collection{}, problem
 	}
-	complain := func(hint, format string, args ...any) ([]byte, *preview.Problem) {
-		return nil, &preview.Problem{Path: s.path, Message: fmt.Sprintf(format, args...), Hint: hint}
+	complain := func(hint, format string, args ...any) (Collection, *preview.Problem) {
+		return Collection{}, &preview.Problem{Path: s.path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	}
 	const export = "Export the collection from Postman as v2.1."
 	info, ok := object["info"].(map[string]any)
@@ -101,13 +100,13 @@ func collectionFile(s source, own uuid.UUID) ([]byte, *preview.Problem) {
 		return complain(export, "%s", err.Error())
 	}
 	if !filler.changed {
-		return s.raw, nil
+		return Collection{Path: s.path, Content: s.raw, Object: object}, nil
 	}
 	content, err := encode(object)
 	if err != nil {
 		return complain("", "It can't be written again.")
 	}
-	return content, nil
+	return Collection{Path: s.path, Content: content, Object: object}, nil
 }
 
 // filler gives items ids that depend on their names and folders only: an item keeps its id when
@@ -153,107 +152,4 @@ func (f *filler) fill(items []any, parent uuid.UUID, depth int) error {
 		}
 	}
 	return nil
-}
-
-// variable is one value of an environment.
-type variable struct {
-	Key     string `json:"key"`
-	Value   string `json:"value"`
-	Type    string `json:"type"`
-	Enabled bool   `json:"enabled"`
-}
-
-// addresses are where the preview's Workers answer: baseUrl is the first one, adminUrl the one called
-// admin. There is no slash at their ends, so that "{{baseUrl}}/path" is right.
-func addresses(out preview.Outputs) []variable {
-	address := func(key, url string) variable {
-		return variable{Key: key, Value: strings.TrimRight(url, "/"), Type: "default", Enabled: true}
-	}
-	values := []variable{address(baseURL, out.URL)}
-	for _, w := range out.Workers {
-		if w.URL != out.URL {
-			values = append(values, address(camelCase(w.Name)+"Url", w.URL))
-		}
-	}
-	return values
-}
-
-// camelCase is backOffice for back-office.
-func camelCase(name string) string {
-	parts := strings.Split(name, "-")
-	for i, part := range parts[1:] {
-		if part != "" {
-			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
-		}
-	}
-	return strings.Join(parts, "")
-}
-
-// environmentFile is the preview's environment: its addresses, and the template's other values.
-func environmentFile(name string, in preview.Inputs, template source) ([]byte, *preview.Problem) {
-	values := addresses(in.Outputs)
-	if template.path != "" {
-		more, problem := templateValues(template, values, in.Redact)
-		if problem != nil {
-			return nil, problem
-		}
-		values = append(values, more...)
-	}
-	content, err := encode(struct {
-		ID     string     `json:"id"`
-		Name   string     `json:"name"`
-		Values []variable `json:"values"`
-		Scope  string     `json:"_postman_variable_scope"`
-	}{uuid.NewSHA1(uuid.NameSpaceURL, []byte(name+environmentSuffix)).String(), name, values, "environment"})
-	if err != nil {
-		return nil, &preview.Problem{Path: template.path, Message: "It can't be written again."}
-	}
-	return content, nil
-}
-
-// templateValues takes keys and plain values over, but for those that are set. A secret, by its type or
-// because its value is a known one, keeps its key only.
-func templateValues(template source, set []variable, redact []preview.Secret) ([]variable, *preview.Problem) {
-	object, problem := decode(template)
-	if problem != nil {
-		return nil, problem
-	}
-	list, ok := object["values"].([]any)
-	if !ok {
-		return nil, &preview.Problem{Path: template.path, Message: `It is not a Postman environment: "values" is not a list.`}
-	}
-	if len(list) > maxItems {
-		return nil, &preview.Problem{Path: template.path, Message: fmt.Sprintf("It has more than %d values.", maxItems)}
-	}
-	var values []variable
-	for n, entry := range list {
-		fields, ok := entry.(map[string]any)
-		key, named := fields["key"].(string)
-		if !ok || !named || key == "" {
-			return nil, &preview.Problem{Path: template.path, Message: fmt.Sprintf(`Value %d has no "key".`, n+1)}
-		}
-		if slices.ContainsFunc(set, func(v variable) bool { return v.Key == key }) {
-			continue
-		}
-		v := variable{Key: key, Type: "default", Enabled: true}
-		if fields["type"] == "secret" {
-			v.Type = "secret"
-		} else if text, ok := fields["value"].(string); ok && !secretIn(text, redact) {
-			v.Value = text
-		}
-		if enabled, ok := fields["enabled"].(bool); ok {
-			v.Enabled = enabled
-		}
-		values = append(values, v)
-	}
-	return values, nil
-}
-
-func secretIn(text string, secrets []preview.Secret) bool {
-	for _, secret := range secrets {
-		if secret != "" && strings.Contains(text, secret.Reveal()) {
-			return true
-		}
-	}
-	return false
 }

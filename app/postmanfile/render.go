@@ -1,4 +1,4 @@
-package collection
+package postmanfile
 
 import (
 	"context"
@@ -14,10 +14,14 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
+// What the names of such files end with.
 const (
-	collectionSuffix  = ".postman_collection.json"
-	environmentSuffix = ".postman_environment.json"
-	templateName      = "preview" + environmentSuffix
+	CollectionSuffix  = ".postman_collection.json"
+	EnvironmentSuffix = ".postman_environment.json"
+)
+
+const (
+	templateName = "preview" + EnvironmentSuffix
 
 	maxFile  = 5 << 20
 	maxTotal = 20 << 20
@@ -34,21 +38,35 @@ type source struct {
 	raw  []byte
 }
 
-// render computes every file of the preview's folder, by name. It touches no disk.
-func render(ctx context.Context, r preview.Resource, in preview.Inputs) (map[string][]byte, error) {
+// Set is what one environment gets.
+type Set struct {
+	Collections []Collection // in the order of the repository's file names
+	Variables   []Variable   // of the environment: baseUrl first
+}
+
+// Collection is one collection of the repository.
+type Collection struct {
+	File    string         // a clean name that no other collection of the set has
+	Path    string         // in the repository
+	Content []byte         // as in the repository; missing ids are filled in, always alike
+	Object  map[string]any // the same, decoded; numbers are json.Number
+}
+
+// Render reads the folder and computes what the environment called r.Name gets. It writes nothing.
+func Render(ctx context.Context, r preview.Resource, in preview.Inputs) (Set, error) {
 	if in.Outputs.URL == "" {
-		return nil, errors.New("the Worker's URL is not given")
+		return Set{}, errors.New("the Worker's URL is not given")
 	}
 	sources, err := readSources(ctx, in.Source, r.Layout.Collections)
 	if err != nil {
-		return nil, err
+		return Set{}, err
 	}
-	files := map[string][]byte{}
+	var set Set
 	var problems []preview.Problem
 	var environments []source
 	origin := map[string]string{}
 	for _, s := range sources {
-		if strings.HasSuffix(s.name, environmentSuffix) {
+		if strings.HasSuffix(s.name, EnvironmentSuffix) {
 			environments = append(environments, s)
 			continue
 		}
@@ -58,22 +76,22 @@ func render(ctx context.Context, r preview.Resource, in preview.Inputs) (map[str
 			continue
 		}
 		origin[strings.ToLower(name)] = s.path
-		content, problem := collectionFile(s, uuid.NewSHA1(uuid.NameSpaceURL, []byte(r.Name+"/"+name)))
+		c, problem := collection(s, uuid.NewSHA1(uuid.NameSpaceURL, []byte(r.Name+"/"+name)))
 		if problem != nil {
 			problems = append(problems, *problem)
 			continue
 		}
-		files[name] = content
+		c.File = name
+		set.Collections = append(set.Collections, c)
 	}
-	environment, problem := environmentFile(r.Name, in, template(environments))
-	if problem != nil {
+	var problem *preview.Problem
+	if set.Variables, problem = variables(in, template(environments)); problem != nil {
 		problems = append(problems, *problem)
 	}
 	if len(problems) > 0 {
-		return nil, &preview.InvalidError{What: invalid, Problems: problems}
+		return Set{}, &preview.InvalidError{What: invalid, Problems: problems}
 	}
-	files[r.Name+environmentSuffix] = environment
-	return files, nil
+	return set, nil
 }
 
 // template is the environment to start from; the zero source when none is meant.
@@ -154,7 +172,7 @@ func outputName(name string) string {
 	if stem == "" {
 		stem = "collection"
 	}
-	return stem[:min(len(stem), most)] + collectionSuffix
+	return stem[:min(len(stem), most)] + CollectionSuffix
 }
 
 // clip keeps a hostile text from filling a message.
