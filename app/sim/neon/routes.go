@@ -60,6 +60,7 @@ func (s *Server) routes() http.Handler {
 		"DELETE /projects/{project_id}/branches/{branch_id}":                                s.deleteBranch,
 		"POST /projects/{project_id}/branches/{branch_id}/restore":                          s.restoreBranch,
 		"GET /projects/{project_id}/branches/{branch_id}/compare_schema":                    s.compareSchema,
+		"GET /projects/{project_id}/branches/{branch_id}/schema":                            s.getSchema,
 		"GET /projects/{project_id}/branches/{branch_id}/endpoints":                         s.listBranchEndpoints,
 		"GET /projects/{project_id}/branches/{branch_id}/databases":                         s.listDatabases,
 		"GET /projects/{project_id}/branches/{branch_id}/roles":                             s.listRoles,

@@ -21,26 +21,54 @@ func (s *Server) compareSchema(r *http.Request) (int, object, error) {
 	if base == nil && b != nil {
 		base = s.project.branches[b.parent]
 	}
-	s.mu.Unlock()
+	name := q.Get("db_name")
+	var clusters [2]clusterOf
 	switch {
 	case err != nil:
-		return 0, nil, err
 	case base == nil || base.cluster == nil || b.cluster == nil:
-		return 0, nil, fail(http.StatusNotFound, "", "base branch not found")
+		err = fail(http.StatusNotFound, "", "base branch not found")
+	case b.databases[name] == "":
+		err = fail(http.StatusNotFound, "", "database not found")
+	default:
+		clusters = [2]clusterOf{base.cluster, b.cluster}
 	}
-	name := q.Get("db_name")
-	if _, ok := b.databases[name]; !ok {
-		return 0, nil, fail(http.StatusNotFound, "", "database not found")
-	}
-	from, err := describe(r.Context(), base.cluster, name)
+	s.mu.Unlock()
 	if err != nil {
 		return 0, nil, err
 	}
-	to, err := describe(r.Context(), b.cluster, name)
+	from, err := describe(r.Context(), clusters[0], name)
+	if err != nil {
+		return 0, nil, err
+	}
+	to, err := describe(r.Context(), clusters[1], name)
 	if err != nil {
 		return 0, nil, err
 	}
 	return http.StatusOK, object{"diff": difference(from, to)}, nil
+}
+
+// getSchema is one branch's schema in the same lines.
+func (s *Server) getSchema(r *http.Request) (int, object, error) {
+	s.mu.Lock()
+	name := r.URL.Query().Get("db_name")
+	b, err := s.branchOf(r)
+	var cluster clusterOf
+	switch {
+	case err != nil:
+	case b.cluster == nil || b.databases[name] == "":
+		err = fail(http.StatusNotFound, "", "database not found")
+	default:
+		cluster = b.cluster
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	lines, err := describe(r.Context(), cluster, name)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, object{"sql": strings.Join(lines, "\n") + "\n"}, nil
 }
 
 const schemaLines = `
