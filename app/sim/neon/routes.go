@@ -78,6 +78,14 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
+// Requests are the operations that were asked for so far, e.g. "GET /projects/{project_id}/branches"; those that a
+// fault kept from being served are not among them.
+func (s *Server) Requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.requests...)
+}
+
 // SetFaults replaces the rules that make requests fail; without any, nothing goes wrong.
 func (s *Server) SetFaults(rules ...fault.Rule) { s.faults.Replace(rules...) }
 
@@ -102,6 +110,9 @@ func (s *Server) serve(pattern string, handler operationHandler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.mu.Lock()
+		s.requests = append(s.requests, pattern)
+		s.mu.Unlock()
 		status, answer, err := s.call(pattern, r, handler)
 		if err != nil {
 			var refused refusal

@@ -54,9 +54,10 @@ type Server struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	mu      sync.Mutex
-	project *project
-	serial  int
+	mu       sync.Mutex
+	project  *project
+	serial   int
+	requests []string
 }
 
 const defaultBranches = 10
