@@ -24,6 +24,12 @@ const (
 	pollPeriod    = 10 * time.Millisecond
 )
 
+// Files of the data folder.
+const (
+	certificateFile = "server.crt"
+	keyFile         = "server.key"
+)
+
 // hostRules lets nobody in but by password over loopback.
 const hostRules = "host all all 127.0.0.1/32 scram-sha-256\n"
 
@@ -35,6 +41,8 @@ type cluster struct {
 	durable bool
 	account account
 	lock    *os.File
+	copyOf  *Postgres         // nil: a new cluster is empty
+	tls     map[string][]byte // files of the data folder
 }
 
 func (c *cluster) data() string  { return filepath.Join(c.folder, "data") }
@@ -64,7 +72,8 @@ func openCluster(options PostgresOptions, as account) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", folder, err)
 	}
-	return &cluster{folder: folder, binDir: options.BinDir, durable: options.Durable, account: as, lock: lock}, nil
+	return &cluster{folder: folder, binDir: options.BinDir, durable: options.Durable, account: as, lock: lock, copyOf: options.CopyOf,
+		tls: map[string][]byte{certificateFile: options.Certificate, keyFile: options.Key}}, nil
 }
 
 // close gives the lock back.
@@ -95,6 +104,15 @@ func (c *cluster) prepare(ctx context.Context, password preview.Secret) error {
 			return fmt.Errorf("folder %s was made by PostgreSQL %.10s and this is %d: remove the folder, or use that version", c.folder, have, major)
 		}
 	}
+	files := copier{account: c.account, to: c.data()}
+	for name, content := range c.tls {
+		if len(content) == 0 {
+			continue
+		}
+		if err := files.write(name, bytes.NewReader(content)); err != nil {
+			return err
+		}
+	}
 	return c.setPassword(ctx, password)
 }
 
@@ -111,6 +129,12 @@ func (c *cluster) create(ctx context.Context) error {
 		if err := os.Lchown(fresh, int(c.account.uid), int(c.account.gid)); err != nil {
 			return err
 		}
+	}
+	if c.copyOf != nil {
+		if err := c.copyOf.copyTo(ctx, fresh); err != nil {
+			return fmt.Errorf("copy a running cluster: %w", err)
+		}
+		return os.Rename(fresh, c.data())
 	}
 	arguments := []string{
 		"-D", fresh, "-U", superuser, "--auth=reject", "--encoding=UTF8", "--no-locale", "--no-instructions",

@@ -40,6 +40,12 @@ type PostgresOptions struct {
 	Port    int       // on 127.0.0.1; 0: a free one
 	Durable bool      // false: no fsync, so a crash of the machine may lose the cluster
 	Log     io.Writer // the server's own log, without statements; nil: dropped
+	// Copyable lets other clusters start as copies of this one while it runs.
+	Copyable bool
+	// CopyOf is the running, copyable server of which a new cluster is a copy; nil: it begins empty.
+	CopyOf *Postgres
+	// Certificate and Key, in PEM, let it offer TLS as well; empty: it does not.
+	Certificate, Key []byte
 }
 
 // Postgres is a running server that listens on 127.0.0.1 only and, on Linux, dies with this process.
@@ -184,11 +190,18 @@ func (p *Postgres) arguments(options PostgresOptions) []string {
 		"unix_socket_directories=",
 		"hba_file=" + p.cluster.rules(),
 		"max_connections=" + strconv.Itoa(maxConnections),
-		"wal_level=minimal",
 		"max_wal_senders=0",
 		"timezone=UTC",
 		"log_timezone=UTC",
 		"log_min_error_statement=panic", // statements hold passwords
+	}
+	if options.Copyable {
+		settings = append(settings, "wal_level=replica")
+	} else {
+		settings = append(settings, "wal_level=minimal")
+	}
+	if len(options.Certificate) > 0 {
+		settings = append(settings, "ssl=on", "ssl_cert_file="+certificateFile, "ssl_key_file="+keyFile)
 	}
 	if !options.Durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")

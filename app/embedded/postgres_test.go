@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -395,5 +396,59 @@ func TestWorkerd(t *testing.T) {
 	}
 	if _, err := (embedded.Tools{WorkerdPath: filepath.Join(t.TempDir(), "none")}).Workerd(t.Context()); err == nil {
 		t.Error("a configured path that does not exist was accepted")
+	}
+}
+
+// A copy is made of a server that is being written to: it has what was committed before, its roles with
+// their passwords, and goes its own way afterwards.
+func TestCopyOfARunningServer(t *testing.T) {
+	t.Parallel()
+	binDir := installed(t)
+	original := start(t, embedded.PostgresOptions{BinDir: binDir, DataDir: dataDir(t), Copyable: true})
+	keep(t, original)
+	connection, err := pgx.Connect(t.Context(), original.URL().Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close(context.Background()) }()
+	if _, err := connection.Exec(t.Context(), `CREATE ROLE owner LOGIN PASSWORD 'of-the-original'; CREATE TABLE busy (n int)`); err != nil {
+		t.Fatal(err)
+	}
+	writing, stop := context.WithCancel(t.Context())
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for n := 0; writing.Err() == nil; n++ {
+			_, _ = connection.Exec(context.WithoutCancel(writing), `INSERT INTO busy SELECT generate_series(1, 1000)`)
+		}
+	}()
+	duplicate := start(t, embedded.PostgresOptions{BinDir: binDir, DataDir: dataDir(t), Copyable: true, CopyOf: original})
+	stop()
+	<-written
+	if diff := cmp.Diff("kept", query[string](t, duplicate, "SELECT value FROM kept")); diff != "" {
+		t.Errorf("the copy (-want +got):\n%s", diff)
+	}
+	if n := query[int](t, duplicate, "SELECT count(*) % 1000 FROM busy"); n != 0 {
+		t.Errorf("half of a transaction is in the copy: %d rows too many", n)
+	}
+	address, err := url.Parse(duplicate.URL().Reveal())
+	if err != nil {
+		t.Fatal("the URL does not parse")
+	}
+	address.User = url.UserPassword("owner", "of-the-original")
+	asOwner, err := pgx.Connect(t.Context(), address.String())
+	if err != nil {
+		t.Fatalf("the original's password: %v", err)
+	}
+	_ = asOwner.Close(t.Context())
+	if _, err := connection.Exec(t.Context(), `DROP TABLE kept`); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("kept", query[string](t, duplicate, "SELECT value FROM kept")); diff != "" {
+		t.Errorf("the copy afterwards (-want +got):\n%s", diff)
+	}
+	second := start(t, embedded.PostgresOptions{BinDir: binDir, DataDir: dataDir(t), CopyOf: duplicate})
+	if diff := cmp.Diff("kept", query[string](t, second, "SELECT value FROM kept")); diff != "" {
+		t.Errorf("a copy of the copy (-want +got):\n%s", diff)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Kind names one kind of resource that an environment is made of.
@@ -56,6 +57,9 @@ type Resource struct {
 	Approved        bool
 	// SHA is the commit that is being deployed, for annotations and labels.
 	SHA string
+	// ExpiresAt is when the environment's time is up; zero: never. A provider that can lets the resource go by
+	// itself some time later, so that a server that is gone leaks nothing.
+	ExpiresAt time.Time
 }
 
 // Key is what tells the resource from the others of its environment.

@@ -1,0 +1,497 @@
+package neon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// Keys of a branch's annotation.
+const (
+	markProject     = "flaresmith-project"
+	markEnvironment = "flaresmith-environment"
+	markDigest      = "flaresmith-digest"
+)
+
+const (
+	schemaOnly = "schema-only"
+	withData   = "parent-data"
+	// expirySlack is how long Neon lets a branch live after its time, so that we are the ones who end it.
+	expirySlack = 6 * time.Hour
+	// longestExpiry is the most that Neon takes.
+	longestExpiry = 30*24*time.Hour - time.Hour
+)
+
+// Config is one project of an operator's.
+type Config struct {
+	APIURL    string // default https://console.neon.tech/api/v2
+	APIKey    preview.Secret
+	ProjectID string
+	// Database is the one that previews use; empty: the branch's only one.
+	Database string
+	// Forbidden are ids and names of branches that are no previews: dev, staging, prod.
+	Forbidden []string
+	Look      time.Duration     // between looks at what goes on at Neon; default 750 ms
+	Transport http.RoundTripper // default http.DefaultTransport
+	Logger    *slog.Logger      // default: discard
+}
+
+// Branches is the provider of KindDatabase. It is safe for concurrent use.
+type Branches struct {
+	api       *client
+	database  string
+	forbidden []string
+	look      time.Duration
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	parents map[string]string         // name → id
+	absent  map[string]time.Time      // names that were not there at that time
+	urls    map[string]preview.Secret // direct connection strings by the branch's id
+}
+
+// New checks the configuration and calls nobody.
+func New(c Config) (*Branches, error) {
+	if c.APIKey == "" || c.ProjectID == "" {
+		return nil, errors.New("neon: the API key and the project's id must be given")
+	}
+	address := strings.TrimRight(c.APIURL, "/")
+	if address == "" {
+		address = defaultAPI
+	}
+	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return nil, errors.New("neon: the API's URL must be an absolute http or https address without a user")
+	}
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Branches{
+		api:      &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, project: c.ProjectID},
+		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{},
+	}, nil
+}
+
+// unfinished is the name of a branch under construction. It does not match preview.NamePattern.
+func unfinished(name string) string { return name + "_new" }
+
+// found is what there is of a resource: the finished branch, the one under construction, or nothing.
+type found struct {
+	finished, draft *branch
+}
+
+// find looks for both with one request.
+func (p *Branches) find(ctx context.Context, name string) (found, error) {
+	list, err := p.api.branches(ctx, name)
+	if err != nil {
+		return found{}, err
+	}
+	var f found
+	for _, b := range list {
+		switch b.Name {
+		case name:
+			f.finished = &b
+		case unfinished(name):
+			f.draft = &b
+		}
+	}
+	return f, nil
+}
+
+// owned reports whether a branch carries the mark and is none that must never be one of ours.
+func (p *Branches) owned(b *branch, m preview.Mark) bool {
+	root := b.ParentID == "" && b.InitSource != schemaOnly
+	return !b.Default && !b.Protected && !root && !slices.Contains(p.forbidden, b.ID) && !slices.Contains(p.forbidden, b.Name) &&
+		m.Project != "" && b.annotation[markProject] == m.Project && b.annotation[markEnvironment] == m.Environment
+}
+
+// check is preview.ErrConflict when something else is in the way.
+func (p *Branches) check(f found, m preview.Mark) error {
+	for _, b := range []*branch{f.finished, f.draft} {
+		if b != nil && !p.owned(b, m) {
+			return fmt.Errorf("branch %s: %w", b.Name, preview.ErrConflict)
+		}
+	}
+	return nil
+}
+
+// Observe implements the reconciler's Provider.
+func (p *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
+	if err := checkName(r); err != nil {
+		return preview.Observed{}, err
+	}
+	f, err := p.find(ctx, r.Name)
+	if err != nil {
+		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
+	}
+	if f.finished == nil && f.draft == nil {
+		p.note(r.Name)
+		return preview.Observed{}, nil
+	}
+	if p.check(f, r.Mark) != nil {
+		return preview.Observed{Exists: true}, nil
+	}
+	observed := preview.Observed{Exists: true, Owned: true}
+	if f.finished == nil || f.draft != nil {
+		return observed, nil
+	}
+	if observed.Outputs, err = p.outputs(ctx, *f.finished); err != nil {
+		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
+	}
+	observed.Digest = f.finished.annotation[markDigest]
+	return observed, nil
+}
+
+// Apply implements the reconciler's Provider.
+func (p *Branches) Apply(ctx context.Context, r preview.Resource, _ preview.Inputs) (preview.Outputs, error) {
+	if err := checkName(r); err != nil {
+		return preview.Outputs{}, err
+	}
+	outputs, err := p.apply(ctx, r)
+	if err != nil {
+		return preview.Outputs{}, fmt.Errorf("branch %s: %w", r.Name, classify(err))
+	}
+	return outputs, nil
+}
+
+func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
+	if p.justAbsent(r.Name) { // should one have come meanwhile, the creation or the renaming is refused
+		return p.make(ctx, r)
+	}
+	f, err := p.find(ctx, r.Name)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if err := p.check(f, r.Mark); err != nil {
+		return preview.Outputs{}, err
+	}
+	if f.draft != nil && f.draft.annotation[markDigest] != r.Digest { // of an older wish
+		if err := p.remove(ctx, *f.draft); err != nil {
+			return preview.Outputs{}, err
+		}
+		f.draft = nil
+	}
+	switch {
+	case f.draft != nil:
+		if f.finished != nil { // a crash before its removal
+			if err := p.remove(ctx, *f.finished); err != nil {
+				return preview.Outputs{}, err
+			}
+		}
+		if r.Reset && f.draft.ParentID != "" { // it may be the one that was to be reset
+			return p.restore(ctx, r, *f.draft)
+		}
+		return p.resume(ctx, r, *f.draft)
+	case f.finished == nil:
+		return p.make(ctx, r)
+	case r.Reset && f.finished.InitSource != schemaOnly && f.finished.annotation[markDigest] == r.Digest:
+		return p.reset(ctx, r, *f.finished)
+	case r.Reset, f.finished.annotation[markDigest] != r.Digest:
+		if r.Keep {
+			return preview.Outputs{}, errors.New("a core environment's branch is never made anew")
+		}
+		if err := p.remove(ctx, *f.finished); err != nil {
+			return preview.Outputs{}, err
+		}
+		return p.make(ctx, r)
+	}
+	return p.outputs(ctx, *f.finished)
+}
+
+// make creates the branch and finishes it.
+func (p *Branches) make(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
+	parent, err := p.parent(ctx, r.Parent)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	wish := creation{
+		Branch:     creationBranch{ParentID: parent, Name: unfinished(r.Name), InitSource: withData, ExpiresAt: expiry(r)},
+		Endpoints:  []creationEndpoint{{Type: "read_write"}},
+		Annotation: map[string]string{markProject: r.Mark.Project, markEnvironment: r.Mark.Environment, markDigest: r.Digest},
+	}
+	if r.SchemaOnly {
+		wish.Branch.InitSource = schemaOnly
+	}
+	answer, err := p.api.create(ctx, wish)
+	switch {
+	case status(err) == http.StatusConflict: // an earlier try that seemed to fail
+		return p.resumeByName(ctx, r)
+	case status(err) == http.StatusNotFound: // the parent was made anew under its name
+		p.forgetParent(r.Parent)
+		return preview.Outputs{}, err
+	case err != nil:
+		return preview.Outputs{}, err
+	}
+	if err := p.wait(ctx, answer.Operations); err != nil {
+		return preview.Outputs{}, err
+	}
+	d, err := p.pick(answer.Databases)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	passwords, err := p.renewPasswords(ctx, answer.Branch.ID, answer.Roles)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	for _, u := range answer.URIs {
+		if u.Parameters.Database != d.Name || u.Parameters.Role != d.Owner {
+			continue
+		}
+		direct, err := withPassword(u.URI, passwords[d.Owner])
+		if err != nil {
+			return preview.Outputs{}, err
+		}
+		p.remember(answer.Branch.ID, direct)
+	}
+	return p.finish(ctx, r, answer.Branch)
+}
+
+// resumeByName goes on with a branch whose creation was not answered.
+func (p *Branches) resumeByName(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
+	f, err := p.find(ctx, r.Name)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if err := p.check(f, r.Mark); err != nil {
+		return preview.Outputs{}, err
+	}
+	if f.draft == nil {
+		return preview.Outputs{}, preview.Transient(errors.New("another branch of this name comes or goes"))
+	}
+	return p.resume(ctx, r, *f.draft)
+}
+
+// resume finishes a branch of an earlier try, wherever that ended.
+func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
+	p.forget(b.ID)
+	if err := p.settle(ctx, b.ID); err != nil {
+		return preview.Outputs{}, err
+	}
+	list, err := p.api.branches(ctx, b.ID)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if !slices.ContainsFunc(list, func(now branch) bool { return now.ID == b.ID && now.State == "ready" }) {
+		return preview.Outputs{}, errors.Join(preview.Transient(errors.New("neon could not make the branch")), p.remove(ctx, b))
+	}
+	roles, err := p.api.roles(ctx, b.ID)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if _, err := p.renewPasswords(ctx, b.ID, roles); err != nil {
+		return preview.Outputs{}, err
+	}
+	return p.finish(ctx, r, b)
+}
+
+// finish gives the branch its name: from then on it is one.
+func (p *Branches) finish(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
+	err := p.api.rename(ctx, b.ID, r.Name)
+	if status(err) == http.StatusConflict {
+		return preview.Outputs{}, errors.Join(preview.ErrConflict, err)
+	}
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	return p.outputs(ctx, b)
+}
+
+// reset makes the branch again from its parent. Its address stays; its passwords become the parent's until they
+// are renewed, so it is under construction meanwhile.
+func (p *Branches) reset(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
+	if err := p.api.rename(ctx, b.ID, unfinished(r.Name)); err != nil {
+		return preview.Outputs{}, err
+	}
+	return p.restore(ctx, r, b)
+}
+
+func (p *Branches) restore(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
+	if err := p.settle(ctx, b.ID); err != nil {
+		return preview.Outputs{}, err
+	}
+	if _, err := p.api.restore(ctx, b.ID, b.ParentID); err != nil {
+		return preview.Outputs{}, err
+	}
+	outputs, err := p.resume(ctx, r, b)
+	if err == nil {
+		err = p.renewExpiry(ctx, b.ID, r) // Neon begins it anew
+	}
+	return outputs, err
+}
+
+// renewPasswords gives every role another password than the parent's.
+func (p *Branches) renewPasswords(ctx context.Context, id string, roles []role) (map[string]preview.Secret, error) {
+	passwords := map[string]preview.Secret{}
+	for _, role := range roles {
+		password, err := p.api.resetPassword(ctx, id, role.Name)
+		if err != nil {
+			return nil, fmt.Errorf("password of %s: %w", role.Name, err)
+		}
+		passwords[role.Name] = password
+	}
+	return passwords, nil
+}
+
+// Delete implements the reconciler's Provider.
+func (p *Branches) Delete(ctx context.Context, r preview.Resource) error {
+	if err := checkName(r); err != nil {
+		return err
+	}
+	f, err := p.find(ctx, r.Name)
+	if err == nil {
+		err = p.check(f, r.Mark)
+	}
+	for _, b := range []*branch{f.finished, f.draft} {
+		if err == nil && b != nil {
+			err = p.remove(ctx, *b)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", r.Name, classify(err))
+	}
+	return nil
+}
+
+// remove deletes a branch of ours and waits until it is gone. It asks again now and then: an answer may be a proxy's.
+func (p *Branches) remove(ctx context.Context, b branch) error {
+	const again = 8
+	p.forget(b.ID)
+	for look := 0; ; look++ {
+		if look%again == 0 {
+			if err := p.api.delete(ctx, b.ID); err != nil && (look == 0 || status(err) != http.StatusLocked) {
+				return err
+			}
+		}
+		list, err := p.api.branches(ctx, b.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list, func(other branch) bool { return other.ID == b.ID }) {
+			return nil
+		}
+		if err := pause(ctx, p.look); err != nil {
+			return err
+		}
+	}
+}
+
+// List implements the reconciler's Provider.
+func (p *Branches) List(ctx context.Context) ([]preview.Found, error) {
+	list, err := p.api.branches(ctx, "")
+	if err != nil {
+		return nil, classify(err)
+	}
+	var all []preview.Found
+	for _, b := range list {
+		name := strings.TrimSuffix(b.Name, unfinished(""))
+		m := preview.Mark{Project: b.annotation[markProject], Environment: b.annotation[markEnvironment]}
+		f := preview.Found{Kind: preview.KindDatabase, Name: name, Mark: m}
+		if preview.NamePattern.MatchString(name) && p.owned(&b, m) && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b preview.Found) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// parent is the id of the branch that the operator's table names.
+func (p *Branches) parent(ctx context.Context, name string) (string, error) {
+	if strings.HasPrefix(name, "br-") {
+		return name, nil
+	}
+	p.mu.Lock()
+	id := p.parents[name]
+	p.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	list, err := p.api.branches(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	for _, b := range list {
+		if b.Name == name {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.parents[name] = b.ID
+			return b.ID, nil
+		}
+	}
+	return "", fmt.Errorf("parent branch %q: %w", name, preview.ErrNotFound)
+}
+
+// absentFor is how long an observed absence counts: one pass observes just before it applies.
+const absentFor = 30 * time.Second
+
+func (p *Branches) note(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.absent[name] = time.Now()
+}
+
+// justAbsent reports whether the name was observed to be free a moment ago, once.
+func (p *Branches) justAbsent(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, noted := p.absent[name]
+	delete(p.absent, name)
+	return noted && time.Since(at) < absentFor
+}
+
+func (p *Branches) forgetParent(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.parents, name)
+}
+
+// pick is the database that previews use.
+func (p *Branches) pick(list []database) (database, error) {
+	for _, d := range list {
+		if d.Name == p.database || p.database == "" && len(list) == 1 {
+			return d, nil
+		}
+	}
+	if p.database == "" {
+		return database{}, fmt.Errorf("the branch has %d databases: the operator has to name one", len(list))
+	}
+	return database{}, fmt.Errorf("the branch has no database %q", p.database)
+}
+
+// expiry is when Neon itself ends the branch.
+func expiry(r preview.Resource) *time.Time {
+	if r.ExpiresAt.IsZero() || r.Keep {
+		return nil
+	}
+	at := r.ExpiresAt.Add(expirySlack)
+	if latest := time.Now().Add(longestExpiry); at.After(latest) {
+		at = latest
+	}
+	at = at.UTC().Truncate(time.Second)
+	return &at
+}
+
+func (p *Branches) renewExpiry(ctx context.Context, id string, r preview.Resource) error {
+	if at := expiry(r); at != nil {
+		return p.api.expire(ctx, id, *at)
+	}
+	return nil
+}
+
+func checkName(r preview.Resource) error {
+	if !preview.NamePattern.MatchString(r.Name) {
+		return fmt.Errorf("%q is no name of an environment", r.Name)
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package neon_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/neon"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
+	sim "github.com/flaresmith/flaresmith/app/sim/neon"
+)
+
+// connect opens a session as a Worker would, but with the stand-in's certificates and way to its hosts.
+func connect(ctx context.Context, s *sim.Server, uri string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(uri)
+	if err != nil {
+		return nil, errors.New("the connection string does not parse")
+	}
+	config.DialFunc = s.Dial
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	config.TLSConfig = &tls.Config{RootCAs: s.Certificates(), ServerName: config.Host, MinVersion: tls.VersionTLS12}
+	config.Fallbacks = nil
+	return pgx.ConnectConfig(ctx, config)
+}
+
+func apply(t *testing.T, p *neon.Branches, r preview.Resource) preview.Outputs {
+	t.Helper()
+	outputs, err := p.Apply(t.Context(), r, preview.Inputs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outputs
+}
+
+// refused reports that a login fails for its password.
+func refused(t *testing.T, s *sim.Server, uri string) bool {
+	t.Helper()
+	conn, err := connect(t.Context(), s, uri)
+	if err == nil {
+		_ = conn.Close(t.Context())
+		return false
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "28P01" {
+		t.Fatalf("login: %v", err)
+	}
+	return true
+}
+
+// The parent's password must not open the child, whether it is new, adopted or reset, nor the other way round.
+func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := provider(t, s)
+	r := resource(t)
+	check := func(when string, outputs preview.Outputs) {
+		t.Helper()
+		child := outputs.DatabaseURL.Reveal()
+		u, err := url.Parse(child)
+		if err != nil {
+			t.Fatal("the connection string does not parse")
+		}
+		if !strings.Contains(u.Hostname(), "-pooler.") || u.Query().Get("sslmode") != "require" {
+			t.Errorf("%s: the Worker's address is not the pooler's, or without TLS", when)
+		}
+		conn, err := connect(t.Context(), s, child)
+		if err != nil {
+			t.Fatalf("%s: the child: %v", when, err)
+		}
+		_ = conn.Close(t.Context())
+		parent, err := url.Parse(s.RootURI())
+		if err != nil {
+			t.Fatal("the parent's connection string does not parse")
+		}
+		own := u.User
+		u.User = parent.User
+		if !refused(t, s, u.String()) {
+			t.Errorf("%s: the parent's password opens the child", when)
+		}
+		parent.User = own
+		if !refused(t, s, parent.String()) {
+			t.Errorf("%s: the child's password opens the parent", when)
+		}
+	}
+	check("new", apply(t, p, r))
+	r.Reset = true
+	check("reset", apply(t, p, r))
+	r.Reset = false
+	check("after a restart", apply(t, provider(t, s), r))
+}
+
+// A new preview takes few of Neon's requests, an unchanged one reads alone.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	s := world(t, func(c *sim.Config) {
+		c.Latency = sim.Latency{Branch: 700 * time.Millisecond, Compute: 500 * time.Millisecond}
+	})
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := resource(t)
+	apply(t, p, preview.Resource{Kind: r.Kind, Name: "preview-first-pr-1", Parent: r.Parent, Digest: "1", Mark: r.Mark}) // learns the parent's id
+	before := len(s.Requests())
+	if _, err := p.Observe(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, p, r)
+	// The looks at what goes on depend on how long it takes: two where a branch needs as long as Neon's.
+	made := slices.DeleteFunc(s.Requests()[before:], func(request string) bool { return strings.Contains(request, "/operations/") })
+	if len(made) > 4 {
+		t.Errorf("beside looks, a new branch took %d requests: %v", len(made), made)
+	}
+	before = len(s.Requests())
+	observed, err := p.Observe(t.Context(), r)
+	if err != nil || observed.Digest != r.Digest {
+		t.Fatalf("observed %+v, %v", observed, err)
+	}
+	if seen := s.Requests()[before:]; len(seen) != 1 || !strings.HasPrefix(seen[0], "GET ") {
+		t.Errorf("an unchanged branch took %v", seen)
+	}
+}
+
+// Whatever fails, and whenever, the next tries end with exactly one branch, and nothing of it is left after its deletion.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	const project = "/projects/{project_id}"
+	reads := map[string]fault.Fault{
+		"500":     {Status: http.StatusInternalServerError},
+		"429":     {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
+		"garbage": {Status: http.StatusOK, Body: "<html>"},
+		"dropped": {Drop: true},
+	}
+	changes := map[string]fault.Fault{
+		"503":           {Status: http.StatusServiceUnavailable},
+		"423":           {Status: http.StatusLocked},
+		"garbage":       {Status: http.StatusOK, Body: "<html>"},
+		"done but 504":  {Status: http.StatusGatewayTimeout, After: true},
+		"done, dropped": {Drop: true, After: true},
+	}
+	routes := map[string]map[string]fault.Fault{
+		"GET " + project + "/branches":                                               reads,
+		"GET " + project + "/operations/{operation_id}":                              reads,
+		"POST " + project + "/branches":                                              changes,
+		"POST " + project + "/branches/{branch_id}/roles/{role_name}/reset_password": changes,
+		"PATCH " + project + "/branches/{branch_id}":                                 changes,
+		"DELETE " + project + "/branches/{branch_id}":                                changes,
+	}
+	for route, faults := range routes {
+		for name, f := range faults {
+			t.Run(route+" "+name, func(t *testing.T) {
+				p := provider(t, s)
+				r := resource(t)
+				s.SetFaults(fault.Nth(1, 1, fault.OnRoute(route, f)))
+				defer s.SetFaults()
+				eventually(t, "apply", func() error {
+					_, err := p.Apply(t.Context(), r, preview.Inputs{})
+					return err
+				})
+				if n := s.BranchesNamed(r.Name); n != 1 {
+					t.Errorf("%d branches", n)
+				}
+				observed, err := p.Observe(t.Context(), r)
+				if err != nil || observed.Digest != "1" {
+					t.Errorf("observed %+v, %v", observed, err)
+				}
+				eventually(t, "delete", func() error { return p.Delete(t.Context(), r) })
+				if n := s.BranchesNamed(r.Name); n != 0 {
+					t.Errorf("%d branches are left", n)
+				}
+			})
+		}
+	}
+}
+
+// eventually tries as the reconciler does: what is transient again, and nothing else.
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for range 6 {
+		if err = try(); err == nil {
+			return
+		}
+		if preview.Classify(err) != preview.ClassTransient {
+			t.Fatalf("%s: class %s: %v", what, preview.Classify(err), err)
+		}
+		if strings.Contains(err.Error(), "npg_") || strings.Contains(err.Error(), apiKey) {
+			t.Fatalf("%s: a secret in %v", what, err)
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+// What fails for good is said, and is no reason to try again at once.
+func TestRefusedForGood(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	wrong, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: "napi_wrong", ProjectID: s.ProjectID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wrong.Apply(t.Context(), r, preview.Inputs{}); preview.Classify(err) != preview.ClassPermanent || strings.Contains(fmt.Sprint(err), "napi_wrong") {
+		t.Errorf("a wrong key: %v", err)
+	}
+	r.Parent = "no-such-branch"
+	if _, err := provider(t, s).Apply(t.Context(), r, preview.Inputs{}); preview.Classify(err) != preview.ClassNotFound {
+		t.Errorf("a parent that is not there: %v", err)
+	}
+}
+
+// Nothing of production is ever taken for a preview, whatever it is called and marked with.
+func TestNeverProduction(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		trick func(*sim.Branch)
+	}{
+		{"the default branch", func(b *sim.Branch) { b.Default = true }},
+		{"a protected branch", func(b *sim.Branch) { b.Protected = true }},
+		{"a root", func(b *sim.Branch) { b.Parent = "" }},
+	}
+	s := world(t, nil)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := provider(t, s)
+			r := resource(t)
+			apply(t, p, r)
+			s.Change(r.Name, tt.trick)
+			before := writes(s)
+			if _, err := p.Apply(t.Context(), r, preview.Inputs{}); !errors.Is(err, preview.ErrConflict) {
+				t.Errorf("apply: %v", err)
+			}
+			if err := p.Delete(t.Context(), r); !errors.Is(err, preview.ErrConflict) {
+				t.Errorf("delete: %v", err)
+			}
+			found, err := p.List(t.Context())
+			if err != nil || slices.ContainsFunc(found, func(f preview.Found) bool { return f.Name == r.Name }) {
+				t.Errorf("list: %v %v", found, err)
+			}
+			if after := writes(s); after != before {
+				t.Errorf("%s writes became %s", before, after)
+			}
+		})
+	}
+	r := resource(t)
+	forbidding, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Forbidden: []string{r.Name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, provider(t, s), r)
+	if err := forbidding.Delete(t.Context(), r); !errors.Is(err, preview.ErrConflict) {
+		t.Errorf("delete of a branch that the operator names: %v", err)
+	}
+}

@@ -1,0 +1,87 @@
+package neon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// outputs are what the next resources get: the pooled address, as a Worker should use it.
+func (p *Branches) outputs(ctx context.Context, b branch) (preview.Outputs, error) {
+	direct, err := p.direct(ctx, b.ID)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	u, err := url.Parse(direct.Reveal())
+	if err != nil { // the error quotes the password
+		return preview.Outputs{}, errors.New("neon's connection string can't be parsed")
+	}
+	u.Host = pooled(u.Host)
+	return preview.Outputs{DatabaseURL: preview.Secret(u.String()), DatabaseName: strings.TrimPrefix(u.Path, "/")}, nil
+}
+
+// direct is the connection string of the branch's own compute, for migrations.
+func (p *Branches) direct(ctx context.Context, id string) (preview.Secret, error) {
+	p.mu.Lock()
+	known := p.urls[id]
+	p.mu.Unlock()
+	if known != "" {
+		return known, nil
+	}
+	list, err := p.api.databases(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	d, err := p.pick(list)
+	if err != nil {
+		return "", err
+	}
+	direct, err := p.api.uri(ctx, id, d)
+	if err != nil {
+		return "", err
+	}
+	p.remember(id, direct)
+	return direct, nil
+}
+
+func (p *Branches) remember(id string, direct preview.Secret) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.urls[id] = direct
+}
+
+func (p *Branches) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.urls, id)
+}
+
+// pooled is the host of an endpoint's pooler, which has the endpoint's id with a suffix for its first label.
+func pooled(host string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, ""
+	}
+	first, rest, _ := strings.Cut(name, ".")
+	name = strings.TrimSuffix(first, poolerSuffix) + poolerSuffix + "." + rest
+	if port == "" {
+		return name
+	}
+	return net.JoinHostPort(name, port)
+}
+
+const poolerSuffix = "-pooler"
+
+// withPassword is a connection string with another password.
+func withPassword(uri string, password preview.Secret) (preview.Secret, error) {
+	u, err := url.Parse(uri)
+	if err != nil || u.User == nil { // the error quotes the password
+		return "", errors.New("neon's connection string can't be parsed")
+	}
+	u.User = url.UserPassword(u.User.Username(), password.Reveal())
+	return preview.Secret(u.String()), nil
+}

@@ -1,0 +1,42 @@
+package neon
+
+import "strings"
+
+// Branch is what a scenario can change of a branch behind the API's back.
+type Branch struct {
+	Default   bool
+	Protected bool
+	Parent    string // id; empty: a root
+}
+
+// Change changes the branch of a name, as a person at Neon's console might.
+func (s *Server) Change(name string, change func(*Branch)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.project.named(name)
+	if b == nil {
+		return
+	}
+	seen := Branch{Default: b.isDefault, Protected: b.protected, Parent: b.parent}
+	change(&seen)
+	b.isDefault, b.protected, b.parent = seen.Default, seen.Protected, seen.Parent
+}
+
+// BranchesNamed is how many branches there are whose names begin so.
+func (s *Server) BranchesNamed(prefix string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.project.branches {
+		if strings.HasPrefix(b.name, prefix) && !b.deleting {
+			n++
+		}
+	}
+	return n
+}
+
+// RootURI is the connection string of the root branch's owner.
+func (s *Server) RootURI() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uri(s.project.named("main"), firstRole, firstDatabase, false)
+}
