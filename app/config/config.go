@@ -4,6 +4,7 @@
 package config
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -94,11 +95,11 @@ func Load(variables map[string]string) (Config, error) {
 		}
 	}
 	if c.GitHubPrivateKeyFile != "" {
-		pem, err := os.ReadFile(c.GitHubPrivateKeyFile)
+		key, err := os.ReadFile(c.GitHubPrivateKeyFile)
 		if err != nil {
 			problem("GITHUB_APP_PRIVATE_KEY_FILE", "%v", err)
 		}
-		c.GitHubPrivateKey = preview.Secret(pem)
+		c.GitHubPrivateKey = preview.Secret(key)
 	}
 	c.check(problem)
 	if dir, err := filepath.Abs(c.DataDir); err != nil {
@@ -119,11 +120,20 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if c.DatabaseURL == "" {
 		problem("DATABASE_URL", "is missing: the URL of the server's own Postgres database")
 	}
+	if wrong := wrongDatabaseURL(c.DatabaseURL.Reveal()); c.DatabaseURL != "" && wrong != "" {
+		problem("DATABASE_URL", "%s", wrong)
+	}
+	if wrong := wrongDatabaseURL(c.BranchDatabaseURL.Reveal()); c.BranchDatabaseURL != "" && wrong != "" {
+		problem("FLARESMITH_BRANCH_DATABASE_URL", "%s", wrong)
+	}
 	if c.GitHubAppID <= 0 {
 		problem("GITHUB_APP_ID", "is missing: the number on the App's settings page")
 	}
-	if c.GitHubPrivateKey == "" {
+	switch block, _ := pem.Decode([]byte(c.GitHubPrivateKey.Reveal())); {
+	case c.GitHubPrivateKey == "" && c.GitHubPrivateKeyFile == "":
 		problem("GITHUB_APP_PRIVATE_KEY", "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
+	case c.GitHubPrivateKey != "" && block == nil:
+		problem("GITHUB_APP_PRIVATE_KEY", "is not in PEM form, which begins with -----BEGIN")
 	}
 	switch {
 	case len(c.GitHubWebhookSecrets) == 0:
@@ -167,6 +177,25 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if n := len(c.LinkKey); n > 0 && n < minLinkKey {
 		problem("FLARESMITH_LINK_KEY", "has %d characters; it needs %d or more, e.g. of openssl rand -hex 32", n, minLinkKey)
 	}
+}
+
+// wrongDatabaseURL says what is wrong with a URL of Postgres, without any part of it; empty: nothing.
+func wrongDatabaseURL(text string) string {
+	rest, ok := strings.CutPrefix(text, "postgres://")
+	if !ok {
+		rest, ok = strings.CutPrefix(text, "postgresql://")
+	}
+	if !ok {
+		return "is no URL of Postgres: postgres://user:password@host:5432/database"
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	if strings.Count(authority, "@") > 1 { // readers differ in which one ends the password, and would print the rest
+		return "has more than one @ before the host: in a password it is written %40"
+	}
+	if _, err := url.Parse(text); err != nil { // which quotes it
+		return "can't be parsed: write special characters of the password as %XX"
+	}
+	return ""
 }
 
 // ParentMap is Parents as a map from the name that a repository picks to the database.

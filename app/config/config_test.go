@@ -8,9 +8,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// key looks like one.
+const key = "-----BEGIN RSA PRIVATE KEY-----\naHVzaA==\n-----END RSA PRIVATE KEY-----\n"
+
 func complete() map[string]string {
 	return map[string]string{
-		"DATABASE_URL": "postgres://localhost/flaresmith", "GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": "pem",
+		"DATABASE_URL": "postgres://localhost/flaresmith", "GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": key,
 		"GITHUB_WEBHOOK_SECRET": "one, two", "FLARESMITH_ALLOWED_ORGS": "acme", "FLARESMITH_PARENTS": "main=shop,dev=shop_dev",
 	}
 }
@@ -47,7 +50,7 @@ func TestSecrets(t *testing.T) {
 		got = append(got, s.Reveal())
 	}
 	slices.Sort(got)
-	want := []string{"acme", "api-key=s%20ecret, tenant=acme", strings.Repeat("k", minLinkKey), "one", "pem",
+	want := []string{key, "acme", "api-key=s%20ecret, tenant=acme", strings.Repeat("k", minLinkKey), "one",
 		"postgres://localhost/flaresmith", "postgres://localhost/flaresmith", "s ecret", "two"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
@@ -63,6 +66,10 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 	}{
 		{"nothing set", map[string]string{"DATABASE_URL": "", "GITHUB_APP_ID": "", "GITHUB_APP_PRIVATE_KEY": "", "GITHUB_WEBHOOK_SECRET": ""},
 			[]string{"DATABASE_URL: is missing", "GITHUB_APP_ID: is missing", "GITHUB_APP_PRIVATE_KEY: is missing", "GITHUB_WEBHOOK_SECRET: is missing"}},
+		{"another database", map[string]string{"DATABASE_URL": "mysql://a:hush@b/c"}, []string{"DATABASE_URL: is no URL of Postgres"}},
+		{"an @ in the password", map[string]string{"DATABASE_URL": "postgres://a:b@hush@c/d", "FLARESMITH_BRANCH_DATABASE_URL": "postgres://a:hush@b@c"},
+			[]string{"DATABASE_URL: has more than one @", "FLARESMITH_BRANCH_DATABASE_URL: has more than one @"}},
+		{"no key", map[string]string{"GITHUB_APP_PRIVATE_KEY": "hush"}, []string{"GITHUB_APP_PRIVATE_KEY: is not in PEM form"}},
 		{"secrets of blanks", map[string]string{"GITHUB_WEBHOOK_SECRET": " , "}, []string{"GITHUB_WEBHOOK_SECRET: is missing"}},
 		{"three secrets", map[string]string{"GITHUB_WEBHOOK_SECRET": "hush1,hush2,hush3"}, []string{"GITHUB_WEBHOOK_SECRET: has 3"}},
 		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a valid int64"}},

@@ -28,7 +28,7 @@ import (
 const (
 	owner     = "acme"
 	repo      = "acme/shop"
-	developer = "octo-dev"   // may write
+	developer = "octo-dev"   // may do everything with a preview
 	guest     = "octo-guest" // may read
 	parent    = "shop"       // the database that previews branch from
 	storeName = "flaresmith" // the server's own database
@@ -188,7 +188,7 @@ func (w *world) install() error {
 	if _, err := w.github.CreateRepo(owner, "shop", sample, github.RepoOptions{}); err != nil {
 		return err
 	}
-	for login, role := range map[string]string{developer: "write", guest: "read"} {
+	for login, role := range map[string]string{developer: "maintain", guest: "read"} {
 		w.github.AddUser(login)
 		if err := w.github.SetRole(repo, login, role); err != nil {
 			return err

@@ -13,9 +13,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -67,19 +69,28 @@ type Options struct {
 	Logger   *slog.Logger     // nil: slog.Default()
 }
 
+// Limits on bodies whose signature is not known yet: anybody can send them.
+const (
+	bodyTimeout = 10 * time.Second // as long as GitHub itself waits for an answer
+	maxBuffered = 256 << 20        // bytes of all of them together
+)
+
 // Handler is POST /api/github/hook.
 type Handler struct {
-	secrets   [][]byte
-	scheduler githubapp.Scheduler
-	bodies    sync.Pool // *bytes.Buffer
-	observer  Observer
-	logger    *slog.Logger
+	buffered    atomic.Int64 // bytes of bodies that are being read or stored
+	maxBuffered int64
+	bodyTimeout time.Duration
+	secrets     [][]byte
+	scheduler   githubapp.Scheduler
+	bodies      sync.Pool // *bytes.Buffer
+	observer    Observer
+	logger      *slog.Logger
 }
 
 // NewHandler makes the webhook's handler. The scheduler must not keep a payload: its bytes are the
 // next request's. An empty list of secrets, or an empty secret, is an error: it would let everybody in.
 func NewHandler(scheduler githubapp.Scheduler, opts Options) (*Handler, error) {
-	h := &Handler{scheduler: scheduler, observer: opts.Observer, logger: opts.Logger}
+	h := &Handler{scheduler: scheduler, observer: opts.Observer, logger: opts.Logger, maxBuffered: maxBuffered, bodyTimeout: bodyTimeout}
 	h.bodies.New = func() any { return new(bytes.Buffer) }
 	for _, s := range opts.Secrets {
 		if strings.TrimSpace(s.Reveal()) == "" {
@@ -132,6 +143,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive takes one delivery; nil means that it is stored. The event is told once the signature is good.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string, refused *refusal) {
+	// It holds for what is left of a refused body, too: the server reads that before the next request. Where the
+	// connection has no deadlines, as in a test's recorder, there is nobody who is slow.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(h.bodyTimeout))
 	d, form, refused := checkHeaders(r)
 	if refused != nil {
 		return "", refused
@@ -142,10 +157,13 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string,
 	}
 	buffer := h.bodies.Get().(*bytes.Buffer)
 	defer h.keep(buffer)
-	body, refused := readBody(w, r, buffer)
+	reader := &counted{from: http.MaxBytesReader(w, r.Body, MaxBody), total: &h.buffered, most: h.maxBuffered}
+	defer reader.giveBack()
+	body, refused := readBody(reader, r.ContentLength, buffer)
 	if refused != nil {
 		return "", refused
 	}
+	_ = connection.SetReadDeadline(time.Time{}) // one that passes later would end the request
 	if !h.signed(body, signature) {
 		h.logger.WarnContext(r.Context(), "webhook signature does not match", "delivery", d.DeliveryID)
 		return "", &refusal{http.StatusForbidden, "signature_mismatch", "the signature does not match"}
@@ -211,14 +229,42 @@ func mediaType(header string) string {
 	return media
 }
 
-// readBody reads the body into the buffer, which the result belongs to.
-func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) ([]byte, *refusal) {
-	buffer.Grow(int(min(max(r.ContentLength, 0), firstBuffer)) + bytes.MinRead) // as large as it gets, if it is that large
-	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
+// counted reads a body and adds its bytes to those of all bodies, as they come: who only announces them takes nothing
+// from others.
+type counted struct {
+	from  io.Reader
+	total *atomic.Int64
+	most  int64
+	own   int64
+}
+
+var errBuffered = errors.New("too many bodies at once")
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.own += int64(n)
+	if c.total.Add(int64(n)) > c.most {
+		return n, errBuffered
+	}
+	return n, err
+}
+
+// giveBack is called when the body is kept no longer.
+func (c *counted) giveBack() { c.total.Add(-c.own) }
+
+// readBody reads the body, of so many bytes if that is known, into the buffer, which the result belongs to.
+func readBody(body io.Reader, length int64, buffer *bytes.Buffer) ([]byte, *refusal) {
+	buffer.Grow(int(min(max(length, 0), firstBuffer)) + bytes.MinRead) // as large as it gets, if it is that large
+	_, err := buffer.ReadFrom(body)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge()
+	case errors.Is(err, errBuffered):
+		return nil, &refusal{http.StatusServiceUnavailable, "busy", "too many deliveries at once, try again"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &refusal{http.StatusRequestTimeout, "body_slow", "the body did not arrive in time"}
 	case err != nil:
 		return nil, &refusal{http.StatusBadRequest, "body_unreadable", "the body could not be read"}
 	}

@@ -160,6 +160,10 @@ func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environ
 		env.ResetDatabase = true
 		return p.wanted(env)
 	case preview.VerbPreview:
+		if env.State == preview.StateActive && env.GoodSHA == p.facts.PullRequest.HeadSHA && !env.Held &&
+			!desired.IsExpired(env, env.GoodSHA, p.Now()) {
+			return env, impossible("The preview is up. To make it again from the parent, comment /flaresmith rebuild.")
+		}
 		return p.wanted(p.revived(env))
 	case preview.VerbDestroy:
 		env.Held = true
@@ -172,9 +176,9 @@ func (p *pass) effect(c preview.Command, answer *report.Answer) (preview.Environ
 	return p.approved(env, c.Argument)
 }
 
-// revived gives an expired or destroyed preview a new lifetime.
+// revived gives an expired or destroyed preview a new lifetime, and one that is up as much, unless it has more.
 func (p *pass) revived(env preview.Environment) preview.Environment {
-	env.Held, env.ExpiredSHA, env.ExpiresAt = false, "", p.Now().Add(p.facts.Policy.TTL)
+	env.Held, env.ExpiredSHA, env.ExpiresAt = false, "", later(env.ExpiresAt, p.Now().Add(p.facts.Policy.TTL))
 	return env
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/app/report"
@@ -33,6 +34,11 @@ func TestEffect(t *testing.T) {
 	}{
 		{name: "rebuild makes everything anew", command: preview.Command{Verb: preview.VerbRebuild},
 			want: func(e *preview.Environment) { e.Rebuild, e.ResetDatabase, e.ExpiresAt = true, true, revived }},
+		{name: "rebuild shortens no life", command: preview.Command{Verb: preview.VerbRebuild},
+			given: func(e *preview.Environment, _ *pass) { e.ExpiresAt = revived.Add(time.Hour) },
+			want:  func(e *preview.Environment) { e.Rebuild, e.ResetDatabase = true, true }},
+		{name: "preview of what is up", command: preview.Command{Verb: preview.VerbPreview},
+			given: func(e *preview.Environment, _ *pass) { e.State, e.GoodSHA = preview.StateActive, "new" }},
 		{name: "rebuild ends a hold", command: preview.Command{Verb: preview.VerbRebuild},
 			given: func(e *preview.Environment, _ *pass) { e.Held = true },
 			want: func(e *preview.Environment) {
@@ -102,6 +108,23 @@ func TestEffect(t *testing.T) {
 				t.Errorf("answer %q, want %q", answer.Kind, tt.kind)
 			}
 		})
+	}
+}
+
+// A push renews the time that is left, and takes nothing of what was given.
+func TestPushShortensNoLife(t *testing.T) {
+	t.Parallel()
+	renewed := now.Add(72 * time.Hour)
+	for name, tt := range map[string]struct{ left, want time.Time }{
+		"less left": {now.Add(time.Hour), renewed}, "more left": {renewed.Add(24 * time.Hour), renewed.Add(24 * time.Hour)},
+	} {
+		e := active()
+		e.HeadSHA, e.ExpiresAt = "old", tt.left
+		p := eligible(e)
+		p.trackLifetime(desired.Verdict{Outcome: desired.Wanted})
+		if !p.env.ExpiresAt.Equal(tt.want) {
+			t.Errorf("%s: ends at %s, want %s", name, p.env.ExpiresAt, tt.want)
+		}
 	}
 }
 

@@ -214,13 +214,13 @@ func (p *pass) want() desired.Desired {
 	return d
 }
 
-// trackLifetime starts the TTL anew at each new head, and remembers at which head it ran out.
+// trackLifetime starts the TTL anew at each new head, unless more is left, and remembers at which head it ran out.
 func (p *pass) trackLifetime(v desired.Verdict) {
 	head := p.facts.PullRequest.HeadSHA
 	switch v.Outcome {
 	case desired.Wanted:
 		if p.env.HeadSHA != head || p.env.ExpiresAt.IsZero() {
-			p.env.ExpiresAt = p.Now().Add(p.facts.Policy.TTL)
+			p.env.ExpiresAt = later(p.env.ExpiresAt, p.Now().Add(p.facts.Policy.TTL)) // it may have been extended
 		}
 		p.env.ExpiredSHA = ""
 	case desired.Expired:
@@ -229,6 +229,13 @@ func (p *pass) trackLifetime(v desired.Verdict) {
 		p.env.ExpiresAt, p.env.ExpiredSHA = time.Time{}, ""
 	}
 	p.env.HeadSHA = head
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // admit takes a place for a wanted preview, or empties the wish when the project's places are taken.
