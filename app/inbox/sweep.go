@@ -69,7 +69,8 @@ type SweepConfig struct {
 //
 // First the list is read, newest first, back to where the last complete reading began; what is missing is
 // written down together with each page. Only then is it fetched, in the order in which it
-// happened. Both go on where they were interrupted.
+// happened. Both go on where they were interrupted, and what a reading found is fetched before another begins,
+// unless that is due.
 type Sweeper struct {
 	river.WorkerDefaults[store.SweepArgs]
 	SweepConfig
@@ -89,7 +90,7 @@ func NewSweeper(c SweepConfig) *Sweeper {
 // Work implements river.Worker. A job that is not done comes again, until the next one is due.
 func (s *Sweeper) Work(ctx context.Context, job *river.Job[store.SweepArgs]) error {
 	done, err := s.Sweep(ctx)
-	if err == nil && !done && time.Since(job.CreatedAt) < SweepEvery {
+	if err == nil && !done && s.Now().Sub(job.CreatedAt) < SweepEvery {
 		return river.JobSnooze(settle)
 	}
 	return err
@@ -99,11 +100,28 @@ func (s *Sweeper) Work(ctx context.Context, job *river.Job[store.SweepArgs]) err
 // It also deletes deliveries that nobody needs any more.
 func (s *Sweeper) Sweep(ctx context.Context) (done bool, err error) {
 	end := s.Now().Add(sweepTurn)
-	complete, young, err := s.read(ctx, end)
-	if err == nil && complete {
-		complete, err = s.fetch(ctx, end)
+	done, err = s.turn(ctx, end)
+	return done, errors.Join(err, s.prune(ctx, end))
+}
+
+// turn fetches what the last reading found before it reads again: each turn of a long backlog would else begin
+// with the same pages, which take its time and are paid for out of the App's calls.
+func (s *Sweeper) turn(ctx context.Context, end time.Time) (done bool, err error) {
+	at, err := s.Store.Sweep(ctx)
+	if err != nil {
+		return false, err
 	}
-	return complete && !young, errors.Join(err, s.prune(ctx, end))
+	if at.Cursor == "" && s.Now().Before(at.Since.Add(overlap+SweepEvery)) { // the last reading is complete, and not old
+		if empty, err := s.fetch(ctx, end); err != nil || !empty {
+			return false, err
+		}
+	}
+	complete, young, err := s.read(ctx, end)
+	if err != nil || !complete {
+		return false, err
+	}
+	empty, err := s.fetch(ctx, end)
+	return empty && !young, err
 }
 
 // read reads the list on. It returns whether it came to its end, and whether it left something alone

@@ -254,7 +254,7 @@ func TestSweepLeavesAlone(t *testing.T) {
 		t.Errorf("a job that left something alone: %v", err)
 	}
 	s.wantStored(arrived)
-	job.CreatedAt = time.Now().Add(-inbox.SweepEvery)
+	job.CreatedAt = s.Now().Add(-inbox.SweepEvery)
 	if err := s.Work(t.Context(), job); err != nil {
 		t.Errorf("such a job that has a successor: %v", err)
 	}
@@ -310,8 +310,9 @@ func TestSweepTurns(t *testing.T) {
 		now = now.Add(time.Second)
 		return now
 	}
-	turns := 0
+	turns, lists := 0, 0
 	for done := false; !done; turns++ {
+		lists += s.calls(listRoute)
 		before := len(s.stored())
 		var err error
 		if done, err = s.Sweep(t.Context()); err != nil {
@@ -324,6 +325,32 @@ func TestSweepTurns(t *testing.T) {
 	if turns < 11 {
 		t.Errorf("%d turns", turns)
 	}
+	if lists += s.calls(listRoute); lists != 4 { // two pages before there is something to fetch, and after all is
+		t.Errorf("the list was read in %d calls, want 4", lists)
+	}
+	s.wantStored(lost)
+}
+
+// What is left to fetch does not keep a reading from being taken when it is due, nor an interrupted one from
+// going on.
+func TestSweepReadsWhenDue(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	lost := s.lose(2)
+	s.github.SetFaults(sim.OnRoute(payloadRoute, sim.Fault{Status: http.StatusBadGateway}))
+	s.turn(false, preview.ClassTransient)
+	s.turn(false, preview.ClassTransient)
+	if n := s.calls(listRoute); n != 1 {
+		t.Errorf("while there was something to fetch the list was read in %d calls, want 1", n)
+	}
+	start := s.Now()
+	s.Now = func() time.Time { return start.Add(inbox.SweepEvery) }
+	s.turn(false, preview.ClassTransient)
+	if n := s.calls(listRoute); n != 1 {
+		t.Errorf("once it was due the list was read in %d calls, want 1", n)
+	}
+	s.github.SetFaults()
+	s.turn(true, "")
 	s.wantStored(lost)
 }
 
