@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -297,6 +298,62 @@ func TestSweepLoses(t *testing.T) {
 		if !strings.Contains(s.log.String(), guid) {
 			t.Errorf("the log does not name %s:\n%s", guid, s.log.String())
 		}
+	}
+}
+
+// A job that failed for a while only comes again soon. What says nothing about the delivery does not count as one
+// of its tries.
+func TestSweepFails(t *testing.T) {
+	t.Parallel()
+	down := newGate()
+	close(down.open)
+	down.down = errors.New("no database")
+	stopped, err := inbox.NewScheduler(newGate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	stopped.Run(over)
+	tests := []struct {
+		name      string
+		fault     sim.Fault
+		scheduler *inbox.Scheduler // nil: one that works
+		age       time.Duration    // of the job
+		again     time.Duration    // 0: the error is returned
+		tries     int
+	}{
+		{"GitHub fails", sim.Fault{Status: http.StatusBadGateway}, nil, 0, 20 * time.Second, 1},
+		{"GitHub fails, and the next job is due", sim.Fault{Status: http.StatusBadGateway}, nil, inbox.SweepEvery - 10*time.Second, 0, 1},
+		{"GitHub takes no calls", sim.RateLimited(http.StatusTooManyRequests, 2*time.Minute), nil, 0, 2 * time.Minute, 0},
+		{"GitHub takes no calls until the next job is due", sim.RateLimited(http.StatusTooManyRequests, 10*time.Minute), nil, 0, 0, 0},
+		{"no database", sim.Fault{}, running(t, down), 0, 20 * time.Second, 0},
+		{"stopping", sim.Fault{}, stopped, 0, 20 * time.Second, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSweep(t)
+			s.lose(1)
+			if tt.scheduler != nil {
+				s.Scheduler = tt.scheduler
+			} else {
+				s.github.SetFaults(sim.OnRoute(payloadRoute, tt.fault))
+			}
+			err := s.Work(t.Context(), &river.Job[store.SweepArgs]{JobRow: &rivertype.JobRow{CreatedAt: s.Now().Add(-tt.age)}})
+			var snooze *river.JobSnoozeError
+			var again time.Duration
+			if errors.As(err, &snooze) {
+				again = snooze.Duration.Round(10 * time.Second)
+			}
+			if err == nil || again != tt.again {
+				t.Errorf("again after %s, error %v; want %s", again, err, tt.again)
+			}
+			var tries int
+			if err := s.store.Pool().QueryRow(t.Context(), `SELECT tries FROM missed_deliveries`).Scan(&tries); err != nil || tries != tt.tries {
+				t.Errorf("%d tries, %v; want %d", tries, err, tt.tries)
+			}
+		})
 	}
 }
 
