@@ -32,6 +32,8 @@ type GitHub interface {
 	// Proposals are the App's own pull requests from a branch, in any state.
 	Proposals(ctx context.Context, p preview.Project, branch string) ([]preview.PullRequest, error)
 	Head(ctx context.Context, p preview.Project, branch string) (sha string, err error)
+	// Parent is the first parent of a commit.
+	Parent(ctx context.Context, p preview.Project, sha string) (parent string, err error)
 	// Files lists the paths of a commit.
 	Files(ctx context.Context, p preview.Project, sha string) ([]string, error)
 	// File is an *preview.InvalidError for a file that is too large.

@@ -304,6 +304,39 @@ func TestLostCommit(t *testing.T) {
 	b.proposed()
 }
 
+// A repository whose rules refused the branch went on meanwhile: what is proposed later is right for what is there
+// then, and made from it.
+func TestOutdatedCommit(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shop())
+	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/git/refs",
+		sim.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository rule violations found"}`})))
+	b.check(b.look())
+	first := b.state().Commit
+	if first == "" || len(b.pulls()) != 0 {
+		t.Fatalf("commit %q, pull requests %+v", first, b.pulls())
+	}
+	head, err := b.sim.Commit("acme/shop", "main", map[string]string{"api/wrangler.jsonc": worker, "api/src/index.ts": "export default {}\n"}, "another Worker")
+	b.check(err)
+	b.check(b.look())
+	pr := b.proposed()
+	if pr.HeadSHA == first || pr.BaseSHA != head || b.state().Commit != pr.HeadSHA {
+		t.Errorf("pull request %+v, commit before %s, head %s, state %+v", pr, first, head, b.state())
+	}
+	app, ok := b.onboarder.GitHub.(*github.App)
+	if !ok {
+		t.Fatal("not the real client")
+	}
+	parent, err := app.Parent(t.Context(), b.project, pr.HeadSHA)
+	if err != nil || parent != head {
+		t.Errorf("made from %s, %v; want %s", parent, err, head)
+	}
+	file, err := app.File(t.Context(), b.project, pr.HeadSHA, ".github/flaresmith.yml")
+	if err != nil || !strings.Contains(string(file), "api/wrangler.jsonc") {
+		t.Errorf("file %s, %v", file, err)
+	}
+}
+
 // Two servers, or a delivery that came twice.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
