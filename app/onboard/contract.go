@@ -14,7 +14,10 @@ type Store interface {
 	Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error)
 	// Onboarding is the zero value before the first Save.
 	Onboarding(ctx context.Context, projectID string) (preview.Onboarding, error)
-	// OnboardingSlot is how long to wait before a pull request is opened; asking again takes no other moment.
+	// OnboardingWait is how long to wait for the moment that OnboardingSlot gave; 0: it came, or none was given.
+	OnboardingWait(ctx context.Context, projectID string) (wait time.Duration, err error)
+	// OnboardingSlot is how long to wait before a pull request is opened; asking again takes no other moment,
+	// unless that is long past.
 	OnboardingSlot(ctx context.Context, p preview.Project) (wait time.Duration, err error)
 	// SaveOnboardingCommit replaces the commit before and returns the one that counts, which is another
 	// one's when that was first.

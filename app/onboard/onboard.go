@@ -87,6 +87,9 @@ func (l *look) run(ctx context.Context) (again time.Duration, err error) {
 	if _, found, err := l.GitHub.ConfigFile(ctx, l.project, l.project.DefaultBranch); err != nil || found {
 		return 0, err
 	}
+	if wait, err := l.Store.OnboardingWait(ctx, l.project.ID); err != nil || wait > 0 { // before the many reads
+		return wait, err
+	}
 	proposal, commit, err := l.propose(ctx)
 	if err != nil || commit == "" {
 		return 0, err

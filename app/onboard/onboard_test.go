@@ -379,6 +379,33 @@ func TestForeignPullRequest(t *testing.T) {
 	}
 }
 
+// While a repository waits for its moment, an event costs no look into its files.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shop())
+	for repo := range int64(10) { // the others' moments
+		p, err := b.store.EnsureProject(t.Context(), preview.Repository{InstallationID: b.project.InstallationID, RepoID: b.project.RepoID + 1 + repo, Owner: "acme", Name: fmt.Sprint(repo)})
+		b.check(err)
+		_, err = b.store.OnboardingSlot(t.Context(), p)
+		b.check(err)
+	}
+	var reads []int
+	for range 2 {
+		b.sim.ResetRequests()
+		again, err := b.onboarder.Look(t.Context(), b.project.ID)
+		if err != nil || again < 10*time.Minute {
+			t.Errorf("wait %s, %v", again, err)
+		}
+		reads = append(reads, b.sim.Counts()["GET /repos/{owner}/{repo}/git/trees/{tree_sha}"])
+	}
+	if diff := cmp.Diff([]int{1, 0}, reads); diff != "" {
+		t.Errorf("listings of files (-want +got):\n%s", diff)
+	}
+	if len(b.pulls()) != 0 {
+		t.Errorf("pull requests %+v", b.pulls())
+	}
+}
+
 func TestRateLimited(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shop())
