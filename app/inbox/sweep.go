@@ -22,6 +22,9 @@ const (
 	sweepTurn = 10 * time.Second // after which no new call is made; the rest is another turn's
 	// settle is how long a failed attempt is left alone: its delivery may be on its way into the store.
 	settle = 5 * time.Second
+	// failedAgain is the wait after a failure. A delivery that GitHub does not give fails often enough for the
+	// others to go on without it within a few minutes.
+	failedAgain = 20 * time.Second
 	// overlap is read again each time: an attempt may come into the list late, and out of order.
 	overlap = 10 * time.Minute
 	// kept is how long GitHub lists an attempt.
@@ -69,7 +72,8 @@ type SweepConfig struct {
 //
 // First the list is read, newest first, back to where the last complete reading began; what is missing is
 // written down together with each page. Only then is it fetched, in the order in which it
-// happened. Both go on where they were interrupted.
+// happened. Both go on where they were interrupted, and what a reading found is fetched before another begins,
+// unless that is due.
 type Sweeper struct {
 	river.WorkerDefaults[store.SweepArgs]
 	SweepConfig
@@ -86,24 +90,53 @@ func NewSweeper(c SweepConfig) *Sweeper {
 	return &Sweeper{SweepConfig: c}
 }
 
-// Work implements river.Worker. A job that is not done comes again, until the next one is due.
+// Work implements river.Worker. A job that is not done, or failed for a while only, comes again, until the
+// next one is due.
 func (s *Sweeper) Work(ctx context.Context, job *river.Job[store.SweepArgs]) error {
 	done, err := s.Sweep(ctx)
-	if err == nil && !done && time.Since(job.CreatedAt) < SweepEvery {
-		return river.JobSnooze(settle)
+	wait := settle
+	var transient *preview.TransientError
+	switch {
+	case errors.As(err, &transient):
+		wait = max(transient.After, failedAgain)
+	case err != nil || done:
+		return err
 	}
-	return err
+	if s.Now().Add(wait).Sub(job.CreatedAt) >= SweepEvery {
+		return err
+	}
+	if err != nil {
+		s.Logger.WarnContext(ctx, "look for deliveries that did not arrive", "error", err, "again", wait)
+	}
+	return river.JobSnooze(wait)
 }
 
 // Sweep takes one turn. It returns false when something is left that should not wait for the next job.
 // It also deletes deliveries that nobody needs any more.
 func (s *Sweeper) Sweep(ctx context.Context) (done bool, err error) {
 	end := s.Now().Add(sweepTurn)
-	complete, young, err := s.read(ctx, end)
-	if err == nil && complete {
-		complete, err = s.fetch(ctx, end)
+	done, err = s.turn(ctx, end)
+	return done, errors.Join(err, s.prune(ctx, end))
+}
+
+// turn fetches what the last reading found before it reads again: each turn of a long backlog would else begin
+// with the same pages, which take its time and are paid for out of the App's calls.
+func (s *Sweeper) turn(ctx context.Context, end time.Time) (done bool, err error) {
+	at, err := s.Store.Sweep(ctx)
+	if err != nil {
+		return false, err
 	}
-	return complete && !young, errors.Join(err, s.prune(ctx, end))
+	if at.Cursor == "" && s.Now().Before(at.Since.Add(overlap+SweepEvery)) { // the last reading is complete, and not old
+		if empty, err := s.fetch(ctx, end); err != nil || !empty {
+			return false, err
+		}
+	}
+	complete, young, err := s.read(ctx, end)
+	if err != nil || !complete {
+		return false, err
+	}
+	empty, err := s.fetch(ctx, end)
+	return empty && !young, err
 }
 
 // read reads the list on. It returns whether it came to its end, and whether it left something alone
@@ -240,33 +273,44 @@ func (s *Sweeper) fetch(ctx context.Context, end time.Time) (empty bool, err err
 
 // redeliver stores one delivery. It returns false when it can't be had any more.
 func (s *Sweeper) redeliver(ctx context.Context, m store.Missed) (found bool, err error) {
-	err = s.copy(ctx, m)
+	payload, err := s.payload(ctx, m)
+	if err == nil {
+		err = s.Scheduler.schedule(ctx, githubapp.Dispatch{EventType: m.Event, DeliveryID: m.GUID, Payload: payload}, m.At)
+		if err != nil && !refused(err) { // our own trouble says nothing about the delivery
+			return false, preview.Transient(fmt.Errorf("store delivery %s: %w", m.GUID, err))
+		}
+	}
 	switch {
 	case err == nil:
 		s.observe(m.Event, "stored")
 		return true, s.Store.ForgetMissed(ctx, m.GUID)
-	case ctx.Err() != nil: // stopping: says nothing about the delivery
+	case ctx.Err() != nil: // stopping, too
 		return false, err
 	case errors.Is(err, preview.ErrNotFound), m.At.Before(s.Now().Add(-kept)):
 		s.Logger.ErrorContext(ctx, "a delivery that had not arrived is lost", "delivery", m.GUID, "event", m.Event, "error", err)
 		s.observe(m.Event, "lost")
 		return false, s.Store.ForgetMissed(ctx, m.GUID)
 	}
-	return false, errors.Join(fmt.Errorf("delivery %s: %w", m.GUID, err), s.Store.FailMissed(ctx, m.GUID))
+	err = fmt.Errorf("delivery %s: %w", m.GUID, err)
+	var transient *preview.TransientError
+	if errors.As(err, &transient) && transient.After > 0 { // GitHub takes no calls at all now
+		return false, err
+	}
+	return false, errors.Join(err, s.Store.FailMissed(ctx, m.GUID))
 }
 
-// copy gets a delivery from GitHub and stores it. What it has of GitHub needs no signature: it came over
-// the App's own connection.
-func (s *Sweeper) copy(ctx context.Context, m store.Missed) error {
+// payload gets a delivery from GitHub. What it has of GitHub needs no signature: it came over the App's own
+// connection.
+func (s *Sweeper) payload(ctx context.Context, m store.Missed) ([]byte, error) {
 	raw, err := s.GitHub.DeliveryPayload(ctx, m.AttemptID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	payload, ok := payloadOf(raw, false)
 	if !ok || len(payload) > MaxBody {
-		return fmt.Errorf("its payload is no JSON object of at most 25 MB: %w", preview.ErrNotFound)
+		return nil, fmt.Errorf("its payload is no JSON object of at most 25 MB: %w", preview.ErrNotFound)
 	}
-	return s.Scheduler.schedule(ctx, githubapp.Dispatch{EventType: m.Event, DeliveryID: m.GUID, Payload: payload}, m.At)
+	return payload, nil
 }
 
 func (s *Sweeper) observe(event, outcome string) {

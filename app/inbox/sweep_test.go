@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -254,7 +255,7 @@ func TestSweepLeavesAlone(t *testing.T) {
 		t.Errorf("a job that left something alone: %v", err)
 	}
 	s.wantStored(arrived)
-	job.CreatedAt = time.Now().Add(-inbox.SweepEvery)
+	job.CreatedAt = s.Now().Add(-inbox.SweepEvery)
 	if err := s.Work(t.Context(), job); err != nil {
 		t.Errorf("such a job that has a successor: %v", err)
 	}
@@ -300,6 +301,62 @@ func TestSweepLoses(t *testing.T) {
 	}
 }
 
+// A job that failed for a while only comes again soon. What says nothing about the delivery does not count as one
+// of its tries.
+func TestSweepFails(t *testing.T) {
+	t.Parallel()
+	down := newGate()
+	close(down.open)
+	down.down = errors.New("no database")
+	stopped, err := inbox.NewScheduler(newGate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	stopped.Run(over)
+	tests := []struct {
+		name      string
+		fault     sim.Fault
+		scheduler *inbox.Scheduler // nil: one that works
+		age       time.Duration    // of the job
+		again     time.Duration    // 0: the error is returned
+		tries     int
+	}{
+		{"GitHub fails", sim.Fault{Status: http.StatusBadGateway}, nil, 0, 20 * time.Second, 1},
+		{"GitHub fails, and the next job is due", sim.Fault{Status: http.StatusBadGateway}, nil, inbox.SweepEvery - 10*time.Second, 0, 1},
+		{"GitHub takes no calls", sim.RateLimited(http.StatusTooManyRequests, 2*time.Minute), nil, 0, 2 * time.Minute, 0},
+		{"GitHub takes no calls until the next job is due", sim.RateLimited(http.StatusTooManyRequests, 10*time.Minute), nil, 0, 0, 0},
+		{"no database", sim.Fault{}, running(t, down), 0, 20 * time.Second, 0},
+		{"stopping", sim.Fault{}, stopped, 0, 20 * time.Second, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSweep(t)
+			s.lose(1)
+			if tt.scheduler != nil {
+				s.Scheduler = tt.scheduler
+			} else {
+				s.github.SetFaults(sim.OnRoute(payloadRoute, tt.fault))
+			}
+			err := s.Work(t.Context(), &river.Job[store.SweepArgs]{JobRow: &rivertype.JobRow{CreatedAt: s.Now().Add(-tt.age)}})
+			var snooze *river.JobSnoozeError
+			var again time.Duration
+			if errors.As(err, &snooze) {
+				again = snooze.Duration.Round(10 * time.Second)
+			}
+			if err == nil || again != tt.again {
+				t.Errorf("again after %s, error %v; want %s", again, err, tt.again)
+			}
+			var tries int
+			if err := s.store.Pool().QueryRow(t.Context(), `SELECT tries FROM missed_deliveries`).Scan(&tries); err != nil || tries != tt.tries {
+				t.Errorf("%d tries, %v; want %d", tries, err, tt.tries)
+			}
+		})
+	}
+}
+
 // A turn that is over leaves the rest to the next.
 func TestSweepTurns(t *testing.T) {
 	t.Parallel()
@@ -310,8 +367,9 @@ func TestSweepTurns(t *testing.T) {
 		now = now.Add(time.Second)
 		return now
 	}
-	turns := 0
+	turns, lists := 0, 0
 	for done := false; !done; turns++ {
+		lists += s.calls(listRoute)
 		before := len(s.stored())
 		var err error
 		if done, err = s.Sweep(t.Context()); err != nil {
@@ -324,6 +382,32 @@ func TestSweepTurns(t *testing.T) {
 	if turns < 11 {
 		t.Errorf("%d turns", turns)
 	}
+	if lists += s.calls(listRoute); lists != 4 { // two pages before there is something to fetch, and after all is
+		t.Errorf("the list was read in %d calls, want 4", lists)
+	}
+	s.wantStored(lost)
+}
+
+// What is left to fetch does not keep a reading from being taken when it is due, nor an interrupted one from
+// going on.
+func TestSweepReadsWhenDue(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	lost := s.lose(2)
+	s.github.SetFaults(sim.OnRoute(payloadRoute, sim.Fault{Status: http.StatusBadGateway}))
+	s.turn(false, preview.ClassTransient)
+	s.turn(false, preview.ClassTransient)
+	if n := s.calls(listRoute); n != 1 {
+		t.Errorf("while there was something to fetch the list was read in %d calls, want 1", n)
+	}
+	start := s.Now()
+	s.Now = func() time.Time { return start.Add(inbox.SweepEvery) }
+	s.turn(false, preview.ClassTransient)
+	if n := s.calls(listRoute); n != 1 {
+		t.Errorf("once it was due the list was read in %d calls, want 1", n)
+	}
+	s.github.SetFaults()
+	s.turn(true, "")
 	s.wantStored(lost)
 }
 

@@ -14,7 +14,10 @@ type Store interface {
 	Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error)
 	// Onboarding is the zero value before the first Save.
 	Onboarding(ctx context.Context, projectID string) (preview.Onboarding, error)
-	// OnboardingSlot is how long to wait before a pull request is opened; asking again takes no other moment.
+	// OnboardingWait is how long to wait for the moment that OnboardingSlot gave; 0: it came, or none was given.
+	OnboardingWait(ctx context.Context, projectID string) (wait time.Duration, err error)
+	// OnboardingSlot is how long to wait before a pull request is opened; asking again takes no other moment,
+	// unless that is long past.
 	OnboardingSlot(ctx context.Context, p preview.Project) (wait time.Duration, err error)
 	// SaveOnboardingCommit replaces the commit before and returns the one that counts, which is another
 	// one's when that was first.
@@ -32,6 +35,8 @@ type GitHub interface {
 	// Proposals are the App's own pull requests from a branch, in any state.
 	Proposals(ctx context.Context, p preview.Project, branch string) ([]preview.PullRequest, error)
 	Head(ctx context.Context, p preview.Project, branch string) (sha string, err error)
+	// Parent is the first parent of a commit.
+	Parent(ctx context.Context, p preview.Project, sha string) (parent string, err error)
 	// Files lists the paths of a commit.
 	Files(ctx context.Context, p preview.Project, sha string) ([]string, error)
 	// File is an *preview.InvalidError for a file that is too large.

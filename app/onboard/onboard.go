@@ -13,6 +13,8 @@ import (
 
 const title = "Configure Flaresmith"
 
+var errOther = preview.Transient(errors.New("another look at the repository is under way"))
+
 // Onboarder looks at repositories. It is safe for concurrent use, also on one project: whoever is
 // first decides, and the other finds it done.
 type Onboarder struct {
@@ -85,6 +87,9 @@ func (l *look) run(ctx context.Context) (again time.Duration, err error) {
 	if _, found, err := l.GitHub.ConfigFile(ctx, l.project, l.project.DefaultBranch); err != nil || found {
 		return 0, err
 	}
+	if wait, err := l.Store.OnboardingWait(ctx, l.project.ID); err != nil || wait > 0 { // before the many reads
+		return wait, err
+	}
 	proposal, commit, err := l.propose(ctx)
 	if err != nil || commit == "" {
 		return 0, err
@@ -120,17 +125,11 @@ func (l *look) settle(ctx context.Context) (known bool, err error) {
 	return true, l.save(ctx)
 }
 
-// propose detects the layout, at the commit that an interrupted look left or at the default branch.
-// commit is where it was detected; empty when there is nothing to propose.
+// propose detects the layout. commit is where it was detected; empty when there is nothing to propose.
 func (l *look) propose(ctx context.Context) (p Proposal, commit string, err error) {
-	if commit = l.state.Commit; commit == "" {
-		commit, err = l.GitHub.Head(ctx, l.project, l.project.DefaultBranch)
-		if errors.Is(err, preview.ErrNotFound) && !errors.Is(err, preview.ErrGone) {
-			return p, "", nil // an empty repository
-		}
-		if err != nil {
-			return p, "", err
-		}
+	commit, err = l.start(ctx)
+	if err != nil || commit == "" {
+		return p, "", err
 	}
 	paths, err := l.GitHub.Files(ctx, l.project, commit)
 	if err != nil {
@@ -145,12 +144,57 @@ func (l *look) propose(ctx context.Context) (p Proposal, commit string, err erro
 	return p, commit, err
 }
 
+// start is the commit that an interrupted look left, or else the head of the default branch; empty: the
+// repository is.
+func (l *look) start(ctx context.Context) (commit string, err error) {
+	head, err := l.GitHub.Head(ctx, l.project, l.project.DefaultBranch)
+	if absent(err) {
+		return "", nil
+	}
+	if err != nil || l.state.Commit == "" {
+		return head, err
+	}
+	old, err := l.outdated(ctx, head)
+	if err != nil {
+		return "", l.lost(ctx, err)
+	}
+	if !old {
+		return l.state.Commit, nil
+	}
+	if l.state.Commit, err = l.Store.SaveOnboardingCommit(ctx, l.project.ID, l.state.Commit, ""); err != nil {
+		return "", err
+	}
+	if l.state.Commit != "" {
+		return "", errOther
+	}
+	return head, nil
+}
+
+// outdated reports whether the default branch went on since the saved commit was made, and no branch is at that
+// commit: as when a rule of the repository refused the branch, long ago.
+func (l *look) outdated(ctx context.Context, head string) (bool, error) {
+	parent, err := l.GitHub.Parent(ctx, l.project, l.state.Commit)
+	if err != nil || parent == head {
+		return false, err
+	}
+	_, err = l.GitHub.Head(ctx, l.project, preview.ConfigureBranch)
+	if absent(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+// absent tells that the repository is there and the named thing is not.
+func absent(err error) bool {
+	return errors.Is(err, preview.ErrNotFound) && !errors.Is(err, preview.ErrGone)
+}
+
 // reader reads files of a commit for Detect.
 func (l *look) reader(ctx context.Context, commit string) Reader {
 	return func(path string) (data []byte, ok bool, err error) {
 		data, err = l.GitHub.File(ctx, l.project, commit, path)
 		switch {
-		case errors.Is(err, preview.ErrNotFound) && !errors.Is(err, preview.ErrGone):
+		case absent(err):
 			return nil, false, nil
 		case preview.Classify(err) == preview.ClassInvalid:
 			return nil, true, nil // too large to look into
@@ -170,7 +214,7 @@ func (l *look) open(ctx context.Context, p Proposal, commit string) (err error) 
 			return err
 		}
 		if l.state.Commit != commit { // another look was first, and its commit may hold another file
-			return preview.Transient(errors.New("another look at the repository is under way"))
+			return errOther
 		}
 	}
 	if err := l.Proposer.CreateBranch(ctx, l.project, preview.ConfigureBranch, commit); err != nil {
@@ -192,7 +236,7 @@ func (l *look) open(ctx context.Context, p Proposal, commit string) (err error) 
 
 // lost forgets the saved commit when GitHub does not have it any more, so that the next look makes another.
 func (l *look) lost(ctx context.Context, err error) error {
-	if l.state.Commit == "" || !errors.Is(err, preview.ErrNotFound) || errors.Is(err, preview.ErrGone) {
+	if l.state.Commit == "" || !absent(err) {
 		return err
 	}
 	if _, saveErr := l.Store.SaveOnboardingCommit(ctx, l.project.ID, l.state.Commit, ""); saveErr != nil {

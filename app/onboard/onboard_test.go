@@ -304,6 +304,39 @@ func TestLostCommit(t *testing.T) {
 	b.proposed()
 }
 
+// A repository whose rules refused the branch went on meanwhile: what is proposed later is right for what is there
+// then, and made from it.
+func TestOutdatedCommit(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shop())
+	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/git/refs",
+		sim.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository rule violations found"}`})))
+	b.check(b.look())
+	first := b.state().Commit
+	if first == "" || len(b.pulls()) != 0 {
+		t.Fatalf("commit %q, pull requests %+v", first, b.pulls())
+	}
+	head, err := b.sim.Commit("acme/shop", "main", map[string]string{"api/wrangler.jsonc": worker, "api/src/index.ts": "export default {}\n"}, "another Worker")
+	b.check(err)
+	b.check(b.look())
+	pr := b.proposed()
+	if pr.HeadSHA == first || pr.BaseSHA != head || b.state().Commit != pr.HeadSHA {
+		t.Errorf("pull request %+v, commit before %s, head %s, state %+v", pr, first, head, b.state())
+	}
+	app, ok := b.onboarder.GitHub.(*github.App)
+	if !ok {
+		t.Fatal("not the real client")
+	}
+	parent, err := app.Parent(t.Context(), b.project, pr.HeadSHA)
+	if err != nil || parent != head {
+		t.Errorf("made from %s, %v; want %s", parent, err, head)
+	}
+	file, err := app.File(t.Context(), b.project, pr.HeadSHA, ".github/flaresmith.yml")
+	if err != nil || !strings.Contains(string(file), "api/wrangler.jsonc") {
+		t.Errorf("file %s, %v", file, err)
+	}
+}
+
 // Two servers, or a delivery that came twice.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
@@ -343,6 +376,33 @@ func TestForeignPullRequest(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"octo-dev"}, authors); diff != "" || b.state().Note == "" {
 		t.Errorf("%s, state %+v", diff, b.state())
+	}
+}
+
+// While a repository waits for its moment, an event costs no look into its files.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	b := setup(t, shop())
+	for repo := range int64(10) { // the others' moments
+		p, err := b.store.EnsureProject(t.Context(), preview.Repository{InstallationID: b.project.InstallationID, RepoID: b.project.RepoID + 1 + repo, Owner: "acme", Name: fmt.Sprint(repo)})
+		b.check(err)
+		_, err = b.store.OnboardingSlot(t.Context(), p)
+		b.check(err)
+	}
+	var reads []int
+	for range 2 {
+		b.sim.ResetRequests()
+		again, err := b.onboarder.Look(t.Context(), b.project.ID)
+		if err != nil || again < 10*time.Minute {
+			t.Errorf("wait %s, %v", again, err)
+		}
+		reads = append(reads, b.sim.Counts()["GET /repos/{owner}/{repo}/git/trees/{tree_sha}"])
+	}
+	if diff := cmp.Diff([]int{1, 0}, reads); diff != "" {
+		t.Errorf("listings of files (-want +got):\n%s", diff)
+	}
+	if len(b.pulls()) != 0 {
+		t.Errorf("pull requests %+v", b.pulls())
 	}
 }
 

@@ -119,7 +119,7 @@ func (a *absent) fate(ctx context.Context, requestID, name string) fate {
 func (a *absent) lookUp(ctx context.Context, environment, worker string) (fate, error) {
 	e, err := a.store.EnvironmentByName(ctx, environment)
 	if errors.Is(err, preview.ErrNotFound) {
-		return unknownFate(environment), nil
+		return unknownFate(preview.WorkerName(environment, worker)), nil
 	}
 	if err != nil {
 		return fate{}, err

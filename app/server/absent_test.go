@@ -169,8 +169,12 @@ func TestAbsentWorker(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatalf("%v: %s", err, w.Body)
 			}
-			if p := got["error"]; w.Code != tt.status || p.Code != tt.code {
+			p := got["error"]
+			if w.Code != tt.status || p.Code != tt.code {
 				t.Errorf("%d %+v, want %d %s", w.Code, p, tt.status, tt.code)
+			}
+			if p.Code == "ENV_PREVIEW_NOT_FOUND" && p.Context["preview"] != tt.host {
+				t.Errorf("it speaks of %v, asked was for %s", p.Context["preview"], tt.host)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/sim/github"
@@ -108,6 +110,44 @@ func TestDeliveriesWhileDown(t *testing.T) {
 	if n := w.redelivered(); n == 0 {
 		t.Error("the metric counts nothing")
 	}
+	w.valid()
+}
+
+// A server that ends while it fetches a delivery still stores it.
+func TestStopWhileFetching(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), nil)
+	w.settle()
+	w.stop()
+	w.open("feature/opened")
+	w.sent()
+	asked := make(chan struct{}, 1000)
+	slow := github.OnRoute("GET /app/hook/deliveries/{delivery_id}", github.Fault{Delay: time.Second}) // the server stops meanwhile
+	w.github.SetFaults(func(r *http.Request) *github.Fault {
+		fault := slow(r)
+		if fault != nil {
+			asked <- struct{}{}
+		}
+		return fault
+	})
+	w.start()
+	select {
+	case <-asked:
+	case <-time.After(patience):
+		t.Fatal("nothing was fetched")
+	}
+	w.stop()
+	db, err := pgx.Connect(t.Context(), w.config["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.WithoutCancel(t.Context())) }()
+	var stored, tries int
+	err = db.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM deliveries WHERE event = 'pull_request'), (SELECT coalesce(sum(tries), 0) FROM missed_deliveries)`).Scan(&stored, &tries)
+	if err != nil || stored != 1 || tries != 0 {
+		t.Errorf("%d stored, %d tries, %v; want 1 stored", stored, tries, err)
+	}
+	w.github.SetFaults()
 	w.valid()
 }
 

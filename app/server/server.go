@@ -259,7 +259,7 @@ func (s *Server) Run(ctx context.Context) error {
 	scrape := &http.Server{Handler: s.metricsRoutes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, ErrorLog: api.ErrorLog}
 	s.logger.Info("serving", slog.String("api", s.api.Addr().String()), slog.String("metrics", s.scrape.Addr().String()))
 
-	// Deliveries are stored until no request waits for one any more.
+	// Deliveries are stored until neither a request nor a job, which fetches what was missed, waits for one any more.
 	storing, stored := context.WithCancel(context.WithoutCancel(ctx))
 	defer stored()
 
@@ -278,9 +278,9 @@ func (s *Server) Run(ctx context.Context) error {
 		<-gctx.Done()
 		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
-		err := api.Shutdown(dctx)
+		err := errors.Join(api.Shutdown(dctx), scrape.Shutdown(dctx), s.stopJobs(dctx))
 		stored()
-		return errors.Join(err, scrape.Shutdown(dctx), s.stopJobs(dctx))
+		return err
 	})
 	return group.Wait()
 }

@@ -78,7 +78,8 @@ func (MergeGroupArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueReconcile, MaxAttempts: jobAttempts}
 }
 
-// SweepArgs asks to look for deliveries that did not arrive. It is not tried again: the next one goes on.
+// SweepArgs asks to look for deliveries that did not arrive. It is no attempt of River's that repeats it: it comes
+// again by itself, until the next one goes on.
 type SweepArgs struct{}
 
 // Kind implements river.JobArgs.

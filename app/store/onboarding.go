@@ -80,8 +80,19 @@ func (s *Store) Onboarding(ctx context.Context, projectID string) (preview.Onboa
 	return o, nil
 }
 
+// OnboardingWait is how long a project has to wait that took a moment; 0: it took none, or that has come.
+func (s *Store) OnboardingWait(ctx context.Context, projectID string) (wait time.Duration, err error) {
+	var seconds float64
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(extract(epoch FROM slot_at - now())), 0) FROM onboardings WHERE project_id = $1`, projectID).Scan(&seconds)
+	if err != nil {
+		return 0, fmt.Errorf("onboarding wait of project %s: %w", projectID, classed(err))
+	}
+	return max(time.Duration(seconds*float64(time.Second)), 0), nil
+}
+
 // OnboardingSlot is how long the project has to wait until its pull request may be opened. The first
-// call takes the next free moment of the installation; later ones count down to it.
+// call takes the next free moment of the installation; later ones count down to it. One that passed unused, as
+// while the server was down, is given up for another: all that passed would else be used at once.
 func (s *Store) OnboardingSlot(ctx context.Context, p preview.Project) (wait time.Duration, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
 		// Two projects of one installation must not take the same moment.
@@ -94,7 +105,7 @@ func (s *Store) OnboardingSlot(ctx context.Context, p preview.Project) (wait tim
 			SELECT $1, GREATEST(now(), $3::interval + (
 				SELECT slot_at FROM onboardings JOIN projects ON id = project_id
 				WHERE installation_id = $2 AND slot_at IS NOT NULL ORDER BY slot_at DESC OFFSET $4 LIMIT 1))
-			ON CONFLICT (project_id) DO UPDATE SET slot_at = coalesce(o.slot_at, excluded.slot_at)
+			ON CONFLICT (project_id) DO UPDATE SET slot_at = CASE WHEN o.slot_at > now() - $3::interval THEN o.slot_at ELSE excluded.slot_at END
 			RETURNING extract(epoch FROM slot_at - now())`, p.ID, p.InstallationID, slotWindow, slotBurst-1).Scan(&seconds)
 		wait = max(time.Duration(seconds*float64(time.Second)), 0)
 		return err

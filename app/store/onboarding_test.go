@@ -87,29 +87,45 @@ func TestWantInstallationOnboarding(t *testing.T) {
 func TestOnboardingSlots(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
-	const count = 25
-	waits := make([]time.Duration, count)
-	var group sync.WaitGroup
-	for i := range waits {
-		p := storetest.Project(t, s, int64(i+1))
-		group.Go(func() {
-			for range 2 {
-				wait, err := s.OnboardingSlot(t.Context(), p)
-				if err != nil {
-					t.Error(err)
+	projects := make([]preview.Project, 25)
+	for i := range projects {
+		projects[i] = storetest.Project(t, s, int64(i+1))
+		if wait, err := s.OnboardingWait(t.Context(), projects[i].ID); err != nil || wait != 0 {
+			t.Errorf("before it took a moment a project waits %s, %v", wait, err)
+		}
+	}
+	ask := func(when string) {
+		t.Helper()
+		waits := make([]time.Duration, len(projects))
+		var group sync.WaitGroup
+		for i, p := range projects {
+			group.Go(func() {
+				for range 2 {
+					wait, err := s.OnboardingSlot(t.Context(), p)
+					if err != nil {
+						t.Error(err)
+					}
+					waits[i] = wait
 				}
-				waits[i] = wait
-			}
-		})
+				if wait, err := s.OnboardingWait(t.Context(), p.ID); err != nil || (waits[i]-wait).Abs() > time.Minute {
+					t.Errorf("waits %s, %v; want %s", wait, err, waits[i])
+				}
+			})
+		}
+		group.Wait()
+		counts := map[string]int{}
+		for _, wait := range waits {
+			counts[fmt.Sprint(wait.Round(5*time.Minute))]++
+		}
+		if diff := cmp.Diff(map[string]int{"0s": 10, "20m0s": 10, "40m0s": 5}, counts); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
 	}
-	group.Wait()
-	counts := map[string]int{}
-	for _, wait := range waits {
-		counts[fmt.Sprint(wait.Round(5*time.Minute))]++
+	ask("at first")
+	if _, err := s.Pool().Exec(t.Context(), `UPDATE onboardings SET slot_at = slot_at - interval '3 hours'`); err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{"0s": 10, "20m0s": 10, "40m0s": 5}, counts); diff != "" {
-		t.Error(diff)
-	}
+	ask("after a pause of hours")
 	other, err := s.EnsureProject(t.Context(), preview.Repository{InstallationID: 2, RepoID: 99, Owner: "o", Name: "n"})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,14 +21,32 @@ func (a *App) Head(ctx context.Context, p preview.Project, branch string) (sha s
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	what := fmt.Sprintf("branch %s of %s", clip(branch, 100), p.FullName())
-	found, _, err := a.client(p, scopeRead).Repositories.GetBranch(ctx, p.Owner, p.Name, branch, 0)
+	found, response, err := a.client(p, scopeRead).Repositories.GetBranch(ctx, p.Owner, p.Name, branch, 0)
 	if err != nil {
+		if response != nil { // this call alone hides in a text what GitHub answered
+			err = cmp.Or(gh.CheckResponse(response.Response), err)
+		}
 		return "", classify(err, what)
 	}
 	if found.GetName() != branch || !fullSHA.MatchString(found.GetCommit().GetSHA()) { // a renamed branch is redirected
 		return "", fmt.Errorf("%s: %w", what, preview.ErrNotFound)
 	}
 	return found.GetCommit().GetSHA(), nil
+}
+
+// Parent is the first parent of a commit.
+func (a *App) Parent(ctx context.Context, p preview.Project, sha string) (parent string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	what := fmt.Sprintf("commit %s of %s", clip(sha, 40), p.FullName())
+	commit, _, err := a.client(p, scopeRead).Git.GetCommit(ctx, p.Owner, p.Name, sha)
+	if err != nil {
+		return "", classify(err, what)
+	}
+	if len(commit.Parents) == 0 {
+		return "", fmt.Errorf("parent of %s: %w", what, preview.ErrNotFound)
+	}
+	return commit.Parents[0].GetSHA(), nil
 }
 
 // Files lists the paths of the regular files at a commit, as GitHub orders them. GitHub lists some

@@ -122,6 +122,15 @@ func TestFacts(t *testing.T) {
 	if _, err := b.app.BranchHead(ctx, b.project, "nope/at/all"); !errors.Is(err, preview.ErrNotFound) {
 		t.Errorf("missing branch: %v", err)
 	}
+	if _, err := b.app.Head(ctx, b.project, "nope/at/all"); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("head of a missing branch: %v", err)
+	}
+	if parent, err := b.app.Parent(ctx, b.project, b.sha); err != nil || parent != base {
+		t.Errorf("parent %s, %v; want %s", parent, err, base)
+	}
+	if _, err := b.app.Parent(ctx, b.project, base); !errors.Is(err, preview.ErrNotFound) {
+		t.Errorf("parent of the first commit: %v", err)
+	}
 	if got := b.sim.Counts()["POST /app/installations/{installation_id}/access_tokens"]; got != 1 {
 		t.Errorf("%d tokens for one scope, want 1", got)
 	}
