@@ -1,0 +1,106 @@
+package secretscan
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// rule is one kind of secret. All fields but the last three are data; rulegen explains how the plan of
+// a rule (literals to runMin) follows from its expression.
+type rule struct {
+	id, about string
+	tier      Tier
+	expr      *lazy // nil: the path alone says it
+	path      *lazy // only files whose path matches
+	entropy   float64
+	group     int               // which group of the expression is the secret; 0: the first that matched
+	check     func(*match) bool // a further test of the value
+
+	gate          []string // without literals: the text must hold one of these
+	literals      []string // folded to lower case; every match holds one of them
+	before, after int      // how many bytes a match has before and after the literal, but for stretch
+	stretch       class    // bytes of which a match may have any number more
+	follow        string   // the hand-written test of what comes after the literal
+	run           class    // every match has runMin bytes of this set in a row
+	runMin        int
+	allow         []allowance
+}
+
+// allowance is what a rule does not report.
+type allowance struct {
+	all    bool   // every condition must hold, not just one
+	target string // what exprs look at: "match", "line", or the secret
+	paths  *lazy
+	exprs  *lazy
+	words  []string // in lower case
+}
+
+// lazy is an expression that is compiled when it is first needed: most scans need few.
+type lazy struct {
+	text string
+	once sync.Once
+	re   *regexp.Regexp
+}
+
+func pattern(text string) *lazy { return &lazy{text: text} }
+
+func (l *lazy) get() *regexp.Regexp {
+	l.once.Do(func() { l.re = regexp.MustCompile(l.text) })
+	return l.re
+}
+
+// class is a set of bytes.
+type class [4]uint64
+
+func (c *class) has(b byte) bool { return c[b>>6]&(1<<(b&63)) != 0 }
+
+func (c *class) empty() bool { return *c == class{} }
+
+// allowsPath reports whether everything in a file is allowed.
+func (a *allowance) allowsPath(path string) bool {
+	if a.paths == nil || path == "" || a.all && (a.exprs != nil || len(a.words) > 0) {
+		return false
+	}
+	return a.paths.get().MatchString(path)
+}
+
+// allowsValue reports whether a match is allowed by its value alone.
+func (a *allowance) allowsValue(m *match) bool {
+	return a.exprs != nil && a.exprs.get().Match(a.targetOf(m)) || containsAny(m.secret, a.words)
+}
+
+// allowsAt reports whether a match is allowed where it is. What its value alone says was asked before.
+func (a *allowance) allowsAt(m *match, path string) bool {
+	if !a.all {
+		return a.target == "line" && a.allowsValue(m)
+	}
+	if a.paths != nil && (path == "" || !a.paths.get().MatchString(path)) {
+		return false
+	}
+	return (a.exprs == nil || a.exprs.get().Match(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))
+}
+
+func (a *allowance) targetOf(m *match) []byte {
+	switch a.target {
+	case "match":
+		return m.whole
+	case "line":
+		return m.line
+	default:
+		return m.secret
+	}
+}
+
+func containsAny(secret []byte, words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	folded := strings.ToLower(string(secret))
+	for _, word := range words {
+		if strings.Contains(folded, word) {
+			return true
+		}
+	}
+	return false
+}
