@@ -55,6 +55,8 @@ type Finding struct {
 	Decoded     string  `json:"decoded,omitempty"` // how it was encoded, if it was
 	First       *Commit `json:"first,omitempty"`   // the commit that brought it, in modes that read commits
 	Last        *Commit `json:"last,omitempty"`    // the newest commit of the scan that wrote a file with it
+
+	place int // index of the file's path among those that were scanned together; Path may be veiled
 }
 
 // Commit is where a finding was seen.

@@ -49,21 +49,16 @@ func (s *searcher) file(name string, raw []byte, paths []string) (found []Findin
 			found, err = nil, &fault{s.shown(name), site()}
 		}
 	}()
-	paths = slices.DeleteFunc(slices.Clone(paths), s.allowsPath)
-	if len(paths) == 0 {
-		return nil, nil
-	}
 	for _, p := range piecesOf(raw) {
 		for _, m := range s.matches(p.text, everything(p.text), paths) {
-			for _, path := range m.paths {
-				found = append(found, s.seal(&m.match, p.text, inside(path, p.name)))
+			for _, place := range m.places {
+				f := s.seal(&m.match, p.text, inside(paths[place], p.name))
+				f.place = place
+				found = append(found, f)
 			}
 		}
 	}
-	for _, path := range paths {
-		found = append(found, s.byPath(path)...)
-	}
-	return found, nil
+	return append(found, s.byPath(paths)...), nil
 }
 
 // shown is a path as it may be printed: a secret in it is hidden.
@@ -82,10 +77,10 @@ func inside(path, name string) string {
 	return path + "!" + name
 }
 
-// placed is a match with the paths for which it counts.
+// placed is a match with the paths for which it counts, by index.
 type placed struct {
 	match
-	paths []string
+	places []int
 }
 
 // matches are the secrets in the regions of a text, after everything that may allow them.
@@ -103,14 +98,14 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 		if isShadowed(m, list) || slices.ContainsFunc(list[:i], func(o match) bool { return o.rule == m.rule && o.from == m.from && o.to == m.to }) {
 			continue
 		}
-		var counts []string
-		for _, path := range paths {
-			if m.countsIn(path) {
-				counts = append(counts, path)
+		var places []int
+		for place, path := range paths {
+			if !s.allowsPath(path) && m.countsIn(path) {
+				places = append(places, place)
 			}
 		}
-		if len(counts) > 0 {
-			kept = append(kept, placed{*m, counts})
+		if len(places) > 0 {
+			kept = append(kept, placed{*m, places})
 		}
 	}
 	return kept
@@ -147,15 +142,20 @@ func (m *match) grade() Tier {
 }
 
 // byPath finds files that are secrets by their name.
-func (s *searcher) byPath(path string) []Finding {
+func (s *searcher) byPath(paths []string) []Finding {
 	var found []Finding
 	for i := range s.rules {
 		r := &s.rules[i]
-		if r.expr == nil && r.path != nil && r.path.get().MatchString(path) {
-			found = append(found, Finding{
-				Rule: r.id, Description: r.about, Tier: r.tier, Path: s.shown(path), Line: 1, Column: 1, EndLine: 1, EndColumn: 1,
-				Fingerprint: fingerprint(r.id, []byte(path)),
-			})
+		if r.expr != nil || r.path == nil {
+			continue
+		}
+		for place, path := range paths {
+			if r.path.get().MatchString(path) && !s.allowsPath(path) {
+				found = append(found, Finding{
+					Rule: r.id, Description: r.about, Tier: r.tier, Path: s.shown(path), Line: 1, Column: 1, EndLine: 1, EndColumn: 1,
+					Fingerprint: fingerprint(r.id, []byte(path)), place: place,
+				})
+			}
 		}
 	}
 	return found

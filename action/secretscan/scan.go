@@ -23,7 +23,7 @@ const (
 )
 
 // Modes names them all, for help texts.
-func Modes() string { return "tree or stdin" }
+func Modes() string { return "tree, stdin, staged or range" }
 
 // Request is one scan.
 type Request struct {
@@ -52,6 +52,10 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 		found, err = scanTree(ctx, request)
 	case Stdin:
 		found, err = scanInput(request)
+	case Staged:
+		found, err = scanStaged(ctx, request)
+	case Range:
+		found, err = scanRange(ctx, request)
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
@@ -71,35 +75,40 @@ func scanInput(request Request) ([]Finding, error) {
 	return newSearcher(defaultMatcher()).file("the input", text, []string{"stdin"})
 }
 
-// each gives every item to work, on all processors, each with a searcher of its own, and collects what
-// it finds. Faults of single items do not end the scan: they are errors at its end.
-func each[T any](ctx context.Context, items []T, work func(*searcher, T) ([]Finding, error)) ([]Finding, error) {
+// eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.
+// done gets what was found, one call at a time. Faults of single items do not end the scan: they are the
+// error at its end.
+func eachOf[T any](ctx context.Context, source func(ctx context.Context, give func(T) error) error,
+	work func(*searcher, T) ([]Finding, error), done func(T, []Finding)) error {
 	var mu sync.Mutex
-	var found []Finding
 	var faults []error
-	workers := min(runtime.GOMAXPROCS(0), len(items))
 	next := make(chan T)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(next)
-		for _, item := range items {
+		return source(ctx, func(item T) error {
 			select {
 			case next <- item:
+				return nil
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}
-		return nil
+		})
 	})
-	for range workers {
+	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			s := newSearcher(defaultMatcher())
+			var s *searcher // made for the first item: many scans have few
 			for item := range next {
+				if s == nil {
+					s = newSearcher(defaultMatcher())
+				}
 				some, err := work(s, item)
 				mu.Lock()
-				found = append(found, some...)
 				if err != nil {
 					faults = append(faults, err)
+				}
+				if len(some) > 0 {
+					done(item, some)
 				}
 				mu.Unlock()
 			}
@@ -107,5 +116,5 @@ func each[T any](ctx context.Context, items []T, work func(*searcher, T) ([]Find
 		})
 	}
 	err := group.Wait()
-	return found, errors.Join(append(faults, err)...)
+	return errors.Join(append(faults, err)...)
 }

@@ -24,7 +24,15 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
 	m := defaultMatcher()
-	return each(ctx, paths, func(s *searcher, path string) ([]Finding, error) {
+	var found []Finding
+	err = eachOf(ctx, func(_ context.Context, give func(string) error) error {
+		for _, path := range paths {
+			if err := give(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(s *searcher, path string) ([]Finding, error) {
 		if m.allowsPath(path) {
 			return nil, nil
 		}
@@ -41,7 +49,8 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 			return nil, nil
 		}
 		return s.file(path, text, []string{path})
-	})
+	}, func(_ string, some []Finding) { found = append(found, some...) })
+	return found, err
 }
 
 // filesOf lists the files of a folder, relative to it: what Git tracks or would track, or without Git
