@@ -38,19 +38,36 @@ func site() string {
 	}
 }
 
-// file finds the secrets of a file. regions of nil stand for all of it.
-func (s *searcher) file(name string, raw []byte, paths []string) (found []Finding, err error) {
+// file finds the secrets of a file. name is what errors call it.
+func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, error) {
+	return s.part(name, raw, nil, paths)
+}
+
+// part finds the secrets in the regions of a file; none stand for all of it. Files that are not searched as
+// they are, like archives, are always searched whole.
+func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
+	s.again = false
 	defer func() {
 		if recover() != nil {
 			s.touched = nil
 			for i := range s.windows {
 				s.windows[i] = nil
 			}
+			s.again = true
 			found, err = nil, &fault{s.shown(name), site()}
 		}
 	}()
 	for _, p := range piecesOf(raw) {
-		for _, m := range s.matches(p.text, everything(p.text), paths) {
+		if len(p.text) == 0 {
+			continue
+		}
+		if &p.text[0] != &raw[0] {
+			regions, s.again = nil, true
+		}
+		if regions == nil {
+			regions = everything(p.text)
+		}
+		for _, m := range s.matches(p.text, regions, paths) {
 			for _, place := range m.places {
 				f := s.seal(&m.match, p.text, inside(paths[place], p.name))
 				f.place = place
@@ -86,12 +103,11 @@ type placed struct {
 // matches are the secrets in the regions of a text, after everything that may allow them.
 func (s *searcher) matches(text []byte, regions []span, paths []string) []placed {
 	list := s.search(text, regions, paths)
-	long := s.long
 	for i := range list {
 		list[i].line = lineAround(text, list[i].from, list[i].to)
 	}
 	list = append(list, s.searchDecoded(text, regions, paths, maxDepth)...)
-	s.long = long
+	s.again = s.again || len(list) > 0
 	var kept []placed
 	for i := range list {
 		m := &list[i]

@@ -14,7 +14,6 @@ type matcher struct {
 	everywhere allowance
 	words      *automaton
 	uses       []use // by literal of the automaton
-	reach      int   // no match of bounded length goes further from its literal
 }
 
 // use is which rules a literal is for.
@@ -60,10 +59,8 @@ func newMatcher(rules []rule, everywhere allowance) *matcher {
 			u := useOf(word)
 			u.gates = append(u.gates, i)
 		}
-		m.reach = max(m.reach, r.before, r.after)
 	}
 	m.words = newAutomaton(literals)
-	m.reach += m.words.longest + utf8.UTFMax
 	return m
 }
 

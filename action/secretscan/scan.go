@@ -20,10 +20,12 @@ const (
 	Stdin  Mode = "stdin"  // one text from a stream
 	Staged Mode = "staged" // what the next commit would bring
 	Range  Mode = "range"  // what the commits of a range brought, merges compared with all their parents
+
+	History Mode = "history" // every file that a commit of any branch or tag holds
 )
 
 // Modes names them all, for help texts.
-func Modes() string { return "tree, stdin, staged or range" }
+func Modes() string { return "tree, stdin, staged, range or history" }
 
 // Request is one scan.
 type Request struct {
@@ -54,6 +56,8 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 		found, err = scanInput(request)
 	case Staged:
 		found, err = scanStaged(ctx, request)
+	case History:
+		found, err = scanHistory(ctx, request)
 	case Range:
 		found, err = scanRange(ctx, request)
 	default:

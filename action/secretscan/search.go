@@ -15,7 +15,7 @@ type searcher struct {
 	touched []int               // rules that have windows
 	gated   []bool              // rules whose gate word was seen
 	off     []int8              // by rule: 0 not known, 1 on for this path, -1 off
-	long    bool                // a window of the last text was longer than the reach
+	again   bool                // what is built from the last text by a delta has to be searched whole
 }
 
 type span struct{ from, to int }
@@ -38,7 +38,6 @@ func everything(text []byte) []span { return []span{{0, len(text)}} }
 func (s *searcher) search(text []byte, regions []span, paths []string) []match {
 	clear(s.gated)
 	clear(s.off)
-	s.long = false
 	for _, region := range regions {
 		s.words.each(text[region.from:region.to], func(end int, literals []uint16) {
 			s.hit(text, region.from+end, literals, paths)
@@ -47,7 +46,7 @@ func (s *searcher) search(text []byte, regions []span, paths []string) []match {
 	var found []match
 	for i, open := range s.gated {
 		if open && s.on(i, paths) {
-			s.long = true // such rules look at all of the text
+			s.again = true // such rules look at all of the text
 			s.aroundRuns(text, i)
 		}
 	}
@@ -189,7 +188,6 @@ func (s *searcher) window(text []byte, i, from, to int) {
 	if !r.stretch.empty() {
 		w.from = stretched(text, from, r.before, -1, &r.stretch)
 		w.to = stretched(text, to, r.after, 1, &r.stretch)
-		s.long = s.long || from-w.from > s.reach || w.to-to > s.reach
 	}
 	// One more character on each side, for assertions that look at it.
 	w = span{max(0, w.from-utf8.UTFMax), min(len(text), w.to+utf8.UTFMax)}
@@ -198,6 +196,7 @@ func (s *searcher) window(text []byte, i, from, to int) {
 			return
 		}
 	}
+	s.again = s.again || from-w.from > near+utf8.UTFMax || w.to-to > near+utf8.UTFMax
 	s.add(i, w)
 }
 
