@@ -22,6 +22,7 @@ type rule struct {
 	before, after int      // how many bytes a match has before and after the literal, but for stretch
 	stretch       class    // bytes of which a match may have any number more
 	follow        string   // the hand-written test of what comes after the literal
+	mixed         bool     // a value of letters, '_', '.' and '-' only is allowed by one of allow
 	run           class    // every match has runMin bytes of this set in a row
 	runMin        int
 	allow         []allowance

@@ -87,120 +87,53 @@ func (s *searcher) hit(text []byte, end int, literals []uint16, paths []string) 
 		if len(u.assigns) > 0 {
 			if value, ok := afterOperator(text, end); ok {
 				for _, i := range u.assigns {
-					if r := &s.rules[i]; valueFollows(text, value, &r.run, r.runMin) && s.on(i, paths) {
-						s.window(text, i, end-u.size, end)
+					r := &s.rules[i]
+					if to, ok := valueEnd(text, value, r); ok && s.on(i, paths) {
+						s.add(i, text, span{end - u.size - r.before, to})
 					}
 				}
 			}
 		}
 		for _, i := range u.others {
-			r := &s.rules[i]
-			if r.follow == "userinfo" && !userinfoFollows(text, end) || r.path != nil && !s.on(i, paths) {
-				continue
+			if r := &s.rules[i]; r.path == nil || s.on(i, paths) {
+				s.window(text, i, end-u.size, end)
 			}
-			s.window(text, i, end-u.size, end)
 		}
 	}
-}
-
-// afterOperator skips what may be between a name and the end of its operator: `(?:[ \t\w.-]{0,20})[\s'"]{0,3}`
-// and the operator's first byte. It may say yes too often, never no.
-func afterOperator(text []byte, at int) (int, bool) {
-	for limit := min(len(text), at+24); at < limit; at++ {
-		switch kinds[text[at]] {
-		case inName:
-		case inOperator:
-			return at + 1, true
-		default:
-			return 0, false
-		}
-	}
-	return 0, false
-}
-
-// valueFollows reports whether a run of bytes of a set starts within the rest of an operator
-// and `[\x60'"\s=]{0,5}`.
-func valueFollows(text []byte, at int, set *class, n int) bool {
-	for last := at + 8; at <= last; at++ {
-		if at+n > len(text) {
-			return false
-		}
-		size := 0
-		for size < n && set.has(text[at+size]) {
-			size++
-		}
-		if size == n {
-			return true
-		}
-		if k := kinds[text[at]]; k != inOperator && !between[text[at]] {
-			return false
-		}
-	}
-	return false
-}
-
-// The bytes that may be after a name, and those of which operators are made.
-const (
-	inName = iota + 1
-	inOperator
-)
-
-//nolint:gochecknoglobals // tables, never written to
-var kinds, between = func() (kinds [256]uint8, between [256]bool) {
-	for b := range 256 {
-		c := byte(b)
-		if c >= utf8.RuneSelf || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
-			kinds[b] = inName
-		}
-	}
-	for _, c := range []byte("_.- \t\r\n\f\v'\"") {
-		kinds[c] = inName
-	}
-	for _, c := range []byte("=>:|?,") {
-		kinds[c] = inOperator
-	}
-	for _, c := range []byte("`'\" \t\r\n\f\v=") {
-		between[c] = true
-	}
-	return kinds, between
-}()
-
-// userinfoFollows reports whether "user:password@" comes after "://".
-func userinfoFollows(text []byte, at int) bool {
-	colon := false
-	for _, b := range text[at:min(len(text), at+1100)] {
-		switch b {
-		case ':':
-			colon = true
-		case '@':
-			return colon
-		case '/', ' ', '\t', '\r', '\n', '\'', '"', '`':
-			return false
-		}
-	}
-	return false
 }
 
 // window notes where a rule's expression has to run for a literal at a place.
 func (s *searcher) window(text []byte, i, from, to int) {
 	r := &s.rules[i]
 	w := span{from - r.before, to + r.after}
-	if !r.stretch.empty() {
-		w.from = stretched(text, from, r.before, -1, &r.stretch)
-		w.to = stretched(text, to, r.after, 1, &r.stretch)
+	ok := true
+	switch r.follow {
+	case "userinfo":
+		w, ok = aroundUserinfo(text, to)
+	case "curl":
+		w.to, ok = afterCurl(text, to)
+	case "private key":
+		w, ok = aroundPrivateKey(text, from, to)
+	default:
+		if !r.stretch.empty() {
+			w = span{stretched(text, from, r.before, -1, &r.stretch), stretched(text, to, r.after, 1, &r.stretch)}
+		}
 	}
-	// One more character on each side, for assertions that look at it.
-	w = span{max(0, w.from-utf8.UTFMax), min(len(text), w.to+utf8.UTFMax)}
-	if r.runMin > 0 && r.follow != "assignment" {
-		if _, ok := nextRun(text[:w.to], w.from, &r.run, r.runMin); !ok {
+	if !ok {
+		return
+	}
+	if r.runMin > 0 {
+		if _, ok := nextRun(text[:min(len(text), w.to)], max(0, w.from), &r.run, r.runMin); !ok {
 			return
 		}
 	}
-	s.again = s.again || from-w.from > near+utf8.UTFMax || w.to-to > near+utf8.UTFMax
-	s.add(i, w)
+	s.again = s.again || from-w.from > near || w.to-to > near
+	s.add(i, text, w)
 }
 
-func (s *searcher) add(i int, w span) {
+// add notes a window, with one more character on each side for assertions that look at it.
+func (s *searcher) add(i int, text []byte, w span) {
+	w = span{max(0, w.from-utf8.UTFMax), min(len(text), w.to+utf8.UTFMax)}
 	list := s.windows[i]
 	if n := len(list); n > 0 && list[n-1].to >= w.from {
 		list[n-1] = span{min(list[n-1].from, w.from), max(list[n-1].to, w.to)}
@@ -261,7 +194,7 @@ func (s *searcher) aroundRuns(text []byte, i int) {
 		if !ok {
 			return
 		}
-		s.add(i, span{max(0, run.from-r.before-utf8.UTFMax), min(len(text), run.to+r.after+utf8.UTFMax)})
+		s.add(i, text, span{run.from - r.before, run.to + r.after})
 		at = run.to
 	}
 }

@@ -80,6 +80,8 @@ type table struct {
 	Tiers      map[string][]string
 	Checks     map[string]string
 	Literals   map[string][]string
+	Follows    map[string]string
+	Mixed      []string // rules that allow a value of letters, '_', '.' and '-' only
 	Unreported []string // rules of what is public by design
 }
 
@@ -96,6 +98,7 @@ type rule struct {
 	Check       string
 	Literals    []string // in lower case; one of them is in every match
 	Follow      string   // a hand-written test of what comes after the literal
+	mixed       bool
 }
 
 type allowlist struct {
@@ -126,6 +129,10 @@ func render(theirs, ours table) ([]byte, error) {
 		if len(r.Literals) == 0 {
 			r.Literals = ours.Literals[r.ID]
 		}
+		if r.Follow == "" {
+			r.Follow = ours.Follows[r.ID]
+		}
+		r.mixed = slices.Contains(ours.Mixed, r.ID)
 		if r.Check == "" {
 			r.Check = ours.Checks[r.ID]
 		}
@@ -168,6 +175,7 @@ func renderRule(b *bytes.Buffer, r rule) error {
 	optional("after", fmt.Sprint(p.after), p.after > 0)
 	optional("stretch", p.stretch.String(), p.stretch != class{})
 	optional("follow", fmt.Sprintf("%q", p.follow), p.follow != "")
+	optional("mixed", "true", r.mixed)
 	optional("run", p.run.String(), p.runMin > 0)
 	optional("runMin", fmt.Sprint(p.runMin), p.runMin > 0)
 	if len(r.Allowlists) > 0 {

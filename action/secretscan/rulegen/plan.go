@@ -44,6 +44,9 @@ type plan struct {
 // are tested by hand-written code first.
 const assignment = `)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}(`
 
+// valueSuffix is what they end with: a value goes on until a byte that none holds.
+const valueSuffix = `)(?:[\x60'"\s;]|\\[nr]|$)`
+
 func planOf(r rule) (plan, error) {
 	if r.Regex == "" {
 		return plan{}, nil // judged by its path alone
@@ -66,6 +69,7 @@ func planOf(r rule) (plan, error) {
 	if len(r.Literals) > 0 {
 		return plan{literals: r.Literals, before: width, after: width, stretch: stretch, follow: r.Follow, run: p.run, runMin: p.runMin}, nil
 	}
+	p.follow = r.Follow
 	known := func(literal string) bool {
 		return len(literal) >= 4 || slices.ContainsFunc(keywords, func(k string) bool { return strings.Contains(literal, k) })
 	}
@@ -82,7 +86,7 @@ func planOf(r rule) (plan, error) {
 // names, and the run describes the value.
 func planOfAssignment(expr string, whole *syntax.Regexp) (plan, bool, error) {
 	before, after, ok := strings.Cut(expr, assignment)
-	if !ok || strings.Contains(after, assignment) || whole.Op != syntax.OpConcat {
+	if !ok || strings.Contains(after, assignment) || !strings.HasSuffix(after, valueSuffix) || whole.Op != syntax.OpConcat {
 		return plan{}, false, nil
 	}
 	name, err := syntax.Parse(before+")", syntax.Perl)
@@ -111,6 +115,9 @@ func planOfAssignment(expr string, whole *syntax.Regexp) (plan, bool, error) {
 	}
 	if shortest(literals) == 0 {
 		return plan{}, false, nil
+	}
+	if set := bytesOf(first); slices.ContainsFunc([]byte("`'\";\\ \t\r\n"), set.has) {
+		return plan{}, false, nil // where a value ends could not be told from the bytes alone
 	}
 	p := plan{literals: literals, follow: "assignment", run: bytesOf(first), runMin: minWidth(first)}
 	for _, sub := range name.Sub[:rest] {
