@@ -28,7 +28,13 @@ func newRepository(t *testing.T, options ...string) *repository {
 
 func (r *repository) git(args ...string) string {
 	r.t.Helper()
+	return r.feed("", args...)
+}
+
+func (r *repository) feed(input string, args ...string) string {
+	r.t.Helper()
 	cmd := exec.Command("git", args...)
+	cmd.Stdin = strings.NewReader(input)
 	cmd.Dir = r.dir
 	date := fmt.Sprintf("2026-01-02T03:%02d:00Z", r.time)
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date,

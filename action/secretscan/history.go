@@ -121,7 +121,7 @@ func (m *matcher) kindsOf(path string) (kinds uint32) {
 	bit := uint32(1)
 	for i := range m.rules {
 		if r := &m.rules[i]; r.path != nil {
-			if r.path.get().MatchString(path) {
+			if r.path.matches(path) {
 				kinds |= bit
 			}
 			bit <<= 1

@@ -123,30 +123,38 @@ func grow(r *repository, seed uint64) {
 			files[name] = append(files[name], lines())
 		}
 	}
-	for range 40 {
+	var stream strings.Builder // for git fast-import
+	for i := range 40 {
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter Ann <ann@acme.dev> %d +0000\ndata 0\n", 1_700_000_000+i)
 		for _, name := range names {
-			list := files[name]
-			switch at := random.IntN(len(list)); random.IntN(6) {
-			case 0:
-				list = slices.Insert(list, at, lines())
-			case 1:
-				list = slices.Delete(list, at, at+1)
-			case 2: // within a line, perhaps within a secret
-				if cut := random.IntN(len(list[at]) + 1); cut > 0 {
-					list[at] = list[at][:cut-1] + randomText(random.Uint64(), alnum, 1) + list[at][cut:]
-				}
-			case 3: // two parts of lines become one
-				list[at] += list[random.IntN(len(list))]
-			case 4:
-				list[at] = lines()
-			case 5:
-				list = slices.Concat(list[at:], list[:at])
-			}
-			files[name] = list
-			r.write(name, strings.Join(list, "\n"))
+			files[name] = changed(random, files[name], lines)
+			text := strings.Join(files[name], "\n")
+			fmt.Fprintf(&stream, "M 100644 inline %s\ndata %d\n%s\n", name, len(text), text)
 		}
-		r.commit("more")
 	}
+	r.feed(stream.String(), "fast-import", "--quiet")
+}
+
+// changed is a text with one small change.
+func changed(random *rand.Rand, list []string, lines func() string) []string {
+	list = slices.Clone(list)
+	switch at := random.IntN(len(list)); random.IntN(6) {
+	case 0:
+		return slices.Insert(list, at, lines())
+	case 1:
+		return slices.Delete(list, at, at+1)
+	case 2: // within a line, perhaps within a secret
+		if cut := random.IntN(len(list[at]) + 1); cut > 0 {
+			list[at] = list[at][:cut-1] + randomText(random.Uint64(), alnum, 1) + list[at][cut:]
+		}
+	case 3: // two lines become one
+		list[at] += list[random.IntN(len(list))]
+	case 4:
+		list[at] = lines()
+	default:
+		return slices.Concat(list[at:], list[:at])
+	}
+	return list
 }
 
 func FuzzDelta(f *testing.F) {

@@ -129,7 +129,7 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 
 // countsIn reports whether a match is one in a file of this path.
 func (m *match) countsIn(path string) bool {
-	if m.rule.path != nil && !m.rule.path.get().MatchString(path) {
+	if m.rule.path != nil && !m.rule.path.matches(path) {
 		return false
 	}
 	for i := range m.rule.allow {
@@ -166,7 +166,7 @@ func (s *searcher) byPath(paths []string) []Finding {
 			continue
 		}
 		for place, path := range paths {
-			if r.path.get().MatchString(path) && !s.allowsPath(path) {
+			if r.path.matches(path) && !s.allowsPath(path) {
 				found = append(found, Finding{
 					Rule: r.id, Description: r.about, Tier: r.tier, Path: s.shown(path), Line: 1, Column: 1, EndLine: 1, EndColumn: 1,
 					Fingerprint: fingerprint(r.id, []byte(path)), place: place,

@@ -2,6 +2,7 @@ package secretscan
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -39,12 +40,27 @@ type allowance struct {
 
 // lazy is an expression that is compiled when it is first needed: most scans need few.
 type lazy struct {
-	text string
-	once sync.Once
-	re   *regexp.Regexp
+	text  string
+	hints []string // in lower case; what matches holds one of them
+	once  sync.Once
+	re    *regexp.Regexp
 }
 
 func pattern(text string) *lazy { return &lazy{text: text} }
+
+// hinted is a pattern for names, most of which its hints tell apart.
+func hinted(text string, hints ...string) *lazy { return &lazy{text: text, hints: hints} }
+
+// matches reports whether a name matches.
+func (l *lazy) matches(name string) bool {
+	if len(l.hints) > 0 {
+		folded := strings.ToLower(name)
+		if !slices.ContainsFunc(l.hints, func(hint string) bool { return strings.Contains(folded, hint) }) {
+			return false
+		}
+	}
+	return l.get().MatchString(name)
+}
 
 func (l *lazy) get() *regexp.Regexp {
 	l.once.Do(func() { l.re = regexp.MustCompile(l.text) })
@@ -63,7 +79,7 @@ func (a *allowance) allowsPath(path string) bool {
 	if a.paths == nil || path == "" || a.all && (a.exprs != nil || len(a.words) > 0) {
 		return false
 	}
-	return a.paths.get().MatchString(path)
+	return a.paths.matches(path)
 }
 
 // allowsValue reports whether a match is allowed by its value alone.
@@ -76,7 +92,7 @@ func (a *allowance) allowsAt(m *match, path string) bool {
 	if !a.all {
 		return a.target == "line" && a.allowsValue(m)
 	}
-	if a.paths != nil && (path == "" || !a.paths.get().MatchString(path)) {
+	if a.paths != nil && (path == "" || !a.paths.matches(path)) {
 		return false
 	}
 	return (a.exprs == nil || a.exprs.get().Match(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))

@@ -69,7 +69,7 @@ func (s *searcher) on(i int, paths []string) bool {
 	if s.off[i] == 0 {
 		s.off[i] = -1
 		for _, path := range paths {
-			if r.path.get().MatchString(path) {
+			if r.path.matches(path) {
 				s.off[i] = 1
 			}
 		}

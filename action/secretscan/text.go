@@ -1,13 +1,14 @@
 package secretscan
 
 import (
-	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zip"
 )
 
 // Bounds of unpacking.

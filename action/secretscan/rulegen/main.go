@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -165,7 +166,7 @@ func renderRule(b *bytes.Buffer, r rule) error {
 		}
 	}
 	optional("expr", "pattern("+quote(r.Regex)+")", r.Regex != "")
-	optional("path", "pattern("+quote(r.Path)+")", r.Path != "")
+	optional("path", hinted(r.Path), r.Path != "")
 	optional("entropy", fmt.Sprint(r.Entropy), r.Entropy != 0)
 	optional("group", fmt.Sprint(r.SecretGroup), r.SecretGroup != 0)
 	optional("check", r.Check, r.Check != "")
@@ -199,7 +200,7 @@ func renderAllowance(b *bytes.Buffer, a allowlist) {
 		fmt.Fprintf(b, "target: %q, ", a.RegexTarget)
 	}
 	if len(a.Paths) > 0 {
-		fmt.Fprintf(b, "paths: pattern(%s), ", quote(strings.Join(wrapped(a.Paths), "|")))
+		fmt.Fprintf(b, "paths: %s, ", hinted(a.Paths...))
 	}
 	if len(a.Regexes) > 0 {
 		fmt.Fprintf(b, "exprs: pattern(%s), ", quote(strings.Join(wrapped(a.Regexes), "|")))
@@ -213,6 +214,28 @@ func renderAllowance(b *bytes.Buffer, a allowlist) {
 		fmt.Fprintf(b, "words: %s, ", list(slices.Compact(words)))
 	}
 	b.WriteString("}")
+}
+
+// hinted is a pattern for names with literals that spare it most of them.
+func hinted(exprs ...string) string {
+	text := exprs[0]
+	if len(exprs) > 1 {
+		text = strings.Join(wrapped(exprs), "|")
+	}
+	var hints []string
+	for _, expr := range exprs {
+		re, err := syntax.Parse(expr, syntax.Perl)
+		if err != nil {
+			return "pattern(" + quote(text) + ")" // the compiler of the table will say what is wrong
+		}
+		literals := planAround(re).literals
+		if shortest(literals) < 2 {
+			return "pattern(" + quote(text) + ")"
+		}
+		hints = append(hints, literals...)
+	}
+	slices.Sort(hints)
+	return "hinted(" + quote(text) + ", " + strings.TrimSuffix(strings.TrimPrefix(list(slices.Compact(hints)), "[]string{"), "}") + ")"
 }
 
 func wrapped(exprs []string) []string {
