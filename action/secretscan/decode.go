@@ -212,7 +212,7 @@ func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, dep
 	for _, m := range matches {
 		first, last := -1, -1
 		for i, p := range places {
-			if m.from < p.to && p.from < m.to {
+			if m.start < p.to && p.from < m.start+len(m.whole) {
 				last = i
 				if first < 0 {
 					first = i

@@ -14,12 +14,12 @@ import (
 
 // repository is a real one, with commits of fixed times.
 type repository struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	time int
 }
 
-func newRepository(t *testing.T, options ...string) *repository {
+func newRepository(t testing.TB, options ...string) *repository {
 	t.Helper()
 	r := &repository{t: t, dir: t.TempDir()}
 	r.git(append([]string{"init", "--quiet", "--initial-branch=main"}, options...)...)

@@ -2,6 +2,7 @@ package secretscan
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -183,6 +184,22 @@ func FuzzDelta(f *testing.F) {
 func FuzzPack(f *testing.F) {
 	dir := f.TempDir()
 	f.Add([]byte("\xfftOc\x00\x00\x00\x02"), []byte("PACK"))
+	r := newRepository(f)
+	for i := range 3 {
+		r.write("a.env", strings.Repeat("a line\n", 20+i)+"A="+githubToken(uint64(i)))
+		r.commit("more")
+	}
+	r.git("gc", "--quiet")
+	names, err := packsOf(f.Context(), r.dir)
+	if err != nil || len(names) != 1 {
+		f.Fatalf("packs %v, %v", names, err)
+	}
+	index, indexErr := os.ReadFile(names[0] + ".idx")
+	data, dataErr := os.ReadFile(names[0] + ".pack")
+	if err := errors.Join(indexErr, dataErr); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(index, data)
 	f.Fuzz(func(t *testing.T, index, data []byte) {
 		name := filepath.Join(dir, "pack-x")
 		if os.WriteFile(name+".idx", index, 0o600) != nil || os.WriteFile(name+".pack", data, 0o600) != nil {
@@ -193,10 +210,13 @@ func FuzzPack(f *testing.F) {
 			return
 		}
 		defer p.close()
+		tasks := map[int32]*task{}
 		for i := range p.entries {
-			p.need(count32(i))
+			if p.need(count32(i)) {
+				tasks[count32(i)] = &task{paths: []string{"a.env"}}
+			}
 		}
-		w := walker{unpacker: unpacker{pack: p}, searcher: newSearcher(defaultMatcher()), tasks: map[int32]*task{}}
+		w := walker{unpacker: unpacker{pack: p}, searcher: newSearcher(defaultMatcher()), tasks: tasks, done: func(*task, []Finding, error) {}}
 		for _, root := range p.roots() {
 			w.walk(root)
 		}

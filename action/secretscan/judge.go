@@ -111,7 +111,10 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 	var kept []placed
 	for i := range list {
 		m := &list[i]
-		if isShadowed(m, list) || slices.ContainsFunc(list[:i], func(o match) bool { return o.rule == m.rule && o.from == m.from && o.to == m.to }) {
+		if isShadowed(m, list) || slices.ContainsFunc(list[:i], m.repeats(text)) {
+			continue
+		}
+		if allowedInline(lineAround(text, m.from, m.to), m.rule.id) {
 			continue
 		}
 		var places []int
@@ -125,6 +128,17 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 		}
 	}
 	return kept
+}
+
+// repeats tells matches of which this one is the same again, perhaps seen through an encoding beside it.
+func (m *match) repeats(text []byte) func(match) bool {
+	return func(o match) bool {
+		if o.rule != m.rule {
+			return false
+		}
+		near := m.decoded != "" && bytes.Equal(o.secret, m.secret) && bytes.IndexByte(text[min(o.from, m.from):max(o.from, m.from)], '\n') < 0
+		return near || o.from == m.from && o.to == m.to
+	}
 }
 
 // countsIn reports whether a match is one in a file of this path.

@@ -71,6 +71,7 @@ func (m *matcher) allowsPath(path string) bool { return m.everywhere.allowsPath(
 type match struct {
 	rule     *rule
 	from, to int    // of the secret in the text that was searched
+	start    int    // of whole
 	whole    []byte // what the expression matched
 	secret   []byte
 	line     []byte // the line or lines around it

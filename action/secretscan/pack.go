@@ -129,12 +129,12 @@ func (p *pack) readEntries() error {
 		if err != nil {
 			return err
 		}
-		p.entries[i] = entry{offset: offset, number: int32(i), base: none, child: none, sibling: none} //nolint:gosec // below 1<<28
+		p.entries[i] = entry{offset: offset, number: int32(i), base: none, child: none, sibling: none}
 	}
 	slices.SortFunc(p.entries, func(a, b entry) int { return int(a.offset - b.offset) })
 	place := make([]int32, p.count) // of an entry by its number
 	for i, e := range p.entries {
-		place[e.number] = int32(i) //nolint:gosec // below 1<<28
+		place[e.number] = int32(i)
 	}
 	window := newWindow(p.file, info.Size())
 	for i := range p.entries {
@@ -143,11 +143,11 @@ func (p *pack) readEntries() error {
 			end = p.entries[i+1].offset
 		}
 		e := &p.entries[i]
-		if length := end - e.offset; length <= 0 || length > 1<<30 {
+		length := end - e.offset
+		if length <= 0 || length > 1<<30 {
 			return errPack
-		} else {
-			e.length = int32(length)
 		}
+		e.length = int32(length)
 		if err := p.readHeader(e, window.at(e.offset), place); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (p *pack) readHeader(e *entry, raw []byte, place []int32) error {
 		size |= uint64(raw[at]&0x7f) << shift
 		at++
 	}
-	e.size = int32(min(size, maxText+1)) //nolint:gosec // bounded
+	e.size = int32(min(size, maxText+1))
 	switch e.kind {
 	case kindOfsDelta:
 		back := int64(0)
@@ -202,7 +202,7 @@ func (p *pack) readHeader(e *entry, raw []byte, place []int32) error {
 		}
 		at += idSize
 	}
-	e.header = uint8(at) //nolint:gosec // a header has at most 40 bytes
+	e.header = uint8(at)
 	return nil
 }
 

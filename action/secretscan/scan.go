@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -33,6 +34,7 @@ type Request struct {
 	Dir   string    // the folder; a repository or a part of one
 	Range string    // for Range: "A..B"
 	Input io.Reader // for Stdin
+	Now   time.Time // by which entries of the ignore file expire; zero: the time of the scan
 	// Note hears what a reader of the findings should know, such as files that were not scanned. It may
 	// be called from several goroutines at once. It never hears a value.
 	Note func(text string)
@@ -47,8 +49,14 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	if request.Note == nil {
 		request.Note = func(string) {}
 	}
+	if request.Now.IsZero() {
+		request.Now = time.Now()
+	}
 	var found []Finding
-	var err error
+	ignores, err := readIgnores(request.Dir, request.Now)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
 	switch request.Mode {
 	case Tree:
 		found, err = scanTree(ctx, request)
@@ -63,6 +71,7 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
+	found = withoutIgnored(found, ignores, err == nil && (request.Mode == Tree || request.Mode == History), request.Note)
 	sortFindings(found)
 	return found, err
 }

@@ -65,6 +65,8 @@ func TestFindings(t *testing.T) {
 		{"base64", "a.yml", "data: " + base64.StdEncoding.EncodeToString([]byte("TOKEN="+token+"\n")), []string{"github-pat 1:7 certain base64"}},
 		{"hexadecimal", "a.yml", "data: " + hex.EncodeToString([]byte("T="+token+"\n")), []string{"github-pat 1:7 certain hex"}},
 		{"percent-encoding", "a.yml", "u=" + percent("= "+token), []string{"github-pat 1:3 certain percent"}},
+		{"a name behind an encoding", "a.md", `"?a%26datadog%3D` + randomText(6, lower+digits, 40) + `" x`, []string{"datadog-access-token 1:4 likely percent"}},
+		{"a name beside an encoding", "a.md", "my%2Ddatadog=" + randomText(6, lower+digits, 40), []string{"datadog-access-token 1:14 likely"}},
 		{"base64 in base64", "a.yml", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("TOKEN=" + token)))), []string{"github-pat 1:1 certain base64"}},
 		{"bytes that are no text", "a.dat", "\x00\xff\x00" + token + "\x00\x00", []string{"github-pat 1:4 certain"}},
 		{"UTF-16", "a.reg", utf16Text("x\r\nTOKEN=" + token), []string{"github-pat 2:7 certain"}},

@@ -231,7 +231,7 @@ func (s *searcher) matched(r *rule, text []byte, from, to int) (match, bool) {
 		to--
 	}
 	whole := text[from:to]
-	m := match{rule: r, from: from, to: to, whole: whole, secret: whole}
+	m := match{rule: r, from: from, to: to, start: from, whole: whole, secret: whole}
 	// As gitleaks does, on the match alone.
 	if groups := r.expr.get().FindSubmatchIndex(whole); len(groups) > 2 {
 		for g := 1; 2*g < len(groups); g++ {
