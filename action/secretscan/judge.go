@@ -57,7 +57,7 @@ func (s *searcher) part(name string, raw []byte, regions []span, paths []string)
 			found, err = nil, &fault{s.shown(name), site()}
 		}
 	}()
-	for _, p := range piecesOf(raw) {
+	for p := range piecesOf(raw) {
 		if len(p.text) == 0 {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"iter"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -24,28 +25,31 @@ type piece struct {
 	text []byte
 }
 
-// piecesOf gives the texts of a file. UTF-16 becomes UTF-8; archives are unpacked, within bounds and one
-// level deep; everything else is searched as it is, with whatever bytes it holds.
-func piecesOf(raw []byte) []piece {
-	switch {
-	case bytes.HasPrefix(raw, []byte("PK\x03\x04")):
-		if list := unzip(raw); len(list) > 0 {
-			return list
+// piecesOf gives the texts of a file, one after the other. UTF-16 becomes UTF-8; archives are unpacked, within
+// bounds and one level deep; everything else is searched as it is, with whatever bytes it holds.
+func piecesOf(raw []byte) iter.Seq[piece] {
+	return func(yield func(piece) bool) {
+		switch {
+		case bytes.HasPrefix(raw, []byte("PK\x03\x04")):
+			if unzip(raw, yield) {
+				return
+			}
+		case bytes.HasPrefix(raw, []byte{0x1f, 0x8b, 8}):
+			if text := gunzip(raw); len(text) > 0 {
+				yield(piece{"gzip", fromUTF16(text)})
+				return
+			}
 		}
-	case bytes.HasPrefix(raw, []byte{0x1f, 0x8b, 8}):
-		if text := gunzip(raw); len(text) > 0 {
-			return []piece{{"gzip", fromUTF16(text)}}
-		}
+		yield(piece{"", fromUTF16(raw)})
 	}
-	return []piece{{"", fromUTF16(raw)}}
 }
 
-func unzip(raw []byte) []piece {
+// unzip gives what is in an archive, and reports whether that was anything.
+func unzip(raw []byte, yield func(piece) bool) (some bool) {
 	archive, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil {
-		return nil // no zip after all: searched as it is
+		return false // no zip after all: searched as it is
 	}
-	var list []piece
 	budget := int64(maxUnpack)
 	for _, file := range archive.File[:min(len(archive.File), maxEntries)] {
 		if file.FileInfo().IsDir() || budget <= 0 {
@@ -58,9 +62,12 @@ func unzip(raw []byte) []piece {
 		text, _ := io.ReadAll(io.LimitReader(content, min(budget, maxText)))
 		content.Close()
 		budget -= int64(len(text))
-		list = append(list, piece{file.Name, fromUTF16(text)})
+		some = true
+		if !yield(piece{file.Name, fromUTF16(text)}) {
+			break
+		}
 	}
-	return list
+	return some
 }
 
 func gunzip(raw []byte) []byte {
