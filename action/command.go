@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the command could not do its work
+	exitFound  = 2 // it did, and what it found needs somebody's attention
+)
+
+// exitError ends the process with a code; what there is to say was said.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// streams are where a command reads and prints: out gets results, err what is beside them.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// newRoot is the tree of commands.
+func newRoot(io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "flaresmith-action",
+		Short:         "Flaresmith for workflows, hooks and the command line",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(newSecretScan(io))
+	return root
+}

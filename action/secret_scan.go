@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flaresmith/flaresmith/action/secretscan"
+)
+
+// secretScan is what the command line asks for.
+type secretScan struct {
+	mode, dir, commits string
+	format             string
+	sarif, json        string
+	failOn             string
+}
+
+func newSecretScan(io streams) *cobra.Command {
+	var ask secretScan
+	cmd := &cobra.Command{
+		Use:   "secret-scan",
+		Short: "Find secrets and say where they are, never what they are",
+		Long: "Find secrets and say where they are, never what they are.\n\n" +
+			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned. 2: findings.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask.run(cmd.Context(), io)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&ask.mode, "mode", string(secretscan.Tree), "what to scan: "+secretscan.Modes())
+	flags.StringVar(&ask.dir, "dir", ".", "the repository or folder")
+	flags.StringVar(&ask.commits, "range", "", "with --mode range: the commits, A..B")
+	flags.StringVar(&ask.format, "format", "text", "what to print: text or json")
+	flags.StringVar(&ask.sarif, "sarif", "", "also write a SARIF 2.1.0 file")
+	flags.StringVar(&ask.json, "json", "", "also write a JSON file")
+	flags.StringVar(&ask.failOn, "fail-on", string(secretscan.Likely), "the least tier that makes the exit code 2: certain, likely or generic")
+	return cmd
+}
+
+func (a *secretScan) run(ctx context.Context, io streams) error {
+	bar, err := secretscan.ParseTier(a.failOn)
+	if err != nil {
+		return fmt.Errorf("--fail-on: %w", err)
+	}
+	if a.format != "text" && a.format != "json" {
+		return fmt.Errorf("--format %q: want text or json", a.format)
+	}
+	var mu sync.Mutex
+	found, scanErr := secretscan.Scan(ctx, secretscan.Request{
+		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in,
+		Note: func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintln(io.err, "note:", text)
+		},
+	})
+	if err := a.report(io.out, found); err != nil {
+		return err
+	}
+	if scanErr != nil {
+		return scanErr
+	}
+	for _, f := range found {
+		if f.Tier.AtLeast(bar) {
+			return &exitError{exitFound}
+		}
+	}
+	return nil
+}
+
+// report prints the findings and writes the files that were asked for.
+func (a *secretScan) report(out io.Writer, found []secretscan.Finding) error {
+	write := secretscan.WriteText
+	if a.format == "json" {
+		write = secretscan.WriteJSON
+	}
+	if err := write(out, found); err != nil {
+		return err
+	}
+	for name, write := range map[string]func(io.Writer, []secretscan.Finding) error{a.sarif: secretscan.WriteSARIF, a.json: secretscan.WriteJSON} {
+		if name == "" {
+			continue
+		}
+		var text bytes.Buffer
+		if err := write(&text, found); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, text.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

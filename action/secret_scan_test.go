@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSecretScan runs the command as main does, and looks at its exit code and what it wrote.
+func TestSecretScan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret := strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_") // in parts, or other scanners find it
+	if err := os.WriteFile(filepath.Join(dir, "a.env"), []byte("KEY="+secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reports := t.TempDir()
+	tests := []struct {
+		name  string
+		args  []string
+		input string
+		code  int
+		out   string // is in what is printed
+	}{
+		{"findings at the bar", []string{"--dir", dir}, "", exitFound, "a.env:1:5: stripe-access-token (certain)"},
+		{"files are written", []string{"--dir", dir, "--format", "json", "--sarif", filepath.Join(reports, "a.sarif"), "--json", filepath.Join(reports, "a.json")}, "", exitFound, `"path": "a.env"`},
+		{"nothing in a stream", []string{"--mode", "stdin"}, "hello", exitOK, "0 certain, 0 likely, 0 generic"},
+		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
+		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=abcdef0123456789abcdef01234567890123abcd ", exitOK, "0 certain, 1 likely"},
+		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, ""},
+		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
+		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},
+		{"no such format", []string{"--format", "xml"}, "", exitFailed, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			root := newRoot(streams{strings.NewReader(test.input), &out, &errs})
+			root.SetArgs(append([]string{"secret-scan"}, test.args...))
+			if diff := cmp.Diff(test.code, exitCode(root.ExecuteContext(t.Context()))); diff != "" {
+				t.Error(diff)
+			}
+			if !strings.Contains(out.String(), test.out) {
+				t.Errorf("printed:\n%s", out.String())
+			}
+			if strings.Contains(out.String()+errs.String(), secret[8:]) {
+				t.Error("the secret was printed")
+			}
+		})
+	}
+	for _, name := range []string{"a.sarif", "a.json"} {
+		text, err := os.ReadFile(filepath.Join(reports, name))
+		if err != nil || !bytes.Contains(text, []byte("stripe-access-token")) || bytes.Contains(text, []byte(secret[8:])) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package secretscan
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// repository is a real one, with commits of fixed times.
+type repository struct {
+	t    testing.TB
+	dir  string
+	time int
+}
+
+func newRepository(t testing.TB, options ...string) *repository {
+	t.Helper()
+	r := &repository{t: t, dir: t.TempDir()}
+	r.git(append([]string{"init", "--quiet", "--initial-branch=main"}, options...)...)
+	return r
+}
+
+func (r *repository) git(args ...string) string {
+	r.t.Helper()
+	return r.feed("", args...)
+}
+
+func (r *repository) feed(input string, args ...string) string {
+	r.t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Stdin = strings.NewReader(input)
+	cmd.Dir = r.dir
+	date := fmt.Sprintf("2026-01-02T03:%02d:00Z", r.time)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date,
+		"GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=ann@acme.dev", "GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=ann@acme.dev")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r *repository) write(name, text string) {
+	r.t.Helper()
+	file := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *repository) commit(message string) string {
+	r.t.Helper()
+	r.time++
+	r.git("add", "--all")
+	r.git("commit", "--quiet", "--allow-empty", "-m", message)
+	return r.git("rev-parse", "HEAD")
+}
+
+// scan gives "rule path:line" of each finding, and with commits " first last".
+func (r *repository) scan(request Request, names map[string]string) []string {
+	r.t.Helper()
+	request.Dir = r.dir
+	found, err := Scan(r.t.Context(), request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var list []string
+	for _, f := range found {
+		text := fmt.Sprintf("%s %s:%d", f.Rule, f.Path, f.Line)
+		if f.First != nil {
+			text += fmt.Sprintf(" %s %s %s", names[f.First.ID], names[f.Last.ID], f.First.Author)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+func TestStaged(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"sha1", "sha256"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			r := newRepository(t, "--object-format="+format)
+			r.write("a.env", "A="+githubToken(1)+"\n")
+			r.git("add", "--all")
+			if diff := cmp.Diff([]string{"github-pat a.env:1"}, r.scan(Request{Mode: Staged}, nil)); diff != "" {
+				t.Error("before the first commit", diff)
+			}
+			r.commit("one")
+			r.write("a.env", "x\nA="+githubToken(1)+"\nB="+githubToken(2)+"\n")
+			r.write("moved.env", "A="+githubToken(1)+"\n")
+			r.write("not-staged.env", "A="+githubToken(3)+"\n")
+			r.git("add", "a.env", "moved.env")
+			if diff := cmp.Diff([]string{"github-pat a.env:3"}, r.scan(Request{Mode: Staged}, nil)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff([]string{"github-pat a.env:2", "github-pat a.env:3", "github-pat moved.env:1", "github-pat not-staged.env:1"}, r.scan(Request{Mode: Tree}, nil)); diff != "" {
+				t.Error("the tree", diff)
+			}
+		})
+	}
+}
+
+// history makes a repository in which secrets are brought in every way that a log can hide.
+func history(t *testing.T) (r *repository, names map[string]string) {
+	t.Helper()
+	r, names = newRepository(t), map[string]string{}
+	commit := func(name string) { names[r.commit(name)] = name }
+	r.write("old.env", "A="+githubToken(1)+"\n")
+	r.write(".gitattributes", "*.blob -diff\n")
+	commit("base")
+	r.git("branch", "side")
+	r.write("removed.env", "\nA="+githubToken(2)+"\n")
+	commit("adds")
+	r.git("rm", "--quiet", "removed.env")
+	r.write("a \"quoted\"\tname ü.env", "A="+githubToken(3)+"\n")
+	r.write("x.blob", "A="+githubToken(4)+"\n")
+	r.git("mv", "old.env", "new.env")
+	commit("removes")
+	r.git("checkout", "--quiet", "side")
+	r.write("side.env", "A="+githubToken(5)+"\n")
+	commit("side")
+	r.git("checkout", "--quiet", "main")
+	r.time++
+	r.git("merge", "--quiet", "--no-commit", "--no-ff", "side")
+	r.write("merged.env", "A="+githubToken(6)+"\n")
+	commit("merge")
+	r.write("x.blob", "\nA="+githubToken(4)+"\n")
+	commit("last")
+	return r, names
+}
+
+func TestRange(t *testing.T) {
+	t.Parallel()
+	r, names := history(t)
+	base := r.git("rev-list", "--max-parents=0", "HEAD")
+	want := []string{
+		"github-pat a \"quoted\"\tname ü.env:1 removes removes Ann",
+		"github-pat merged.env:1 merge merge Ann",
+		"github-pat removed.env:2 adds adds Ann",
+		"github-pat side.env:1 side side Ann",
+		"github-pat x.blob:1 removes last Ann",
+	}
+	if diff := cmp.Diff(want, r.scan(Request{Mode: Range, Range: base + "..HEAD"}, names)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"github-pat merged.env:1 merge merge Ann", "github-pat side.env:1 side side Ann"},
+		r.scan(Request{Mode: Range, Range: "HEAD~2..HEAD~1"}, names)); diff != "" {
+		t.Error("one merge", diff)
+	}
+	if list := r.scan(Request{Mode: Range, Range: "HEAD..HEAD"}, names); len(list) > 0 {
+		t.Errorf("an empty range: %v", list)
+	}
+}
+
+// TestNotScanned holds ranges that can't be resolved to being errors, never an empty result.
+func TestNotScanned(t *testing.T) {
+	t.Parallel()
+	r, _ := history(t)
+	clone := t.TempDir()
+	r.git("clone", "--quiet", "--depth=2", "file://"+r.dir, clone)
+	tests := []struct{ name, dir, commits string }{
+		{"no range", r.dir, ""},
+		{"half a range", r.dir, "HEAD.."},
+		{"three dots", r.dir, "HEAD~1...HEAD"},
+		{"an unknown commit", r.dir, "1111111111111111111111111111111111111111..HEAD"},
+		{"an option", r.dir, "--all..HEAD"},
+		{"no commit", r.dir, "HEAD^{tree}..HEAD"},
+		{"a shallow clone that lacks the start", clone, r.git("rev-list", "--max-parents=0", "HEAD") + "..HEAD"},
+		{"no repository", t.TempDir(), "HEAD~1..HEAD"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if found, err := Scan(t.Context(), Request{Mode: Range, Dir: test.dir, Range: test.commits}); !errors.Is(err, ErrNotScanned) {
+				t.Errorf("found %d, %v", len(found), err)
+			}
+		})
+	}
+	// A root that is in the range but has its parents cut off.
+	shallow := &repository{t: t, dir: clone}
+	empty := shallow.git("hash-object", "-t", "tree", os.DevNull)
+	orphan := shallow.git("commit-tree", empty, "-m", "no history in common")
+	if found, err := Scan(t.Context(), Request{Mode: Range, Dir: clone, Range: orphan + "..HEAD"}); !errors.Is(err, ErrNotScanned) {
+		t.Errorf("a cut history: found %d, %v", len(found), err)
+	}
+}

@@ -1,0 +1,255 @@
+package secretscan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// past is what a log tells of a history.
+type past struct {
+	size    int // of an id
+	commits []oid
+	objects map[oid]int32 // index in files
+	files   [][]sighting
+	paths   []string
+	numbers map[string]int32 // index in paths
+}
+
+// sighting is a path at which an object was, with the newest and the oldest commit that put it there; the
+// log goes from new to old.
+type sighting struct{ path, newest, oldest int32 }
+
+// scanHistory scans every object that a commit of any branch or tag put anywhere.
+func scanHistory(ctx context.Context, request Request) ([]Finding, error) {
+	p, err := readPast(ctx, request.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
+	tasks := p.tasks(defaultMatcher())
+	found := make([][]Finding, len(tasks))
+	rest, faults := p.scanPacks(ctx, request, tasks, found)
+	left := make([]oid, len(rest))
+	paths := map[oid][]string{}
+	for i, t := range rest {
+		left[i], paths[t.id] = t.id, t.paths
+	}
+	byBlob, err := scanBlobs(ctx, request, p.size, left, paths)
+	for _, t := range rest {
+		found[t.number] = byBlob[t.id]
+	}
+	merged, attributeErr := p.merge(ctx, request.Dir, tasks, found)
+	return merged, errors.Join(faults, err, attributeErr)
+}
+
+func readPast(ctx context.Context, dir string) (*past, error) {
+	p := &past{objects: map[oid]int32{}, numbers: map[string]int32{}}
+	var err error
+	if p.size, err = hashSize(ctx, dir); err != nil {
+		return nil, err
+	}
+	err = runLog(ctx, dir, func(id oid) { p.commits = append(p.commits, id) }, p.see, logArgs("--all", "--")...)
+	return p, err
+}
+
+// see notes a change of the newest commit read so far.
+func (p *past) see(c change) {
+	if c.now == (oid{}) {
+		return
+	}
+	commit := count32(len(p.commits) - 1)
+	number, ok := p.numbers[c.path]
+	if !ok {
+		number = count32(len(p.paths))
+		p.numbers[c.path] = number
+		p.paths = append(p.paths, c.path)
+	}
+	at, ok := p.objects[c.now]
+	if !ok {
+		at = count32(len(p.files))
+		p.objects[c.now] = at
+		p.files = append(p.files, nil)
+	}
+	for i := range p.files[at] {
+		if s := &p.files[at][i]; s.path == number {
+			s.oldest = commit
+			return
+		}
+	}
+	p.files[at] = append(p.files[at], sighting{number, commit, commit})
+}
+
+// count32 is a number of things of which a repository has fewer than 1<<31.
+func count32(n int) int32 { return int32(n) } //nolint:gosec // see above
+
+// tasks are the objects that were at a path where something is reported.
+func (p *past) tasks(m *matcher) []*task {
+	allowed, kinds := make([]bool, len(p.paths)), make([]uint32, len(p.paths))
+	for i, path := range p.paths {
+		allowed[i] = m.allowsPath(path)
+		if !allowed[i] {
+			kinds[i] = m.kindsOf(path)
+		}
+	}
+	var list []*task
+	for id, at := range p.objects {
+		t := &task{id: id}
+		seen := p.files[at][:0]
+		for _, s := range p.files[at] {
+			if !allowed[s.path] {
+				t.paths, t.kinds = append(t.paths, p.paths[s.path]), t.kinds|kinds[s.path]
+				seen = append(seen, s)
+			}
+		}
+		p.files[at] = seen // as many as paths, in the same order
+		if len(t.paths) > 0 {
+			t.number = len(list)
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// kindsOf says which of the rules for certain paths are for this one.
+func (m *matcher) kindsOf(path string) (kinds uint32) {
+	bit := uint32(1)
+	for i := range m.rules {
+		if r := &m.rules[i]; r.path != nil {
+			if r.path.matches(path) {
+				kinds |= bit
+			}
+			bit <<= 1
+		}
+	}
+	return kinds
+}
+
+// scanPacks scans what is in packs that can be read here and gives what is left for Git to read.
+func (p *past) scanPacks(ctx context.Context, request Request, tasks []*task, found [][]Finding) (rest []*task, faults error) {
+	read := make([]bool, len(tasks))
+	if p.size == idSize {
+		names, err := packsOf(ctx, request.Dir)
+		if err != nil {
+			return tasks, nil // Git reads it all
+		}
+		for _, name := range names {
+			faults = errors.Join(faults, p.scanPack(ctx, name, tasks, read, found))
+		}
+	}
+	for i, t := range tasks {
+		if !read[i] {
+			rest = append(rest, t)
+		}
+	}
+	return rest, faults
+}
+
+// packsOf lists the repository's own packs. Those of others that it borrows from are left to Git.
+func packsOf(ctx context.Context, dir string) ([]string, error) {
+	folder, err := git(ctx, dir, "rev-parse", "--path-format=absolute", "--git-path", "objects/pack")
+	if err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(escapeGlob(strings.TrimRight(string(folder), "\r\n")), "pack-*.idx"))
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(name, ".idx")
+	}
+	return names, err
+}
+
+func escapeGlob(name string) string {
+	if filepath.Separator == '\\' {
+		return name
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+}
+
+// scanPack scans the tasks of one pack on all processors. An object that can't be read stays unread.
+func (p *past) scanPack(ctx context.Context, name string, tasks []*task, read []bool, found [][]Finding) error {
+	pack, err := openPack(name)
+	if err != nil {
+		return nil //nolint:nilerr // another form of pack: Git reads it
+	}
+	defer pack.close()
+	byID := make(map[oid]*task, len(tasks))
+	for _, t := range tasks {
+		if !read[t.number] {
+			byID[t.id] = t
+		}
+	}
+	here := map[int32]*task{}
+	for i := range pack.entries {
+		if t := byID[pack.id(pack.entries[i].number)]; t != nil && pack.need(count32(i)) {
+			here[count32(i)] = t
+		}
+	}
+	var mu sync.Mutex
+	var faults []error
+	next := make(chan int32)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(next)
+		for _, root := range pack.roots() {
+			select {
+			case next <- root:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			w := walker{unpacker: unpacker{pack: pack}, searcher: newSearcher(defaultMatcher()), tasks: here}
+			w.done = func(t *task, some []Finding, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				read[t.number], found[t.number] = true, some
+				if err != nil {
+					faults = append(faults, err)
+				}
+			}
+			for root := range next {
+				w.walk(root)
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	return errors.Join(append(faults, err)...)
+}
+
+// merge makes one finding of the same secret in all versions of a file, placed where it was first.
+func (p *past) merge(ctx context.Context, dir string, tasks []*task, found [][]Finding) ([]Finding, error) {
+	type range32 struct{ newest, oldest int32 }
+	var merged []Finding
+	var spans []range32
+	at := map[string]int{}
+	for i, t := range tasks {
+		for _, f := range found[i] {
+			s := p.files[p.objects[t.id]][f.place]
+			key := f.Rule + f.Fingerprint + f.Path
+			j, ok := at[key]
+			if !ok {
+				at[key] = len(merged)
+				merged, spans = append(merged, f), append(spans, range32{s.newest, s.oldest})
+				continue
+			}
+			older := s.oldest > spans[j].oldest || s.oldest == spans[j].oldest && (f.Line < merged[j].Line || f.Line == merged[j].Line && f.Column < merged[j].Column)
+			if older {
+				merged[j] = f
+			}
+			spans[j] = range32{min(spans[j].newest, s.newest), max(spans[j].oldest, s.oldest)}
+		}
+	}
+	err := attribute(ctx, dir, merged, func(i int) (first, last string) {
+		return p.commits[spans[i].oldest].text(p.size), p.commits[spans[i].newest].text(p.size)
+	})
+	return merged, err
+}

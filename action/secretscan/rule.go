@@ -1,0 +1,123 @@
+package secretscan
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// rule is one kind of secret. All fields but the last three are data; rulegen explains how the plan of
+// a rule (literals to runMin) follows from its expression.
+type rule struct {
+	id, about string
+	tier      Tier
+	expr      *lazy // nil: the path alone says it
+	path      *lazy // only files whose path matches
+	entropy   float64
+	group     int               // which group of the expression is the secret; 0: the first that matched
+	check     func(*match) bool // a further test of the value
+
+	gate          []string // without literals: the text must hold one of these
+	literals      []string // folded to lower case; every match holds one of them
+	before, after int      // how many bytes a match has before and after the literal, but for stretch
+	stretch       class    // bytes of which a match may have any number more
+	follow        string   // the hand-written test of what comes after the literal
+	mixed         bool     // a value of letters, '_', '.' and '-' only is allowed by one of allow
+	run           class    // every match has runMin bytes of this set in a row
+	runMin        int
+	allow         []allowance
+}
+
+// allowance is what a rule does not report.
+type allowance struct {
+	all    bool   // every condition must hold, not just one
+	target string // what exprs look at: "match", "line", or the secret
+	paths  *lazy
+	exprs  *lazy
+	words  []string // in lower case
+}
+
+// lazy is an expression that is compiled when it is first needed: most scans need few.
+type lazy struct {
+	text  string
+	hints []string // in lower case; what matches holds one of them
+	once  sync.Once
+	re    *regexp.Regexp
+}
+
+func pattern(text string) *lazy { return &lazy{text: text} }
+
+// hinted is a pattern for names, most of which its hints tell apart.
+func hinted(text string, hints ...string) *lazy { return &lazy{text: text, hints: hints} }
+
+// matches reports whether a name matches.
+func (l *lazy) matches(name string) bool {
+	if len(l.hints) > 0 {
+		folded := strings.ToLower(name)
+		if !slices.ContainsFunc(l.hints, func(hint string) bool { return strings.Contains(folded, hint) }) {
+			return false
+		}
+	}
+	return l.get().MatchString(name)
+}
+
+func (l *lazy) get() *regexp.Regexp {
+	l.once.Do(func() { l.re = regexp.MustCompile(l.text) })
+	return l.re
+}
+
+// class is a set of bytes.
+type class [4]uint64
+
+func (c *class) has(b byte) bool { return c[b>>6]&(1<<(b&63)) != 0 }
+
+func (c *class) empty() bool { return *c == class{} }
+
+// allowsPath reports whether everything in a file is allowed.
+func (a *allowance) allowsPath(path string) bool {
+	if a.paths == nil || path == "" || a.all && (a.exprs != nil || len(a.words) > 0) {
+		return false
+	}
+	return a.paths.matches(path)
+}
+
+// allowsValue reports whether a match is allowed by its value alone.
+func (a *allowance) allowsValue(m *match) bool {
+	return a.exprs != nil && a.exprs.get().Match(a.targetOf(m)) || containsAny(m.secret, a.words)
+}
+
+// allowsAt reports whether a match is allowed where it is. What its value alone says was asked before.
+func (a *allowance) allowsAt(m *match, path string) bool {
+	if !a.all {
+		return a.target == "line" && a.allowsValue(m)
+	}
+	if a.paths != nil && (path == "" || !a.paths.matches(path)) {
+		return false
+	}
+	return (a.exprs == nil || a.exprs.get().Match(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))
+}
+
+func (a *allowance) targetOf(m *match) []byte {
+	switch a.target {
+	case "match":
+		return m.whole
+	case "line":
+		return m.line
+	default:
+		return m.secret
+	}
+}
+
+func containsAny(secret []byte, words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	folded := strings.ToLower(string(secret))
+	for _, word := range words {
+		if strings.Contains(folded, word) {
+			return true
+		}
+	}
+	return false
+}

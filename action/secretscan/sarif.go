@@ -1,0 +1,122 @@
+package secretscan
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+)
+
+// maxResults is how many results GitHub takes of a run. Findings are sorted, so the surest stay.
+const maxResults = 25_000
+
+// The part of SARIF 2.1.0 that a finding needs.
+type (
+	sarifLog struct {
+		Schema  string     `json:"$schema"`
+		Version string     `json:"version"`
+		Runs    []sarifRun `json:"runs"`
+	}
+	sarifRun struct {
+		Tool       sarifTool     `json:"tool"`
+		ColumnKind string        `json:"columnKind"`
+		Results    []sarifResult `json:"results"`
+	}
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
+	}
+	sarifDriver struct {
+		Name           string      `json:"name"`
+		InformationURI string      `json:"informationUri"`
+		Rules          []sarifRule `json:"rules"`
+	}
+	sarifRule struct {
+		ID         string            `json:"id"`
+		Short      sarifText         `json:"shortDescription"`
+		Properties map[string]string `json:"properties"`
+	}
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifResult struct {
+		RuleID       string            `json:"ruleId"`
+		RuleIndex    int               `json:"ruleIndex"`
+		Level        string            `json:"level"`
+		Message      sarifText         `json:"message"`
+		Locations    []sarifLocation   `json:"locations"`
+		Fingerprints map[string]string `json:"partialFingerprints"`
+		Properties   map[string]any    `json:"properties,omitempty"`
+	}
+	sarifLocation struct {
+		Physical sarifPhysical `json:"physicalLocation"`
+	}
+	sarifPhysical struct {
+		Artifact sarifArtifact `json:"artifactLocation"`
+		Region   sarifRegion   `json:"region"`
+	}
+	sarifArtifact struct {
+		URI  string `json:"uri"`
+		Base string `json:"uriBaseId"`
+	}
+	sarifRegion struct {
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn"`
+		EndLine     int `json:"endLine"`
+		EndColumn   int `json:"endColumn"`
+	}
+)
+
+// WriteSARIF writes findings as SARIF 2.1.0.
+func WriteSARIF(w io.Writer, found []Finding) error {
+	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
+	run.Tool.Driver = sarifDriver{Name: "Flaresmith", InformationURI: "https://github.com/flaresmith/flaresmith", Rules: []sarifRule{}}
+	for _, f := range found[:min(len(found), maxResults)] {
+		index := slices.IndexFunc(run.Tool.Driver.Rules, func(r sarifRule) bool { return r.ID == f.Rule })
+		if index < 0 {
+			index = len(run.Tool.Driver.Rules)
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
+				ID: f.Rule, Short: sarifText{f.Description}, Properties: map[string]string{"security-severity": severity(f.Tier)},
+			})
+		}
+		result := sarifResult{
+			RuleID: f.Rule, RuleIndex: index, Level: level(f.Tier),
+			Message:      sarifText{fmt.Sprintf("%s Tier: %s.", f.Description, f.Tier)},
+			Fingerprints: map[string]string{"flaresmith/v1": f.Fingerprint},
+			Locations: []sarifLocation{{sarifPhysical{
+				Artifact: sarifArtifact{URI: (&url.URL{Path: f.Path}).EscapedPath(), Base: "%SRCROOT%"},
+				Region:   sarifRegion{f.Line, f.Column, f.EndLine, f.EndColumn},
+			}}},
+		}
+		if f.First != nil {
+			result.Properties = map[string]any{"first": f.First, "last": f.Last}
+		}
+		run.Results = append(run.Results, result)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+}
+
+func level(t Tier) string {
+	switch t {
+	case Certain:
+		return "error"
+	case Likely:
+		return "warning"
+	default:
+		return "note"
+	}
+}
+
+// severity is on the scale by which code scanning sorts: 9 and more is critical.
+func severity(t Tier) string {
+	switch t {
+	case Certain:
+		return "9.0"
+	case Likely:
+		return "7.0"
+	default:
+		return "3.0"
+	}
+}

@@ -1,0 +1,133 @@
+package secretscan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Mode says what is scanned.
+type Mode string
+
+// The modes.
+const (
+	Tree   Mode = "tree"   // the files of a folder; in a Git repository those that are tracked or could be
+	Stdin  Mode = "stdin"  // one text from a stream
+	Staged Mode = "staged" // what the next commit would bring
+	Range  Mode = "range"  // what the commits of a range brought, merges compared with all their parents
+
+	History Mode = "history" // every file that a commit of any branch or tag holds
+)
+
+// Modes names them all, for help texts.
+func Modes() string { return "tree, stdin, staged, range or history" }
+
+// Request is one scan.
+type Request struct {
+	Mode  Mode
+	Dir   string    // the folder; a repository or a part of one
+	Range string    // for Range: "A..B"
+	Input io.Reader // for Stdin
+	Now   time.Time // by which entries of the ignore file expire; zero: the time of the scan
+	// Note hears what a reader of the findings should know, such as files that were not scanned. It may
+	// be called from several goroutines at once. It never hears a value.
+	Note func(text string)
+}
+
+// ErrNotScanned is wrapped by errors that mean: this says nothing about whether there are secrets.
+var ErrNotScanned = errors.New("not scanned")
+
+// Scan finds secrets. The findings are sorted; an error means that not everything was scanned, and the
+// findings are those made until then.
+func Scan(ctx context.Context, request Request) ([]Finding, error) {
+	if request.Note == nil {
+		request.Note = func(string) {}
+	}
+	if request.Now.IsZero() {
+		request.Now = time.Now()
+	}
+	var found []Finding
+	ignores, err := readIgnores(request.Dir, request.Now)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
+	switch request.Mode {
+	case Tree:
+		found, err = scanTree(ctx, request)
+	case Stdin:
+		found, err = scanInput(request)
+	case Staged:
+		found, err = scanStaged(ctx, request)
+	case History:
+		found, err = scanHistory(ctx, request)
+	case Range:
+		found, err = scanRange(ctx, request)
+	default:
+		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
+	}
+	found = withoutIgnored(found, ignores, err == nil && (request.Mode == Tree || request.Mode == History), request.Note)
+	sortFindings(found)
+	return found, err
+}
+
+// scanInput scans a stream as one text.
+func scanInput(request Request) ([]Finding, error) {
+	text, err := io.ReadAll(io.LimitReader(request.Input, maxText+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: read the input: %w", ErrNotScanned, err)
+	}
+	if len(text) > maxText {
+		return nil, fmt.Errorf("%w: the input is larger than %d MiB", ErrNotScanned, maxText>>20)
+	}
+	return newSearcher(defaultMatcher()).file("the input", text, []string{"stdin"})
+}
+
+// eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.
+// done gets what was found, one call at a time. Faults of single items do not end the scan: they are the
+// error at its end.
+func eachOf[T any](ctx context.Context, source func(ctx context.Context, give func(T) error) error,
+	work func(*searcher, T) ([]Finding, error), done func(T, []Finding)) error {
+	var mu sync.Mutex
+	var faults []error
+	next := make(chan T)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(next)
+		return source(ctx, func(item T) error {
+			select {
+			case next <- item:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			var s *searcher // made for the first item: many scans have few
+			for item := range next {
+				if s == nil {
+					s = newSearcher(defaultMatcher())
+				}
+				some, err := work(s, item)
+				mu.Lock()
+				if err != nil {
+					faults = append(faults, err)
+				}
+				if len(some) > 0 {
+					done(item, some)
+				}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return errors.Join(append(faults, err)...)
+}
