@@ -1,0 +1,136 @@
+package ir
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+// Model is everything that one OpenAPI document says.
+type Model struct {
+	File       string
+	Title      string
+	Components []*Component  // a component stands behind those that it uses, but for cycles
+	Notes      spec.Problems // what was inferred or can't be checked
+}
+
+// Build makes the model of an OpenAPI 3.0 or 3.1 document. With any problem the model is nil.
+func Build(file string, root *spec.Node) (*Model, spec.Problems) {
+	b := &builder{doc: spec.NewDocument(file, root), byPointer: map[string]*Component{}, model: &Model{File: file}}
+	if !b.version() {
+		return nil, b.doc.Problems()
+	}
+	b.model.Title = root.Get("info").Get("title").String()
+	b.components()
+	b.operations()
+	for i := 0; i < len(b.found); i++ { // references find further components
+		b.fill(b.found[i])
+	}
+	if problems := b.doc.Problems(); len(problems) > 0 {
+		return nil, problems
+	}
+	b.flattenAll()
+	b.discriminators()
+	b.name()
+	b.model.Components = ordered(b.found)
+	b.model.Notes = b.model.Notes.Sorted()
+	return b.model, nil
+}
+
+type builder struct {
+	doc       *spec.Document
+	model     *Model
+	old       bool // OpenAPI 3.0
+	byPointer map[string]*Component
+	found     []*Component
+	nodes     map[*Component]*spec.Node
+}
+
+func (b *builder) version() bool {
+	version := b.doc.Root.Get("openapi")
+	switch text := version.String(); {
+	case text == "3.0" || strings.HasPrefix(text, "3.0."):
+		b.old = true
+	case text == "3.1" || strings.HasPrefix(text, "3.1."):
+	case b.doc.Root.Get("swagger") != nil:
+		b.doc.Problem(b.doc.Root.Get("swagger"), "Swagger 2.0 is not supported: convert the file to OpenAPI 3")
+	case version == nil:
+		b.doc.Problem(b.doc.Root, "this is no OpenAPI document: it has no \"openapi\" with a version")
+	default:
+		b.doc.Problem(version, "this version of OpenAPI is not supported: 3.0 and 3.1 are")
+	}
+	return len(b.doc.Problems()) == 0
+}
+
+// components collects what components.schemas names.
+func (b *builder) components() {
+	b.nodes = map[*Component]*spec.Node{}
+	schemas := b.doc.Root.Get("components").Get("schemas")
+	if schemas == nil {
+		return
+	}
+	if !schemas.Is(spec.Object) {
+		b.doc.Problem(schemas, "components.schemas should be an object, not %s", schemas.Kind)
+		return
+	}
+	for i := range schemas.Children {
+		child := &schemas.Children[i]
+		b.component("#/components/schemas/"+escape(child.Key), child.Key, child)
+	}
+}
+
+func (b *builder) component(pointer, name string, node *spec.Node) *Component {
+	c := &Component{Name: name, pointer: pointer}
+	b.byPointer[pointer] = c
+	b.found = append(b.found, c)
+	b.nodes[c] = node
+	return c
+}
+
+func (b *builder) fill(c *Component) {
+	if c.Schema == nil {
+		c.Schema = b.schema(b.nodes[c], 0)
+	}
+}
+
+// refer finds or makes the component that a reference names.
+func (b *builder) refer(n *spec.Node) *Component {
+	ref := n.Text
+	if c, ok := b.byPointer[ref]; ok {
+		return c
+	}
+	tokens := spec.Tokens(ref)
+	pointer := "#"
+	for _, token := range tokens {
+		pointer += "/" + escape(token)
+	}
+	if c, ok := b.byPointer[pointer]; ok {
+		b.byPointer[ref] = c
+		return c
+	}
+	target, why := b.doc.Resolve(ref)
+	if why != "" {
+		b.doc.Problem(n, "%s", why)
+		return nil
+	}
+	name := "Document"
+	if len(tokens) > 0 {
+		name = strings.Join(tokens[max(0, len(tokens)-2):], "_")
+		if slices.Contains([]string{"schemas", "definitions", "$defs"}, tokens[max(0, len(tokens)-2)]) || len(tokens) == 3 && tokens[0] == "components" {
+			name = tokens[len(tokens)-1]
+		}
+	}
+	if len(tokens) == 3 && tokens[0] == "components" && tokens[1] != "schemas" {
+		b.note(n, "components.%s is no place of OpenAPI for schemas; what is referred to there is read all the same", tokens[1])
+	}
+	return b.component(pointer, name, target)
+}
+
+func (b *builder) note(n *spec.Node, format string, args ...any) {
+	b.model.Notes = append(b.model.Notes, b.doc.At(n, format, args...))
+}
+
+func escape(token string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
+}
