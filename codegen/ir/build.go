@@ -307,7 +307,7 @@ func (b *builder) object(n *spec.Node, s *Schema) {
 	if properties := n.Get("properties"); properties != nil {
 		if !properties.Is(spec.Object) {
 			b.doc.Problem(properties, "properties should be an object, not %s", properties.Kind)
-			return
+			properties = &spec.Node{}
 		}
 		s.Properties = make([]Property, len(properties.Children))
 		for i := range properties.Children {

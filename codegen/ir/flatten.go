@@ -1,6 +1,10 @@
 package ir
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
 
 // flattenAll turns allOf of plain objects into one object, which is what people mean by it and what
 // gives the better code. Where that would change the meaning, or a cycle runs through allOf, All stays.
@@ -132,11 +136,26 @@ func (f *flattener) property(s *Schema, p Property) {
 	other.Required = other.Required || p.Required
 	switch {
 	case p.Schema.Trivial():
-	case other.Schema.Trivial(), Equal(other.Schema.Node, p.Schema.Node):
+	case other.Schema.Trivial(), Equal(other.Schema.Node, p.Schema.Node), implied(other.Schema, p.Schema):
 		other.Schema = p.Schema
+	case implied(p.Schema, other.Schema):
 	default:
 		both := &Schema{All: []*Schema{other.Schema, p.Schema}, Node: p.Schema.Node, Meta: p.Schema.Meta}
 		f.merge(both)
 		other.Schema = both
 	}
+}
+
+// implied tells whether every value of other is a text, and s asks for no more.
+func implied(s, other *Schema) bool {
+	other = other.Deref()
+	plain := Schema{Types: String, Meta: s.Meta, Node: s.Node}
+	return s.Types == String && s.same(&plain) && !other.Nullable && len(other.Enum) > 0 &&
+		!slices.ContainsFunc(other.Enum, func(value *spec.Node) bool { return value.Kind != spec.String })
+}
+
+// same tells whether two schemas without anything below them say the same.
+func (s *Schema) same(other *Schema) bool {
+	return s.Ref == nil && s.Enum == nil && s.Nullable == other.Nullable && s.Format == other.Format && s.Pattern == other.Pattern &&
+		s.MinLength == other.MinLength && s.MaxLength == other.MaxLength && !s.combined() && s.Not == nil
 }

@@ -27,6 +27,7 @@ func Build(file string, root *spec.Node) (*Model, spec.Problems) {
 	for i := 0; i < len(b.found); i++ { // references find further components
 		b.fill(b.found[i])
 	}
+	b.endless()
 	if problems := b.doc.Problems(); len(problems) > 0 {
 		return nil, problems
 	}

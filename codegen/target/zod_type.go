@@ -1,6 +1,8 @@
 package target
 
 import (
+	"slices"
+
 	"github.com/flaresmith/flaresmith/codegen/ir"
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
@@ -8,13 +10,36 @@ import (
 // typeOf writes the TypeScript type of what a schema gives. Only members of cycles need it: their
 // types can't be inferred.
 func (z *zod) typeOf(s *ir.Schema) {
-	if s.Nullable {
-		z.text("(")
-		z.parted(s)
-		z.text(" | null)")
-		return
-	}
 	z.parted(s)
+	if s.Nullable {
+		z.text(" | null")
+	}
+}
+
+// inner writes a type that an operator is applied to: in parentheses if it has operators itself.
+func (z *zod) inner(write func()) {
+	from := len(z.out)
+	write()
+	depth := 0
+	for i := from; i < len(z.out); i++ {
+		switch z.out[i] {
+		case '{', '[', '(':
+			depth++
+		case '}', ']', ')':
+			depth--
+		case '"':
+			for i++; z.out[i] != '"'; i++ {
+				if z.out[i] == '\\' {
+					i++
+				}
+			}
+		case '|', '&':
+			if depth == 0 {
+				z.out = append(slices.Insert(z.out, from, '('), ')')
+				return
+			}
+		}
+	}
 }
 
 func (z *zod) parted(s *ir.Schema) {
@@ -30,27 +55,28 @@ func (z *zod) parted(s *ir.Schema) {
 			parts = append(parts, func() { z.alternatives(list) })
 		}
 	}
-	if len(parts) == 0 {
+	switch len(parts) {
+	case 0:
 		z.text("unknown")
-		return
-	}
-	for i, part := range parts {
-		if i > 0 {
-			z.text(" & ")
+	case 1:
+		parts[0]()
+	default:
+		for i, part := range parts {
+			if i > 0 {
+				z.text(" & ")
+			}
+			z.inner(part)
 		}
-		part()
 	}
 }
 
 func (z *zod) alternatives(list []*ir.Schema) {
-	z.text("(")
 	for i, branch := range list {
 		if i > 0 {
 			z.text(" | ")
 		}
 		z.typeOf(branch)
 	}
-	z.text(")")
 }
 
 func (z *zod) ownType(s *ir.Schema) {
@@ -64,7 +90,6 @@ func (z *zod) ownType(s *ir.Schema) {
 	case s.Types == 0:
 		z.text("unknown")
 	default:
-		z.text("(")
 		first := true
 		for t := ir.Null; t <= ir.Integer; t <<= 1 {
 			if !s.Types.Has(t) {
@@ -76,24 +101,22 @@ func (z *zod) ownType(s *ir.Schema) {
 			first = false
 			z.typeOfType(s, t)
 		}
-		z.text(")")
 	}
 }
 
 func (z *zod) enumType(values []*spec.Node) {
-	z.text("(")
-	for i, value := range values {
+	for _, value := range values {
 		if value.Kind == spec.Array || value.Kind == spec.Object {
-			z.out = z.out[:len(z.out)-1]
 			z.text("unknown")
 			return
 		}
+	}
+	for i, value := range values {
 		if i > 0 {
 			z.text(" | ")
 		}
 		z.json(value)
 	}
-	z.text(")")
 }
 
 func (z *zod) typeOfType(s *ir.Schema, t ir.Types) {
@@ -114,17 +137,12 @@ func (z *zod) typeOfType(s *ir.Schema, t ir.Types) {
 }
 
 func (z *zod) arrayType(s *ir.Schema) {
-	if len(s.Prefix) > 0 {
+	if len(s.Prefix) > 0 || s.Items == nil {
 		z.text("unknown[]")
 		return
 	}
-	if s.Items == nil {
-		z.text("unknown[]")
-		return
-	}
-	z.text("(")
-	z.typeOf(s.Items)
-	z.text(")[]")
+	z.inner(func() { z.typeOf(s.Items) })
+	z.text("[]")
 }
 
 func (z *zod) objectType(s *ir.Schema) {
