@@ -77,6 +77,9 @@ func (w *writer) prepare(name string, content []byte) error {
 	if err := w.folder(path.Dir(name)); err != nil {
 		return err
 	}
+	if info, err := w.root.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("write %s: something that is no file is in the way", name)
+	}
 	f, err := w.root.OpenFile(name+w.suffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
