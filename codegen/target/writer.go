@@ -72,8 +72,8 @@ func (w *writer) key(name string) {
 
 func isName(s string) bool {
 	for i := range len(s) {
-		c := s[i] | 0x20
-		if !(c >= 'a' && c <= 'z' || s[i] == '_' || s[i] == '$' || i > 0 && s[i] >= '0' && s[i] <= '9') {
+		letter := s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] == '_' || s[i] == '$'
+		if digit := s[i] >= '0' && s[i] <= '9'; !letter && (i == 0 || !digit) {
 			return false
 		}
 	}

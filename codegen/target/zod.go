@@ -8,15 +8,15 @@ import (
 // Zod writes the schemas of a model for Zod 4: a module that depends on nothing but zod.
 func Zod(m *ir.Model) []byte {
 	z := &zod{}
-	z.out = make([]byte, 0, 1<<16)
+	z.out = make([]byte, 0, 2048*len(m.Components))
 	for _, c := range m.Components {
 		z.component(c)
 	}
 	body := z.out
-	z.out = make([]byte, 0, len(body)+1<<12)
+	z.out = make([]byte, 0, len(body)+64*len(m.Components)+1<<12)
 	z.text("import * as z from \"zod\";\n")
 	z.helpers()
-	z.text(string(body))
+	z.out = append(z.out, body...)
 	z.aliases(m.Components)
 	return z.out
 }

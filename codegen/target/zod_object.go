@@ -38,7 +38,10 @@ func (z *zod) items(s *ir.Schema) {
 
 // tuple writes prefixItems, of which JSON Schema requires as many as minItems says.
 func (z *zod) tuple(s *ir.Schema) {
-	least, _ := strconv.Atoi(s.MinItems) //nolint:errcheck // the model checked it; an overlong number counts as 0 here and is refined below
+	least, err := strconv.Atoi(s.MinItems)
+	if err != nil {
+		least = 0 // nothing is said
+	}
 	z.text("z.tuple([")
 	for i, item := range s.Prefix {
 		z.comma(i)
