@@ -64,7 +64,9 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		spec.Parse(name, data)
+		if _, problems := spec.Parse(name, data); len(problems) > 0 {
+			b.Fatal(problems)
+		}
 	}
 }
 
@@ -72,7 +74,9 @@ func BenchmarkBuild(b *testing.B) {
 	name, root := parsed(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		ir.Build(name, root)
+		if _, problems := ir.Build(name, root); len(problems) > 0 {
+			b.Fatal(problems)
+		}
 	}
 }
 

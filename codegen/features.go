@@ -22,7 +22,7 @@ var (
 	finderCopy  = regexp.MustCompile(` \d+(\.[A-Za-z]+)?$`) // "openapi 2.yaml", as macOS names copies
 )
 
-// features finds the OpenAPI documents of all features, in order.
+// features finds the contracts of all features, in order.
 func (in *Inputs) features(fsys fs.FS) error {
 	folders, err := fs.ReadDir(fsys, specsFolder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,54 +46,51 @@ func (in *Inputs) features(fsys fs.FS) error {
 		}
 	}
 	if len(in.documents) == 0 {
-		return fmt.Errorf("no feature in %s has an OpenAPI document in its contracts folder", specsFolder)
+		return fmt.Errorf("no feature in %s has an OpenAPI document or a JSON Schema in its contracts folder", specsFolder)
 	}
 	return nil
 }
 
+// contracts reads a feature's contracts. openapi.yaml gives a file that is named after the feature, any
+// other document one in a folder that is.
 func (in *Inputs) contracts(fsys fs.FS, feature string) error {
 	folder := path.Join(specsFolder, feature, "contracts")
-	entries, err := fs.ReadDir(fsys, folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("specs: %w", err)
-	}
 	taken := map[string]string{}
-	for _, entry := range entries {
-		name := entry.Name()
-		ext := path.Ext(name)
-		if !entry.Type().IsRegular() || ext != ".yaml" && ext != ".yml" && ext != ".json" || finderCopy.MatchString(name) {
-			continue
+	err := fs.WalkDir(fsys, folder, func(source string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && source == folder {
+			return fs.SkipAll
 		}
-		source := path.Join(folder, name)
-		data, err := readBounded(fsys, source)
-		if err != nil {
+		ext := path.Ext(source)
+		if err != nil || !entry.Type().IsRegular() || ext != ".yaml" && ext != ".yml" && ext != ".json" || finderCopy.MatchString(entry.Name()) {
 			return err
 		}
-		if !looksLikeOpenAPI(data) {
-			continue
+		data, err := readBounded(fsys, source)
+		if err != nil || !looksLikeContract(data) {
+			return err
 		}
 		stem := path.Join(schemasFolder, feature)
-		if base := strings.TrimSuffix(name, ext); base != "openapi" {
-			stem += "." + base
+		if base := strings.TrimSuffix(strings.TrimPrefix(source, folder+"/"), ext); base != "openapi" {
+			stem = path.Join(stem, base)
 		}
 		if other, ok := taken[stem]; ok {
 			return fmt.Errorf("%s and %s would both become %s.ts: rename one", other, source, stem)
 		}
 		taken[stem] = source
 		in.documents = append(in.documents, document{source: source, stem: stem, data: data})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("specs: %w", err)
 	}
 	return nil
 }
 
-var openAPIKey = regexp.MustCompile(`(?m)^\s*["']?(openapi|swagger)["']?\s*:|[{,]\s*"(openapi|swagger)"\s*:`)
+var contractKey = regexp.MustCompile(`(?m)^\s*["']?(openapi|swagger|\$schema)["']?\s*:|[{,]\s*"(openapi|swagger|\$schema)"\s*:`)
 
-// looksLikeOpenAPI tells an OpenAPI document from the other files that contracts hold, such as JSON
-// Schemas. A damaged one counts, so that it is reported.
-func looksLikeOpenAPI(data []byte) bool {
-	return openAPIKey.Match(data[:min(len(data), 64<<10)])
+// looksLikeContract tells OpenAPI documents and JSON Schemas from the other files that contracts hold,
+// such as lists of MCP tools. A damaged one counts, so that it is reported.
+func looksLikeContract(data []byte) bool {
+	return contractKey.Match(data[:min(len(data), 64<<10)])
 }
 
 // maxFile is the largest input file; formats have smaller limits of their own.

@@ -58,7 +58,8 @@ func Generate(fsys fs.FS, o Options) (Files, error) {
 	return in.Generate()
 }
 
-// Load reads the inputs: the OpenAPI documents of specs/<feature>/contracts, or the one that is named.
+// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts, or the
+// one OpenAPI document that is named.
 func Load(fsys fs.FS, o Options) (*Inputs, error) {
 	for _, name := range o.Targets {
 		if !slices.Contains(Targets(), name) {
@@ -125,6 +126,9 @@ func build(d document) (*ir.Model, spec.Problems) {
 	root, problems := spec.Parse(d.source, d.data)
 	if len(problems) > 0 {
 		return nil, problems
+	}
+	if root.Get("openapi") == nil && root.Get("swagger") == nil && root.Get("$schema") != nil {
+		return ir.BuildSchema(d.source, path.Base(d.stem), root)
 	}
 	return ir.Build(d.source, root)
 }

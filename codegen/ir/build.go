@@ -98,7 +98,7 @@ func (b *builder) types(n *spec.Node, s *Schema, outer Types) {
 	case t.Is(spec.String):
 		s.Types = b.typeOf(t)
 	case t.Is(spec.Array):
-		if b.old {
+		if b.old && !b.tuples {
 			b.doc.Problem(t, "a list of types is OpenAPI 3.1; this document says it is 3.0")
 		}
 		for i := range t.Children {
@@ -115,7 +115,7 @@ func (b *builder) types(n *spec.Node, s *Schema, outer Types) {
 	}
 	if nullable := n.Get("nullable"); nullable.True() {
 		s.Nullable = true
-		if !b.old {
+		if !b.old || b.tuples {
 			b.note(nullable, "nullable is OpenAPI 3.0; it is read as type null")
 		}
 	}
@@ -291,7 +291,12 @@ func (b *builder) count(n *spec.Node, keyword string) string {
 }
 
 func (b *builder) list(n *spec.Node, s *Schema) {
-	if items := n.Get("items"); items != nil {
+	items := n.Get("items")
+	if b.tuples && items.Is(spec.Array) {
+		s.Prefix = b.schemas(items, 0)
+		items = n.Get("additionalItems")
+	}
+	if items != nil {
 		s.Items = b.schema(items, 0)
 	}
 	if prefix := n.Get("prefixItems"); prefix != nil {

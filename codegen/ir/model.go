@@ -10,20 +10,44 @@ import (
 // Model is everything that one OpenAPI document says.
 type Model struct {
 	File       string
-	Title      string
 	Components []*Component  // a component stands behind those that it uses, but for cycles
 	Notes      spec.Problems // what was inferred or can't be checked
 }
 
 // Build makes the model of an OpenAPI 3.0 or 3.1 document. With any problem the model is nil.
 func Build(file string, root *spec.Node) (*Model, spec.Problems) {
-	b := &builder{doc: spec.NewDocument(file, root), byPointer: map[string]*Component{}, model: &Model{File: file}}
+	b := newBuilder(file, root)
 	if !b.version() {
 		return nil, b.doc.Problems()
 	}
-	b.model.Title = root.Get("info").Get("title").String()
+	b.references(root)
 	b.components()
 	b.operations()
+	return b.build()
+}
+
+// BuildSchema makes the model of a JSON Schema, draft 4 to 2020-12. Its root is a component that is
+// named after its title, or else by fallback; definitions that it refers to are further ones.
+func BuildSchema(file, fallback string, root *spec.Node) (*Model, spec.Problems) {
+	b := newBuilder(file, root)
+	draft := root.Get("$schema").String()
+	b.tuples = !strings.Contains(draft, "2020-12")
+	b.old = b.tuples && !strings.Contains(draft, "2019-09") // nothing beside $ref counts
+	b.references(root)
+	name := Pascal(root.Get("title").String())
+	if root.Get("title").String() == "" {
+		name = Pascal(fallback)
+	}
+	b.component("#", name, root)
+	return b.build()
+}
+
+func newBuilder(file string, root *spec.Node) *builder {
+	return &builder{doc: spec.NewDocument(file, root), model: &Model{File: file}, byPointer: map[string]*Component{}, nodes: map[*Component]*spec.Node{}}
+}
+
+// build follows from the components that are known to those that they refer to.
+func (b *builder) build() (*Model, spec.Problems) {
 	for i := 0; i < len(b.found); i++ { // references find further components
 		b.fill(b.found[i])
 	}
@@ -42,7 +66,8 @@ func Build(file string, root *spec.Node) (*Model, spec.Problems) {
 type builder struct {
 	doc       *spec.Document
 	model     *Model
-	old       bool // OpenAPI 3.0
+	old       bool // OpenAPI 3.0, and drafts of JSON Schema before 2019-09
+	tuples    bool // items may be a list
 	byPointer map[string]*Component
 	found     []*Component
 	nodes     map[*Component]*spec.Node
@@ -66,7 +91,6 @@ func (b *builder) version() bool {
 
 // components collects what components.schemas names.
 func (b *builder) components() {
-	b.nodes = map[*Component]*spec.Node{}
 	schemas := b.doc.Root.Get("components").Get("schemas")
 	if schemas == nil {
 		return

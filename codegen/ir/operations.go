@@ -9,10 +9,8 @@ import (
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
 
-// operations makes components of the schemas that stand inline in request bodies and responses,
-// and checks all references of the document.
+// operations makes components of the schemas that stand inline in request bodies and responses.
 func (b *builder) operations() {
-	b.references(b.doc.Root)
 	paths := b.doc.Root.Get("paths")
 	if !paths.Is(spec.Object) {
 		return
