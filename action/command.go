@@ -7,36 +7,35 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes of all commands.
+// The exit codes.
 const (
-	exitClean = 0
-	exitError = 1
+	exitOK     = 0
+	exitFailed = 1 // the command could not do its work
+	exitFound  = 2 // it did, and what it found needs somebody's attention
 )
 
-// resultError carries the exit code of a command that worked and has told its result.
-type resultError struct {
-	code int
-}
+// exitError ends the process with a code; what there is to say was said.
+type exitError struct{ code int }
 
-func (e resultError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// streams are what a command reads and writes.
+// streams are where a command reads and prints: out gets results, err what is beside them.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
 // newRoot is the tree of commands.
-func newRoot(s streams) *cobra.Command {
+func newRoot(io streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "action",
-		Short:         "Flaresmith in a checkout",
+		Use:           "flaresmith-action",
+		Short:         "Flaresmith for workflows, hooks and the command line",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetIn(s.in)
-	root.SetOut(s.out)
-	root.SetErr(s.err)
-	root.AddCommand(newSpecApply(s))
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(newSpecApply(io))
 	return root
 }

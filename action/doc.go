@@ -1,3 +1,3 @@
-// Command action is what workflow steps and people at a terminal run in a checkout: inputs in;
-// files, a report and an exit code out. It links nothing of the server.
+// Command action is Flaresmith for workflows, hooks and the command line: one binary without a server.
+// It prints results, never secrets, and its exit code says how it went.
 package main

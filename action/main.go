@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,20 +11,21 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}).ExecuteContext(ctx)
+	err := newRoot(streams{os.Stdin, os.Stdout, os.Stderr}).ExecuteContext(ctx)
 	stop()
-	os.Exit(exitCode(err, os.Stderr))
+	os.Exit(exitCode(err))
 }
 
-// exitCode tells the exit code of what a command returned, and prints what went wrong.
-func exitCode(err error, stderr io.Writer) int {
-	var result resultError
+// exitCode maps the end of a command to that of the process; only a plain error has still to be told.
+func exitCode(err error) int {
+	var exit *exitError
 	switch {
 	case err == nil:
-		return exitClean
-	case errors.As(err, &result):
-		return result.code
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	default:
+		fmt.Fprintln(os.Stderr, "flaresmith:", err)
+		return exitFailed
 	}
-	fmt.Fprintln(stderr, "flaresmith:", err)
-	return exitError
 }

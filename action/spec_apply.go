@@ -16,11 +16,8 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
 
-// Exit codes of spec-apply, beyond those of all commands.
-const (
-	exitDrift     = 2
-	exitConflicts = 3
-)
+// exitConflicts says that files are in the way which must not be overwritten. exitFound, here, is drift.
+const exitConflicts = 3
 
 type specApply struct {
 	dir, openAPI, out   string
@@ -28,7 +25,7 @@ type specApply struct {
 	dryRun, check, json bool
 }
 
-func newSpecApply(s streams) *cobra.Command {
+func newSpecApply(io streams) *cobra.Command {
 	var o specApply
 	cmd := &cobra.Command{
 		Use:   "spec-apply",
@@ -43,7 +40,7 @@ found files that apply would change, 3 files that must not be overwritten are in
 			if err != nil {
 				return err
 			}
-			if err := o.print(s.out, report); err != nil {
+			if err := o.print(io.out, report); err != nil {
 				return err
 			}
 			return result(report)
@@ -66,9 +63,9 @@ found files that apply would change, 3 files that must not be overwritten are in
 func result(report drift.Report) error {
 	switch report.Summary.Status {
 	case drift.Conflicts:
-		return resultError{exitConflicts}
+		return &exitError{exitConflicts}
 	case drift.Drift:
-		return resultError{exitDrift}
+		return &exitError{exitFound}
 	}
 	return nil
 }

@@ -78,7 +78,12 @@ func run(t *testing.T, args ...string) (int, string) {
 	var out bytes.Buffer
 	root := newRoot(streams{out: &out, err: &out})
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(t.Context()), &out), out.String()
+	err := root.ExecuteContext(t.Context())
+	code := exitCode(err)
+	if code == exitFailed {
+		out.WriteString(err.Error())
+	}
+	return code, out.String()
 }
 
 func (c checkout) apply(want int, args ...string) string {
@@ -95,13 +100,13 @@ const generated = "src/schemas/001-shop.ts"
 func TestSpecApply(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
-	c.apply(exitDrift, "--check")
-	c.apply(exitDrift, "--dry-run")
+	c.apply(exitFound, "--check")
+	c.apply(exitFound, "--dry-run")
 	if _, err := os.Stat(filepath.Join(c.dir, "src")); err == nil {
 		t.Fatal("a check wrote something")
 	}
-	c.apply(exitClean)
-	if out := c.apply(exitClean, "--check"); out != "" {
+	c.apply(exitOK)
+	if out := c.apply(exitOK, "--check"); out != "" {
 		t.Errorf("a check of a clean folder printed %q", out)
 	}
 	first := c.read(generated)
@@ -118,7 +123,7 @@ func TestSpecApply(t *testing.T) {
 		Summary      map[string]any
 		AppliedAt    *string
 	}
-	if err := json.Unmarshal([]byte(c.apply(exitDrift, "--dry-run", "--json")), &report); err != nil {
+	if err := json.Unmarshal([]byte(c.apply(exitFound, "--dry-run", "--json")), &report); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]map[string]any{{"path": generated, "changeType": "modified", "linesAdded": 2.0, "linesRemoved": 2.0}}, report.ChangedFiles); diff != "" {
@@ -128,7 +133,7 @@ func TestSpecApply(t *testing.T) {
 	if diff := cmp.Diff(want, report.Summary); diff != "" || report.AppliedAt != nil {
 		t.Errorf("applied at %v\n%s", report.AppliedAt, diff)
 	}
-	if err := json.Unmarshal([]byte(c.apply(exitClean, "--json")), &report); err != nil {
+	if err := json.Unmarshal([]byte(c.apply(exitOK, "--json")), &report); err != nil {
 		t.Fatal(err)
 	}
 	if report.Summary["status"] != "clean" || report.AppliedAt == nil {
@@ -137,11 +142,11 @@ func TestSpecApply(t *testing.T) {
 
 	// A removed spec cleans up after itself.
 	c.write("specs/002-more/contracts/openapi.yaml", contract)
-	c.apply(exitClean)
+	c.apply(exitOK)
 	if err := os.RemoveAll(filepath.Join(c.dir, "specs", "001-shop")); err != nil {
 		t.Fatal(err)
 	}
-	c.apply(exitClean)
+	c.apply(exitOK)
 	if _, err := os.Stat(filepath.Join(c.dir, generated)); err == nil {
 		t.Error("the file of a removed spec is still there")
 	}
@@ -155,12 +160,12 @@ func TestSpecApplyConflicts(t *testing.T) {
 		reason  string
 	}{
 		{"changed by hand and committed", func(c checkout) {
-			c.apply(exitClean)
+			c.apply(exitOK)
 			c.write(generated, c.read(generated)+"// mine\n")
 			c.commit()
 		}, "MANUAL_DIVERGENCE"},
 		{"changed by hand and not committed", func(c checkout) {
-			c.apply(exitClean)
+			c.apply(exitOK)
 			c.commit()
 			c.write(generated, c.read(generated)+"// mine\n")
 		}, "UNCOMMITTED_LOCAL_CHANGES"},
@@ -202,14 +207,14 @@ func TestSpecApplyErrors(t *testing.T) {
 	c := newCheckout(t)
 	c.write("specs/001-shop/contracts/openapi.yaml", strings.Replace(contract, "string", "text", 1))
 	c.write("specs/002-more/contracts/openapi.yaml", "openapi: 3.1.0\na: [\n")
-	if out := c.apply(exitError); !strings.Contains(out, `specs/001-shop/contracts/openapi.yaml:3:79: "text" is no type`) ||
+	if out := c.apply(exitFailed); !strings.Contains(out, `specs/001-shop/contracts/openapi.yaml:3:79: "text" is no type`) ||
 		!strings.Contains(out, "specs/002-more/contracts/openapi.yaml:") {
 		t.Errorf("got\n%s", out)
 	}
 	for _, args := range [][]string{
 		{"--target", "cobol"}, {"--dry-run", "--check"}, {"--openapi", "x.yaml"}, {"--no-such-flag"}, {"argument"},
 	} {
-		c.apply(exitError, args...)
+		c.apply(exitFailed, args...)
 	}
 }
 
@@ -220,7 +225,7 @@ func TestSpecApplyOneDocument(t *testing.T) {
 	if err := os.WriteFile(source, []byte(contract), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, printed := run(t, "spec-apply", "--openapi", source, "--out", out, "--target", "zod"); code != exitClean {
+	if code, printed := run(t, "spec-apply", "--openapi", source, "--out", out, "--target", "zod"); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, printed)
 	}
 	content, err := os.ReadFile(filepath.Join(out, "schemas.ts"))
