@@ -15,6 +15,7 @@ import (
 const (
 	specsFolder   = "specs"
 	schemasFolder = "src/schemas"
+	mcpFolder     = "mcp"
 )
 
 var (
@@ -55,8 +56,12 @@ func (in *Inputs) features(fsys fs.FS) error {
 // other document one in a folder that is.
 func (in *Inputs) contracts(fsys fs.FS, feature string) error {
 	folder := path.Join(specsFolder, feature, "contracts")
+	requirements, err := in.requirements(fsys, path.Join(specsFolder, feature, "spec.md"))
+	if err != nil {
+		return err
+	}
 	taken := map[string]string{}
-	err := fs.WalkDir(fsys, folder, func(source string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(fsys, folder, func(source string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && source == folder {
 			return fs.SkipAll
 		}
@@ -68,21 +73,36 @@ func (in *Inputs) contracts(fsys fs.FS, feature string) error {
 		if err != nil || !looksLikeContract(data) {
 			return err
 		}
-		stem := path.Join(schemasFolder, feature)
+		stem := feature
 		if base := strings.TrimSuffix(strings.TrimPrefix(source, folder+"/"), ext); base != "openapi" {
 			stem = path.Join(stem, base)
 		}
 		if other, ok := taken[stem]; ok {
-			return fmt.Errorf("%s and %s would both become %s.ts: rename one", other, source, stem)
+			return fmt.Errorf("%s and %s would get the same names: rename one", other, source)
 		}
 		taken[stem] = source
-		in.documents = append(in.documents, document{source: source, stem: stem, data: data})
+		in.documents = append(in.documents, document{
+			source: source, schemas: path.Join(schemasFolder, stem+".ts"), mcp: path.Join(mcpFolder, stem+".json"), data: data, requirements: requirements})
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("specs: %w", err)
 	}
 	return nil
+}
+
+// requirements reads a feature's spec.md, if it has one.
+func (in *Inputs) requirements(fsys fs.FS, name string) ([]spec.Requirement, error) {
+	if _, err := fs.Stat(fsys, name); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	data, err := readBounded(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	requirements, notes := spec.Requirements(name, data)
+	in.notes = append(in.notes, notes...)
+	return requirements, nil
 }
 
 var contractKey = regexp.MustCompile(`(?m)^\s*["']?(openapi|swagger|\$schema)["']?\s*:|[{,]\s*"(openapi|swagger|\$schema)"\s*:`)

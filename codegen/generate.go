@@ -20,7 +20,12 @@ import (
 const generation = 1
 
 // Targets lists the kinds of files that can be generated.
-func Targets() []string { return []string{"zod"} }
+func Targets() []string { return []string{zod, mcp} }
+
+const (
+	zod = "zod"
+	mcp = "mcp"
+)
 
 // Options say what is read, and what is made of it.
 type Options struct {
@@ -38,14 +43,16 @@ type Files struct {
 // Inputs is everything that Generate reads, and its hash.
 type Inputs struct {
 	Hash      string
+	targets   []string
 	documents []document
 	notes     spec.Problems
 }
 
 type document struct {
-	source string // as people see it
-	stem   string // of the generated files' paths
-	data   []byte
+	source       string // as people see it
+	schemas, mcp string // paths of the generated files
+	data         []byte
+	requirements []spec.Requirement // of the feature
 }
 
 // Generate makes all files of the specs in fsys. With an error of type spec.Problems, everything
@@ -66,7 +73,10 @@ func Load(fsys fs.FS, o Options) (*Inputs, error) {
 			return nil, fmt.Errorf("there is no target %q: there are %s", name, strings.Join(Targets(), ", "))
 		}
 	}
-	in := &Inputs{}
+	in := &Inputs{targets: Targets()}
+	if len(o.Targets) > 0 {
+		in.targets = slices.Compact(slices.Sorted(slices.Values(o.Targets)))
+	}
 	var err error
 	if o.OpenAPI != "" {
 		err = in.single(fsys, o.OpenAPI)
@@ -77,8 +87,9 @@ func Load(fsys fs.FS, o Options) (*Inputs, error) {
 		return nil, err
 	}
 	sum := sha256.New()
+	fmt.Fprintf(sum, "%q", in.targets)
 	for _, d := range in.documents {
-		fmt.Fprintf(sum, "%s\x00%s\x00%d\x00", d.source, d.stem, len(d.data))
+		fmt.Fprintf(sum, "%q%q%q%+v\x00%d\x00", d.source, d.schemas, d.mcp, d.requirements, len(d.data))
 		sum.Write(d.data)
 	}
 	in.Hash = hex.EncodeToString(sum.Sum(nil))
@@ -90,7 +101,7 @@ func (in *Inputs) single(fsys fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	in.documents = []document{{source: path.Base(name), stem: "schemas", data: data}}
+	in.documents = []document{{source: path.Base(name), schemas: "schemas.ts", mcp: "mcp.json", data: data}}
 	return nil
 }
 
@@ -111,7 +122,11 @@ func (in *Inputs) Generate() (Files, error) {
 			continue
 		}
 		files.Notes = append(files.Notes, model.Notes...)
-		files.All = append(files.All, drift.File{Path: d.stem + ".ts", Content: drift.Seal(generation, d.source, target.Zod(model))})
+		made, err := in.write(d, model)
+		if err != nil {
+			return Files{}, err
+		}
+		files.All = append(files.All, made...)
 	}
 	if len(problems) > 0 {
 		return Files{}, problems.Sorted()
@@ -128,7 +143,27 @@ func build(d document) (*ir.Model, spec.Problems) {
 		return nil, problems
 	}
 	if root.Get("openapi") == nil && root.Get("swagger") == nil && root.Get("$schema") != nil {
-		return ir.BuildSchema(d.source, path.Base(d.stem), root)
+		return ir.BuildSchema(d.source, strings.TrimSuffix(path.Base(d.source), path.Ext(d.source)), root)
 	}
-	return ir.Build(d.source, root)
+	model, problems := ir.Build(d.source, root)
+	if model != nil {
+		model.Link(d.requirements)
+	}
+	return model, problems
+}
+
+// write makes the files of one document.
+func (in *Inputs) write(d document, model *ir.Model) ([]drift.File, error) {
+	var files []drift.File
+	if slices.Contains(in.targets, zod) {
+		files = append(files, drift.File{Path: d.schemas, Content: drift.Seal(generation, d.source, target.Zod(model))})
+	}
+	if slices.Contains(in.targets, mcp) && len(model.Operations) > 0 {
+		content, err := drift.SealJSON(generation, d.source, target.MCP(model))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, drift.File{Path: d.mcp, Content: content})
+	}
+	return files, nil
 }

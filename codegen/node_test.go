@@ -114,14 +114,22 @@ func TestInNode(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", d.name, err)
 		}
-		module(t, dir, d, files.All[0].Content)
+		for _, f := range files.All {
+			if f.Path == "schemas.ts" {
+				module(t, dir, d, f.Content)
+			} else {
+				write(t, filepath.Join(dir, d.name+".mcp.json"), f.Content)
+			}
+		}
 		sources = append(sources, d.name+".ts")
 	}
-	script, err := os.ReadFile("testdata/node/compare.mjs")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"compare.mjs", "tools.mjs"} {
+		script, err := os.ReadFile(filepath.Join("testdata/node", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name), script)
 	}
-	write(t, filepath.Join(dir, "compare.mjs"), script)
 	for _, compiler := range []string{"typescript", "typescript-5"} {
 		t.Run(compiler, func(t *testing.T) {
 			args := append([]string{"--max-old-space-size=8192", filepath.Join("node_modules", compiler, "bin", "tsc"), "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
@@ -132,6 +140,16 @@ func TestInNode(t *testing.T) {
 		})
 	}
 	for _, d := range all {
+		tools := d.name + ".mcp.json"
+		if _, err := os.Stat(filepath.Join(dir, tools)); err == nil {
+			t.Run(tools, func(t *testing.T) {
+				out, err := run(t, dir, "node", "tools.mjs", tools)
+				t.Logf("tools: %.2000s", out)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
 		if d.values > 0 {
 			t.Run(d.name, func(t *testing.T) { compare(t, dir, d) })
 		}

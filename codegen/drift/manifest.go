@@ -86,7 +86,10 @@ func (m Manifest) Intact(disk fs.FS) bool {
 	return len(m.Files) > 0
 }
 
-var seal = regexp.MustCompile(`\A//[^\n]*\n// flaresmith \d+ sha256:([0-9a-f]{64})\n`)
+var (
+	seal     = regexp.MustCompile(`\A//[^\n]*\n// flaresmith \d+ sha256:([0-9a-f]{64})\n`)
+	sealJSON = regexp.MustCompile(`\A\{\n  "_meta": \{ "generator": "flaresmith \d+", "source": [^\n]*, "sha256": "([0-9a-f]{64})" \},\n`)
+)
 
 // Seal puts a head before TypeScript that says where it comes from and carries the body's hash.
 func Seal(generation int, source string, body []byte) []byte {
@@ -94,8 +97,21 @@ func Seal(generation int, source string, body []byte) []byte {
 	return append([]byte(head), body...)
 }
 
+// SealJSON does the same for a JSON object, whose first line the body lacks.
+func SealJSON(generation int, source string, body []byte) ([]byte, error) {
+	quoted, err := json.Marshal(source)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	head := fmt.Sprintf("{\n  \"_meta\": { \"generator\": \"flaresmith %d\", \"source\": %s, \"sha256\": \"%s\" },\n", generation, quoted, Hash(body))
+	return append([]byte(head), body...), nil
+}
+
 // sealed tells whether a file is as it was generated, by its own head.
 func sealed(content []byte) bool {
 	m := seal.FindSubmatchIndex(content)
+	if m == nil {
+		m = sealJSON.FindSubmatchIndex(content)
+	}
 	return m != nil && Hash(content[m[1]:]) == string(content[m[2]:m[3]])
 }

@@ -13,6 +13,9 @@ func (b *builder) flattenAll() {
 	for _, c := range b.found {
 		f.component(c)
 	}
+	for _, s := range b.loose {
+		f.schema(s)
+	}
 }
 
 type progress uint8

@@ -11,6 +11,7 @@ import (
 type Model struct {
 	File       string
 	Components []*Component  // a component stands behind those that it uses, but for cycles
+	Operations []Operation   // in the order of the document
 	Notes      spec.Problems // what was inferred or can't be checked
 }
 
@@ -71,6 +72,9 @@ type builder struct {
 	byPointer map[string]*Component
 	found     []*Component
 	nodes     map[*Component]*spec.Node
+
+	parameters map[*spec.Node]*Parameter
+	loose      []*Schema // schemas outside of components
 }
 
 func (b *builder) version() bool {
