@@ -88,20 +88,19 @@ func (o *specApply) run(ctx context.Context) (drift.Report, error) {
 	if err != nil {
 		return drift.Report{}, err
 	}
-	report, err := drift.Plan(disk, manifest, files.All, func(paths []string) (map[string]bool, error) {
+	report, next, err := codegen.Plan(disk, files, manifest, func(paths []string) (map[string]bool, error) {
 		return codegen.Uncommitted(ctx, base, paths)
 	})
 	if err != nil {
 		return drift.Report{}, err
 	}
-	report.Notes = append(report.Notes, files.Notes...)
 	if o.dryRun || o.check || report.Summary.HasConflicts {
 		return report, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return drift.Report{}, fmt.Errorf("interrupted: %w", err)
 	}
-	if err := write(base, report, files.Manifest); err != nil {
+	if err := write(base, report, next); err != nil {
 		return drift.Report{}, err
 	}
 	report.Applied(time.Now())

@@ -111,7 +111,11 @@ func BenchmarkUnchanged(b *testing.B) {
 	for _, f := range files.All {
 		disk[f.Path] = &fstest.MapFile{Data: f.Content}
 	}
-	written, err := files.Manifest.Bytes()
+	_, manifest, err := codegen.Plan(disk, files, drift.Manifest{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	written, err := manifest.Bytes()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -35,9 +35,10 @@ type Options struct {
 
 // Files is what a run gives.
 type Files struct {
-	All      []drift.File // sorted by path
-	Manifest drift.Manifest
-	Notes    spec.Problems
+	All     []drift.File // sorted by path
+	Notes   spec.Problems
+	inputs  string
+	targets []string
 }
 
 // Inputs is everything that Generate reads, and its hash.
@@ -113,7 +114,7 @@ func (in *Inputs) Current(m drift.Manifest, disk fs.FS) bool {
 
 // Generate makes the files.
 func (in *Inputs) Generate() (Files, error) {
-	files := Files{Notes: in.notes}
+	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets}
 	var problems spec.Problems
 	for _, d := range in.documents {
 		model, wrong := build(d)
@@ -133,7 +134,6 @@ func (in *Inputs) Generate() (Files, error) {
 	}
 	slices.SortFunc(files.All, func(a, b drift.File) int { return strings.Compare(a.Path, b.Path) })
 	files.Notes = files.Notes.Sorted()
-	files.Manifest = drift.NewManifest(generation, in.Hash, files.All)
 	return files, nil
 }
 
@@ -156,14 +156,14 @@ func build(d document) (*ir.Model, spec.Problems) {
 func (in *Inputs) write(d document, model *ir.Model) ([]drift.File, error) {
 	var files []drift.File
 	if slices.Contains(in.targets, zod) {
-		files = append(files, drift.File{Path: d.schemas, Content: drift.Seal(generation, d.source, target.Zod(model))})
+		files = append(files, drift.File{Path: d.schemas, Target: zod, Content: drift.Seal(generation, d.source, target.Zod(model))})
 	}
 	if slices.Contains(in.targets, mcp) && len(model.Operations) > 0 {
 		content, err := drift.SealJSON(generation, d.source, target.MCP(model))
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, drift.File{Path: d.mcp, Content: content})
+		files = append(files, drift.File{Path: d.mcp, Target: mcp, Content: content})
 	}
 	return files, nil
 }

@@ -35,16 +35,16 @@ func tree(t *testing.T, dir string) map[string]string {
 func world(t *testing.T) (*os.Root, drift.Report, drift.Manifest) {
 	t.Helper()
 	dir := t.TempDir()
-	old := drift.Manifest{Files: map[string]string{}}
+	old := drift.Manifest{Files: map[string]drift.Entry{}}
 	for path, content := range map[string]string{"keep.ts": "keep\n", "change.ts": "old\n", "gone/gone.ts": "gone\n"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, path), []byte(content))
-		old.Files[path] = drift.Hash([]byte(content))
+		old.Files[path] = drift.Entry{Target: "t", SHA256: drift.Hash([]byte(content))}
 	}
-	files := []drift.File{{Path: "a/b/new.ts", Content: []byte("new\n")}, {Path: "change.ts", Content: []byte("newer\n")}, {Path: "keep.ts", Content: []byte("keep\n")}}
-	report, err := drift.Plan(os.DirFS(dir), old, files, nil)
+	files := []drift.File{{Path: "a/b/new.ts", Target: "t", Content: []byte("new\n")}, {Path: "change.ts", Target: "t", Content: []byte("newer\n")}, {Path: "keep.ts", Target: "t", Content: []byte("keep\n")}}
+	report, err := drift.Plan(os.DirFS(dir), old, []string{"t"}, files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func world(t *testing.T) (*os.Root, drift.Report, drift.Manifest) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return root, report, drift.NewManifest(1, "inputs", files)
+	return root, report, old.Next(1, "inputs", []string{"t"}, files)
 }
 
 func TestWrite(t *testing.T) {

@@ -14,13 +14,15 @@ import (
 
 func file(content string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(content)} }
 
+func entry(content string) Entry { return Entry{Target: "t", SHA256: Hash([]byte(content))} }
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	sealedBefore := string(Seal(1, "x.yaml", []byte("old body\n")))
 	tests := []struct {
 		name      string
 		disk      fstest.MapFS
-		manifest  map[string]string
+		manifest  map[string]Entry
 		files     []File
 		dirty     map[string]bool
 		changes   []Change
@@ -30,41 +32,41 @@ func TestPlan(t *testing.T) {
 		{
 			name:   "same content is clean, whoever wrote it",
 			disk:   fstest.MapFS{"a.ts": file("a\n")},
-			files:  []File{{"a.ts", []byte("a\n")}},
+			files:  []File{{"a.ts", "t", []byte("a\n")}},
 			status: Clean,
 		},
 		{
 			name:    "a new file",
-			files:   []File{{"a.ts", []byte("a\nb\n")}},
+			files:   []File{{"a.ts", "t", []byte("a\nb\n")}},
 			changes: []Change{{Path: "a.ts", ChangeType: Created, LinesAdded: 2}},
 			status:  Drift,
 		},
 		{
 			name:     "a file as it was generated is replaced",
 			disk:     fstest.MapFS{"a.ts": file("a\nb\nc\n")},
-			manifest: map[string]string{"a.ts": Hash([]byte("a\nb\nc\n"))},
-			files:    []File{{"a.ts", []byte("a\nx\ny\nc\n")}},
+			manifest: map[string]Entry{"a.ts": entry("a\nb\nc\n")},
+			files:    []File{{"a.ts", "t", []byte("a\nx\ny\nc\n")}},
 			changes:  []Change{{Path: "a.ts", ChangeType: Modified, LinesAdded: 2, LinesRemoved: 1}},
 			status:   Drift,
 		},
 		{
 			name:    "a sealed file is ours without a manifest",
 			disk:    fstest.MapFS{"a.ts": file(sealedBefore)},
-			files:   []File{{"a.ts", []byte("new\n")}},
+			files:   []File{{"a.ts", "t", []byte("new\n")}},
 			changes: []Change{{Path: "a.ts", ChangeType: Modified, LinesAdded: 1, LinesRemoved: 3}},
 			status:  Drift,
 		},
 		{
 			name:      "a sealed file that was changed by hand is not",
 			disk:      fstest.MapFS{"a.ts": file(sealedBefore + "// mine\n")},
-			files:     []File{{"a.ts", []byte("new\n")}},
+			files:     []File{{"a.ts", "t", []byte("new\n")}},
 			conflicts: []Conflict{{Path: "a.ts", Reason: ManualDivergence}},
 			status:    Conflicts,
 		},
 		{
 			name:      "hand-made files in the way, committed or not",
 			disk:      fstest.MapFS{"a.ts": file("mine\n"), "b.ts": file("mine\n")},
-			files:     []File{{"a.ts", []byte("a\n")}, {"b.ts", []byte("b\n")}, {"c.ts", []byte("c\n")}},
+			files:     []File{{"a.ts", "t", []byte("a\n")}, {"b.ts", "t", []byte("b\n")}, {"c.ts", "t", []byte("c\n")}},
 			dirty:     map[string]bool{"b.ts": true},
 			changes:   []Change{{Path: "c.ts", ChangeType: Created, LinesAdded: 1}},
 			conflicts: []Conflict{{Path: "a.ts", Reason: ManualDivergence}, {Path: "b.ts", Reason: Uncommitted}},
@@ -73,16 +75,22 @@ func TestPlan(t *testing.T) {
 		{
 			name:      "orphans go, unless they were changed; those that are gone already are forgotten",
 			disk:      fstest.MapFS{"a.ts": file("a\n"), "b.ts": file("b, changed\n")},
-			manifest:  map[string]string{"a.ts": Hash([]byte("a\n")), "b.ts": Hash([]byte("b\n")), "c.ts": Hash([]byte("c\n"))},
+			manifest:  map[string]Entry{"a.ts": entry("a\n"), "b.ts": entry("b\n"), "c.ts": entry("c\n")},
 			changes:   []Change{{Path: "a.ts", ChangeType: Deleted, LinesRemoved: 1}},
 			conflicts: []Conflict{{Path: "b.ts", Reason: ManualDivergence}},
 			status:    Conflicts,
+		},
+		{
+			name:     "files of targets that were not asked for stay",
+			disk:     fstest.MapFS{"a.json": file("a\n")},
+			manifest: map[string]Entry{"a.json": {Target: "other", SHA256: Hash([]byte("a\n"))}},
+			status:   Clean,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Plan(tt.disk, Manifest{Files: tt.manifest}, tt.files, func([]string) (map[string]bool, error) { return tt.dirty, nil })
+			got, err := Plan(tt.disk, Manifest{Files: tt.manifest}, []string{"t"}, tt.files, func([]string) (map[string]bool, error) { return tt.dirty, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +112,7 @@ func TestReadManifest(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, want string }{
 		"damaged":     {"<<<<<<< HEAD", "damaged"},
-		"outside":     {`{"files": {"../x": ""}}`, "outside its folder"},
+		"outside":     {`{"files": {"../x": {}}}`, "outside its folder"},
 		"unknown key": {`{"file": {}}`, "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {

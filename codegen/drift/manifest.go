@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 // ManifestPath is where the manifest lies, next to what it lists.
@@ -17,14 +18,21 @@ const ManifestPath = ".flaresmith.json"
 
 // Manifest says which files were generated, and out of what. It is committed with them.
 type Manifest struct {
-	Generation int               `json:"generation"` // of the generator
-	Inputs     string            `json:"inputs"`     // hash of everything that was read
-	Files      map[string]string `json:"files"`      // path to hash of the content
+	Generation int              `json:"generation"` // of the generator
+	Inputs     string           `json:"inputs"`     // hash of everything that was read, and of what was asked for
+	Files      map[string]Entry `json:"files"`      // by path
+}
+
+// Entry is a file as it was generated.
+type Entry struct {
+	Target string `json:"target"`
+	SHA256 string `json:"sha256"`
 }
 
 // File is one generated file.
 type File struct {
 	Path    string
+	Target  string
 	Content []byte
 }
 
@@ -57,13 +65,18 @@ func ReadManifest(disk fs.FS) (Manifest, error) {
 	return m, nil
 }
 
-// NewManifest makes the manifest of generated files.
-func NewManifest(generation int, inputs string, files []File) Manifest {
-	m := Manifest{Generation: generation, Inputs: inputs, Files: make(map[string]string, len(files))}
-	for _, f := range files {
-		m.Files[f.Path] = Hash(f.Content)
+// Next makes the manifest of a run. Files of targets that the run did not ask for stay listed.
+func (m Manifest) Next(generation int, inputs string, targets []string, files []File) Manifest {
+	next := Manifest{Generation: generation, Inputs: inputs, Files: make(map[string]Entry, len(files))}
+	for path, entry := range m.Files {
+		if !slices.Contains(targets, entry.Target) {
+			next.Files[path] = entry
+		}
 	}
-	return m
+	for _, f := range files {
+		next.Files[f.Path] = Entry{Target: f.Target, SHA256: Hash(f.Content)}
+	}
+	return next
 }
 
 // Bytes writes the manifest, always the same for the same content.
@@ -77,9 +90,9 @@ func (m Manifest) Bytes() ([]byte, error) {
 
 // Intact tells whether the disk holds exactly what the manifest lists.
 func (m Manifest) Intact(disk fs.FS) bool {
-	for path, hash := range m.Files {
+	for path, entry := range m.Files {
 		content, err := fs.ReadFile(disk, path)
-		if err != nil || Hash(content) != hash {
+		if err != nil || Hash(content) != entry.SHA256 {
 			return false
 		}
 	}

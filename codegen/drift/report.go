@@ -86,8 +86,8 @@ type Report struct {
 // UncommittedFunc tells which of the paths have changes that are not committed.
 type UncommittedFunc func(paths []string) (map[string]bool, error)
 
-// Plan compares generated files with the disk.
-func Plan(disk fs.FS, manifest Manifest, files []File, uncommitted UncommittedFunc) (Report, error) {
+// Plan compares the generated files of some targets with the disk. Files of other targets do not count.
+func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommitted UncommittedFunc) (Report, error) {
 	report := Report{ChangedFiles: []Change{}, Conflicts: []Conflict{}, Notes: []spec.Problem{}}
 	report.Summary.TotalFiles = len(files)
 	var foreign []string
@@ -106,7 +106,7 @@ func Plan(disk fs.FS, manifest Manifest, files []File, uncommitted UncommittedFu
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(manifest.Files)) {
-		if wanted[path] {
+		if wanted[path] || !slices.Contains(targets, manifest.Files[path].Target) {
 			continue
 		}
 		old, there, err := read(disk, path)
@@ -141,7 +141,7 @@ func read(disk fs.FS, path string) ([]byte, bool, error) {
 
 // ours tells whether a file is just as it was generated once.
 func ours(m Manifest, path string, content []byte) bool {
-	return m.Files[path] == Hash(content) || sealed(content)
+	return m.Files[path].SHA256 == Hash(content) || sealed(content)
 }
 
 func (r *Report) add(path string, old []byte, there bool, content []byte) {

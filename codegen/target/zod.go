@@ -1,6 +1,8 @@
 package target
 
 import (
+	"slices"
+
 	"github.com/flaresmith/flaresmith/codegen/ir"
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
@@ -144,22 +146,26 @@ func withoutNull(branches []*ir.Schema, exclusive bool) ([]*ir.Schema, bool) {
 
 // parts writes what must hold at the same time: the schema's own keywords, allOf, anyOf and oneOf.
 func (z *zod) parts(s *ir.Schema, any, one []*ir.Schema) {
-	var parts []func()
+	type part struct {
+		write  func()
+		closed bool
+	}
+	var parts []part
 	if own(s) {
-		parts = append(parts, func() { z.own(s) })
+		parts = append(parts, part{func() { z.own(s) }, s.Closed()})
 	}
 	for _, branch := range s.All {
-		parts = append(parts, func() { z.expression(branch) })
+		parts = append(parts, part{func() { z.expression(branch) }, closed(branch)})
 	}
 	if len(any) > 0 {
-		parts = append(parts, func() { z.union("z.union", any, s.Discriminator) })
+		parts = append(parts, part{func() { z.union("z.union", any, s.Discriminator) }, slices.ContainsFunc(any, closed)})
 	}
 	if len(one) > 0 {
 		name := "z.xor"
 		if disjoint(one) {
 			name = "z.union"
 		}
-		parts = append(parts, func() { z.union(name, one, s.Discriminator) })
+		parts = append(parts, part{func() { z.union(name, one, s.Discriminator) }, slices.ContainsFunc(one, closed)})
 	}
 	if len(parts) == 0 {
 		z.text("z.unknown()")
@@ -168,12 +174,37 @@ func (z *zod) parts(s *ir.Schema, any, one []*ir.Schema) {
 	for range len(parts) - 1 {
 		z.text("z.intersection(")
 	}
-	parts[0]()
-	for _, part := range parts[1:] {
+	parts[0].write()
+	for _, p := range parts[1:] {
 		z.text(", ")
-		part()
+		p.write()
 		z.text(")")
 	}
+	// Zod's intersection lets a member pass that only one side knows.
+	for i, p := range parts {
+		switch {
+		case !p.closed || len(parts) == 1:
+		case i == 0 && own(s) && len(s.Properties) == 0:
+			z.text(".refine((value) => Object.keys(value).length === 0)")
+		case i == 0 && own(s):
+			z.text(".refine((value) => Object.keys(value).every((key) => [")
+			z.names(s)
+			z.text("].includes(key)))")
+		default:
+			getter := z.getter
+			z.getter = false
+			z.text(".refine((value) => ")
+			p.write()
+			z.text(".safeParse(value).success)")
+			z.getter = getter
+		}
+	}
+}
+
+// closed tells whether a schema refuses members that it does not know.
+func closed(s *ir.Schema) bool {
+	s = s.Deref()
+	return s.Closed() || slices.ContainsFunc(s.All, closed) || slices.ContainsFunc(s.Any, closed) || slices.ContainsFunc(s.One, closed)
 }
 
 // own tells whether a schema says something that its branches do not say as well.

@@ -119,16 +119,21 @@ func (z *zod) members(s *ir.Schema) {
 		z.text("]")
 	}
 	z.text("], [")
-	for i := range s.Properties {
-		z.comma(i)
-		z.quote(s.Properties[i].Name)
-	}
+	z.names(s)
 	z.text("]")
 	if s.Additional != nil {
 		z.text(", ")
 		z.eager(s.Additional)
 	}
 	z.text("))")
+}
+
+// names lists the properties of an object.
+func (z *zod) names(s *ir.Schema) {
+	for i := range s.Properties {
+		z.comma(i)
+		z.quote(s.Properties[i].Name)
+	}
 }
 
 func (z *zod) shape(s *ir.Schema) {
