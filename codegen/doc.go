@@ -1,4 +1,5 @@
-// Package codegen is the façade of spec apply: OpenAPI documents in, TypeScript out.
+// Package codegen is the façade of spec apply: OpenAPI documents and JSON Schemas in, Zod schemas and MCP
+// tool descriptors out.
 //
 //	spec → ir → target → drift
 //

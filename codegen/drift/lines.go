@@ -7,6 +7,9 @@ const maxEdits = 1000
 
 // lines counts the lines that an edit from a to b adds and removes, as git does for most edits.
 func lines(a, b string) (added, removed int) {
+	if a == "" || b == "" {
+		return count(b), count(a)
+	}
 	x, y := split(a), split(b)
 	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
 		x, y = x[1:], y[1:]
@@ -26,10 +29,15 @@ func lines(a, b string) (added, removed int) {
 	return added, edits - added
 }
 
-func split(s string) []string {
-	if s == "" {
-		return nil
+func count(s string) int {
+	lines := strings.Count(s, "\n")
+	if s != "" && !strings.HasSuffix(s, "\n") {
+		lines++
 	}
+	return lines
+}
+
+func split(s string) []string {
 	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 }
 
