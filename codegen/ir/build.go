@@ -1,7 +1,6 @@
 package ir
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
@@ -180,13 +179,16 @@ func (b *builder) enum(n *spec.Node, s *Schema) {
 		return
 	}
 	s.Enum = []*spec.Node{}
+	seen := make(map[string]bool, len(values))
 	for i := range values {
 		value := &values[i]
 		switch {
 		case s.Types != 0 && !s.Types.Has(typesOf(value)):
 		case value.Kind == spec.Null:
 			s.Nullable = true
-		case !slices.ContainsFunc(s.Enum, func(other *spec.Node) bool { return Equal(other, value) }):
+		case len(value.Children) == 0 && seen[value.Kind.String()+value.Text]: // it is there already
+		default:
+			seen[value.Kind.String()+value.Text] = true
 			s.Enum = append(s.Enum, value)
 		}
 	}
@@ -348,15 +350,20 @@ func (b *builder) required(n *spec.Node, s *Schema) {
 		b.doc.Problem(list, "required should be a list of names, not %s", list.Kind)
 		return
 	}
+	index := make(map[string]int, len(s.Properties))
+	for i := range s.Properties {
+		index[s.Properties[i].Name] = i
+	}
 	for i := range list.Children {
 		name := &list.Children[i]
 		if !name.Is(spec.String) {
 			b.doc.Problem(name, "required should list names, not %s", name.Kind)
 			continue
 		}
-		at := slices.IndexFunc(s.Properties, func(p Property) bool { return p.Name == name.Text })
-		if at < 0 {
+		at, ok := index[name.Text]
+		if !ok {
 			at = len(s.Properties)
+			index[name.Text] = at
 			s.Properties = append(s.Properties, Property{Name: name.Text, Schema: s.elsewhere(name)})
 		}
 		s.Properties[at].Required = true

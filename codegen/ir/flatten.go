@@ -115,9 +115,10 @@ func (f *flattener) merge(s *Schema) {
 		branches = append(branches, &own)
 	}
 	merged := Schema{Types: Object, Nullable: nullable, Meta: s.Meta, Node: s.Node}
+	index := map[string]int{}
 	for _, branch := range branches {
 		for _, p := range branch.Properties {
-			f.property(&merged, p)
+			f.property(&merged, index, p)
 		}
 	}
 	*s = merged
@@ -129,9 +130,10 @@ func (s *Schema) plainObject() bool {
 		len(s.Patterns) == 0 && s.Names == nil && s.MinProperties == "" && s.MaxProperties == ""
 }
 
-func (f *flattener) property(s *Schema, p Property) {
-	at := slices.IndexFunc(s.Properties, func(other Property) bool { return other.Name == p.Name })
-	if at < 0 {
+func (f *flattener) property(s *Schema, index map[string]int, p Property) {
+	at, ok := index[p.Name]
+	if !ok {
+		index[p.Name] = len(s.Properties)
 		s.Properties = append(s.Properties, p)
 		return
 	}

@@ -44,7 +44,10 @@ func (t *tarjan) visit(c *Component) {
 	if t.low[c] != t.index[c] {
 		return
 	}
-	at := slices.Index(t.stack, c)
+	at := len(t.stack) - 1
+	for t.stack[at] != c {
+		at--
+	}
 	group := slices.Clone(t.stack[at:])
 	t.stack = t.stack[:at]
 	if len(group) > 1 || slices.Contains(uses, c) {

@@ -12,12 +12,13 @@ type Document struct {
 	File     string
 	Root     *Node
 	pointers map[string]*Node
+	members  map[*Node]map[string]*Node // of objects with many
 	problems Problems
 }
 
 // NewDocument wraps a parsed tree.
 func NewDocument(file string, root *Node) *Document {
-	return &Document{File: file, Root: root, pointers: map[string]*Node{}}
+	return &Document{File: file, Root: root, pointers: map[string]*Node{}, members: map[*Node]map[string]*Node{}}
 }
 
 // Problem records what is wrong at a node.
@@ -52,7 +53,7 @@ func (d *Document) Resolve(ref string) (*Node, string) {
 		return nil, fmt.Sprintf("the reference %q is no JSON pointer: anchors are not supported", shorten(ref))
 	}
 	for _, token := range Tokens(ref) {
-		next := n.Get(token)
+		next := d.member(n, token)
 		if next == nil && n.Is(Array) {
 			if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(n.Children) {
 				next = &n.Children[i]
@@ -65,6 +66,22 @@ func (d *Document) Resolve(ref string) (*Node, string) {
 	}
 	d.pointers[ref] = n
 	return n, ""
+}
+
+// member is Get for objects that may have very many members.
+func (d *Document) member(n *Node, key string) *Node {
+	if !n.Is(Object) || len(n.Children) < 64 {
+		return n.Get(key)
+	}
+	index, ok := d.members[n]
+	if !ok {
+		index = make(map[string]*Node, len(n.Children))
+		for i := range n.Children {
+			index[n.Children[i].Key] = &n.Children[i]
+		}
+		d.members[n] = index
+	}
+	return index[key]
 }
 
 // Tokens splits the JSON pointer of a reference and undoes its escapes.
