@@ -37,5 +37,6 @@ func newRoot(io streams) *cobra.Command {
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.AddCommand(newSecretScan(io))
+	root.AddCommand(newSpecApply(io))
 	return root
 }

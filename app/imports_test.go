@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,7 @@ const module = "github.com/flaresmith/flaresmith/"
 // allowed says which packages of the module each package may import: the arrows of the flow. A
 // package that is not listed has no place in the design yet.
 var allowed = map[string][]string{
-	"action":                    {"action/secretscan"},
+	"action":                    {"action/secretscan", "codegen", "codegen/drift"},
 	"action/secretscan":         {},
 	"action/secretscan/rulegen": {},
 	"app":                       {"app/config", "app/demo", "app/server", "app/store", "app/telemetry"},
@@ -61,6 +62,11 @@ var allowed = map[string][]string{
 	"app/telemetry":                {"app/preview"},
 	"app/telemetry/otlp":           {"app/preview", "app/telemetry"},
 	"app/telemetry/otlp/otlptest":  {},
+	"codegen":                      {"codegen/drift", "codegen/ir", "codegen/spec", "codegen/target"},
+	"codegen/drift":                {"codegen/spec"},
+	"codegen/ir":                   {"codegen/spec"},
+	"codegen/spec":                 {},
+	"codegen/target":               {"codegen/ir", "codegen/spec"},
 	"handlers":                     {"app/preview"},
 	"migrations":                   {},
 }
@@ -126,4 +132,20 @@ func importsOf(t *testing.T, file string) []string {
 		}
 	}
 	return list
+}
+
+// TestActionIsSmall keeps the server's weight out of the binary that workflow steps run.
+func TestActionIsSmall(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "../action").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dependency := range strings.Lines(string(out)) {
+		for _, heavy := range []string{"github.com/jackc/pgx", "github.com/gin-gonic/gin", module + "app/"} {
+			if strings.HasPrefix(dependency, heavy) {
+				t.Errorf("the action links %s", strings.TrimSpace(dependency))
+			}
+		}
+	}
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flaresmith/flaresmith/codegen"
+	"github.com/flaresmith/flaresmith/codegen/drift"
+)
+
+// exitConflicts says that files are in the way which must not be overwritten. exitFound, here, is drift.
+const exitConflicts = 3
+
+type specApply struct {
+	dir, openAPI, out   string
+	targets             []string
+	dryRun, check, json bool
+}
+
+func newSpecApply(io streams) *cobra.Command {
+	var o specApply
+	cmd := &cobra.Command{
+		Use:   "spec-apply",
+		Short: "Generate code from specs/, or from one OpenAPI document",
+		Long: `Generate code from the OpenAPI documents in specs/<feature>/contracts, or from one document.
+
+Exit codes: 0 the files are as the specs say (now), 1 something is wrong, 2 --check or --dry-run
+found files that apply would change, 3 files that must not be overwritten are in the way.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := o.run(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := o.print(io.out, report); err != nil {
+				return err
+			}
+			return result(report)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.dir, "dir", ".", "the folder that holds specs/")
+	flags.StringVar(&o.openAPI, "openapi", "", "one OpenAPI document instead of specs/; needs --out")
+	flags.StringVar(&o.out, "out", "", "with --openapi: the folder for the generated files")
+	flags.StringSliceVar(&o.targets, "target", nil, "what to generate: "+strings.Join(codegen.Targets(), ", ")+" (default all)")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "report what would change, and write nothing")
+	flags.BoolVar(&o.check, "check", false, "as --dry-run, printing only what is not as the specs say")
+	flags.BoolVar(&o.json, "json", false, "print the report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "check")
+	cmd.MarkFlagsMutuallyExclusive("dir", "openapi")
+	cmd.MarkFlagsRequiredTogether("openapi", "out")
+	return cmd
+}
+
+func result(report drift.Report) error {
+	switch report.Summary.Status {
+	case drift.Conflicts:
+		return &exitError{exitConflicts}
+	case drift.Drift:
+		return &exitError{exitFound}
+	}
+	return nil
+}
+
+// run generates, compares and, unless it only looks, writes.
+func (o *specApply) run(ctx context.Context) (drift.Report, error) {
+	in, base, err := o.load()
+	if err != nil {
+		return drift.Report{}, err
+	}
+	disk := os.DirFS(base)
+	manifest, err := drift.ReadManifest(disk)
+	if err != nil {
+		return drift.Report{}, err
+	}
+	if in.Current(manifest, disk) {
+		return drift.Unchanged(manifest), nil
+	}
+	files, err := in.Generate()
+	if err != nil {
+		return drift.Report{}, err
+	}
+	report, next, err := codegen.Plan(disk, files, manifest, func(paths []string) (map[string]bool, error) {
+		return codegen.Uncommitted(ctx, base, paths)
+	})
+	if err != nil {
+		return drift.Report{}, err
+	}
+	if o.dryRun || o.check || report.Summary.HasConflicts {
+		return report, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return drift.Report{}, fmt.Errorf("interrupted: %w", err)
+	}
+	if err := write(base, report, next); err != nil {
+		return drift.Report{}, err
+	}
+	report.Applied(time.Now())
+	return report, nil
+}
+
+// load reads the inputs. Links in specs/ are followed within the folder only.
+func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
+	options := codegen.Options{Targets: o.targets}
+	if o.openAPI != "" {
+		options.OpenAPI = filepath.Base(o.openAPI)
+		in, err = codegen.Load(os.DirFS(filepath.Dir(o.openAPI)), options)
+		return in, o.out, err
+	}
+	root, err := os.OpenRoot(o.dir)
+	if err != nil {
+		return nil, "", fmt.Errorf("open the folder: %w", err)
+	}
+	defer root.Close()
+	in, err = codegen.Load(root.FS(), options)
+	return in, o.dir, err
+}
+
+func write(base string, report drift.Report, manifest drift.Manifest) error {
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return fmt.Errorf("open the folder: %w", err)
+	}
+	defer root.Close()
+	return codegen.Write(root, report, manifest)
+}
+
+func (o *specApply) print(w io.Writer, report drift.Report) error {
+	if o.json {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
+	}
+	for _, c := range report.ChangedFiles {
+		fmt.Fprintf(w, "%-8s  %s  +%d -%d\n", c.ChangeType, c.Path, c.LinesAdded, c.LinesRemoved)
+	}
+	for _, c := range report.Conflicts {
+		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", c.Path, c.Reason, c.Resolution)
+	}
+	if o.check {
+		return nil
+	}
+	for _, note := range report.Notes {
+		fmt.Fprintf(w, "note      %s\n", note)
+	}
+	s := report.Summary
+	_, err := fmt.Fprintf(w, "%s: %d files, %d created, %d modified, %d deleted\n", s.Status, s.TotalFiles, s.FilesCreated, s.FilesModified, s.FilesDeleted)
+	return err
+}

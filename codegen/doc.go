@@ -1,0 +1,9 @@
+// Package codegen is the façade of spec apply: OpenAPI documents and JSON Schemas in, Zod schemas and MCP
+// tool descriptors out.
+//
+//	spec → ir → target → drift
+//
+// Load reads the inputs through an fs.FS, Generate turns them into files without clock, environment
+// or disk, Plan compares these with what is there, and Write is the one place that writes. The
+// package knows nothing of the server.
+package codegen

@@ -1,0 +1,7 @@
+// Package drift is the last step of spec apply before anything is written: it compares the files
+// that were generated with those that are there, and says what would change and what stands in the
+// way. A manifest of hashes tells its own files from those that people wrote or changed; a file
+// whose head carries the hash of its content is recognised without one.
+//
+// The package reads through an fs.FS and writes nothing.
+package drift

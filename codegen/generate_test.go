@@ -1,0 +1,132 @@
+package codegen_test
+
+import (
+	"flag"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/codegen"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const golden = "testdata/golden"
+
+// options of a case: a single document stands beside no specs folder.
+func options(t *testing.T, in fs.FS) codegen.Options {
+	t.Helper()
+	for _, name := range []string{"openapi.yaml", "openapi.json"} {
+		if _, err := fs.Stat(in, name); err == nil {
+			return codegen.Options{OpenAPI: name}
+		}
+	}
+	return codegen.Options{}
+}
+
+// TestGolden generates every case: testdata/golden/<case>/in gives out, notes.txt and problems.txt.
+// -update rewrites them; a file that is no longer generated fails.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	cases, err := os.ReadDir(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		t.Run(c.Name(), func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Join(golden, c.Name())
+			in := os.DirFS(filepath.Join(folder, "in"))
+			files, err := codegen.Generate(in, options(t, in))
+			got := map[string]string{}
+			if err != nil {
+				got["problems.txt"] = err.Error() + "\n"
+			}
+			for _, f := range files.All {
+				got["out/"+f.Path] = string(f.Content)
+			}
+			if len(files.Notes) > 0 {
+				got["notes.txt"] = files.Notes.Error() + "\n"
+			}
+			if *update {
+				rewrite(t, folder, got)
+			}
+			if diff := cmp.Diff(readGolden(t, folder), got); diff != "" {
+				t.Errorf("golden files (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// readGolden reads all files of a case but its input.
+func readGolden(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	want := map[string]string{}
+	disk := os.DirFS(folder)
+	err := fs.WalkDir(disk, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			if path == "in" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		content, err := fs.ReadFile(disk, path)
+		want[path] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want
+}
+
+func rewrite(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for _, old := range slices.Sorted(maps.Keys(readGolden(t, folder))) {
+		if err := os.Remove(filepath.Join(folder, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, content := range files {
+		name := filepath.Join(folder, path)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSameBytes runs the generator often: maps must not shine through.
+func TestSameBytes(t *testing.T) {
+	t.Parallel()
+	in := os.DirFS(filepath.Join(golden, "schemas-3.1", "in"))
+	first, err := codegen.Generate(in, options(t, in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		again, err := codegen.Generate(in, options(t, in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first.All, again.All); diff != "" {
+			t.Fatalf("another run gave other bytes:\n%s", diff)
+		}
+	}
+}
+
+func TestUnknownTarget(t *testing.T) {
+	t.Parallel()
+	_, err := codegen.Generate(os.DirFS(golden), codegen.Options{Targets: []string{"cobol"}})
+	if err == nil || !strings.Contains(err.Error(), `no target "cobol"`) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,208 @@
+package ir
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
+
+// Operation is what one method of one path does.
+type Operation struct {
+	ID                   string // operationId, or made of method and path
+	Method, Path         string // GET, /projects/{id}
+	Summary, Description string
+	Deprecated           bool
+	Parameters           []Parameter
+	Body                 *Schema // of JSON; nil when there is none
+	BodyRequired         bool
+	Result               *Schema  // JSON of the first response with a status of 2xx; nil when there is none
+	Requirements         []string // ids that name the operation, or that it names
+}
+
+// Parameter is a value that a request carries outside of its body.
+type Parameter struct {
+	Name, In string // In is path, query or header
+	Required bool
+	Schema   *Schema
+}
+
+// operations reads all operations. The schemas that stand inline in request bodies and responses
+// become components that are named after their operation.
+func (b *builder) operations() {
+	paths := b.doc.Root.Get("paths")
+	if !paths.Is(spec.Object) {
+		return
+	}
+	b.parameters = map[*spec.Node]*Parameter{}
+	for i := range paths.Children {
+		path := &paths.Children[i]
+		item := b.follow(path)
+		for _, method := range methods {
+			if operation := item.Get(method); operation.Is(spec.Object) {
+				b.operation(path.Key, method, item, operation)
+			}
+		}
+	}
+}
+
+func (b *builder) operation(path, method string, item, n *spec.Node) {
+	o := Operation{
+		ID: n.Get("operationId").String(), Method: strings.ToUpper(method), Path: path,
+		Summary: n.Get("summary").String(), Description: n.Get("description").String(), Deprecated: n.Get("deprecated").True(),
+	}
+	if o.ID == "" {
+		o.ID = Pascal(method + "_" + strings.NewReplacer("{", "by_", "}", "").Replace(path))
+		o.ID = strings.ToLower(o.ID[:1]) + o.ID[1:]
+	}
+	name := Pascal(o.ID)
+	b.parametersOf(item, &o)
+	b.parametersOf(n, &o)
+	if body := n.Get("requestBody"); body != nil {
+		o.Body = b.content(body, name+"Body", "Body")
+		o.BodyRequired = b.follow(body).Get("required").True()
+	}
+	if responses := n.Get("responses"); responses.Is(spec.Object) {
+		for i := range responses.Children {
+			status := &responses.Children[i]
+			if strings.HasPrefix(status.Key, "x-") {
+				continue
+			}
+			result := b.content(status, name+"Response"+strings.TrimPrefix(Pascal(status.Key), "_"), "Response")
+			if o.Result == nil && strings.HasPrefix(status.Key, "2") {
+				o.Result = result
+			}
+		}
+	}
+	b.model.Operations = append(b.model.Operations, o)
+}
+
+// parametersOf adds the parameters of a path or an operation; the operation's replace the path's.
+func (b *builder) parametersOf(n *spec.Node, o *Operation) {
+	list := n.Get("parameters")
+	if !list.Is(spec.Array) {
+		return
+	}
+	for i := range list.Children {
+		p := b.parameter(&list.Children[i])
+		if p == nil {
+			continue
+		}
+		at := slices.IndexFunc(o.Parameters, func(other Parameter) bool { return other.Name == p.Name && other.In == p.In })
+		if at < 0 {
+			o.Parameters = append(o.Parameters, *p)
+		} else {
+			o.Parameters[at] = *p
+		}
+	}
+}
+
+// parameter reads a parameter, once where many operations share it. Cookies are the client's business.
+func (b *builder) parameter(n *spec.Node) *Parameter {
+	n = b.follow(n)
+	if p, ok := b.parameters[n]; ok {
+		return p
+	}
+	p := &Parameter{Name: n.Get("name").String(), In: n.Get("in").String(), Required: n.Get("required").True()}
+	schema := n.Get("schema")
+	if content := n.Get("content"); schema == nil && content.Is(spec.Object) && len(content.Children) > 0 {
+		schema = content.Children[0].Get("schema")
+	}
+	switch {
+	case p.Name == "" || !slices.Contains([]string{"path", "query", "header"}, p.In):
+		p = nil
+	case schema == nil:
+		p.Schema = &Schema{Node: n}
+	default:
+		p.Schema = b.schema(schema, 0)
+	}
+	if p != nil {
+		if description := n.Get("description").String(); description != "" {
+			p.Schema.Meta.Description = description
+		}
+		b.loose = append(b.loose, p.Schema)
+	}
+	b.parameters[n] = p
+	return p
+}
+
+// content returns the JSON schema of a body, as a reference to a component. A body that is shared by
+// reference gives the component the name that it has in the document.
+func (b *builder) content(n *spec.Node, name, suffix string) *Schema {
+	target := b.follow(n)
+	pointer := "inline " + name
+	if ref := n.Get("$ref"); ref.Is(spec.String) {
+		pointer = "shared " + ref.Text
+		if tokens := spec.Tokens(ref.Text); len(tokens) > 0 {
+			name = Pascal(tokens[len(tokens)-1]) + suffix
+		}
+	}
+	content := target.Get("content")
+	if !content.Is(spec.Object) {
+		return nil
+	}
+	for i := range content.Children {
+		media := &content.Children[i]
+		schema := media.Get("schema")
+		if !isJSON(media.Key) || schema == nil {
+			continue
+		}
+		if ref := schema.Get("$ref"); ref.Is(spec.String) && len(schema.Children) == 1 {
+			return &Schema{Ref: b.refer(ref), Node: schema}
+		}
+		c, known := b.byPointer[pointer]
+		if !known {
+			c = b.component(pointer, name, schema)
+			c.Operation = true
+		}
+		return &Schema{Ref: c, Node: schema}
+	}
+	return nil
+}
+
+func isJSON(media string) bool {
+	media, _, _ = strings.Cut(strings.ToLower(media), ";")
+	media = strings.TrimSpace(media)
+	return media == "application/json" || strings.HasSuffix(media, "+json") || media == "*/*"
+}
+
+// follow returns what a node refers to, or the node. What leads nowhere is reported by references.
+func (b *builder) follow(n *spec.Node) *spec.Node {
+	for range maxRefs {
+		ref := n.Get("$ref")
+		if !ref.Is(spec.String) {
+			return n
+		}
+		target, why := b.doc.Resolve(ref.Text)
+		if why != "" {
+			return n
+		}
+		n = target
+	}
+	return n
+}
+
+// references reports every reference of the document that leaves it or leads nowhere, also those
+// that no generated file needs.
+func (b *builder) references(n *spec.Node) {
+	if ref := n.Get("$ref"); ref.Is(spec.String) {
+		if _, why := b.doc.Resolve(ref.Text); why != "" {
+			b.doc.Problem(ref, "%s", why)
+		}
+	}
+	for i := range n.Children {
+		child := &n.Children[i]
+		data := n.Kind == spec.Object && (slices.Contains([]string{"example", "examples", "default", "enum", "const"}, child.Key) || strings.HasPrefix(child.Key, "x-"))
+		if child.Key == "properties" && child.Kind == spec.Object { // a property may be named like a keyword
+			for j := range child.Children {
+				b.references(&child.Children[j])
+			}
+			continue
+		}
+		if len(child.Children) > 0 && !data {
+			b.references(child)
+		}
+	}
+}

@@ -1,0 +1,17 @@
+package codegen
+
+import (
+	"io/fs"
+
+	"github.com/flaresmith/flaresmith/codegen/drift"
+)
+
+// Plan compares generated files with what is there, and gives the manifest that goes with them.
+func Plan(disk fs.FS, files Files, manifest drift.Manifest, uncommitted drift.UncommittedFunc) (drift.Report, drift.Manifest, error) {
+	report, err := drift.Plan(disk, manifest, files.targets, files.All, uncommitted)
+	if err != nil {
+		return drift.Report{}, drift.Manifest{}, err
+	}
+	report.Notes = append(report.Notes, files.Notes...)
+	return report, manifest.Next(generation, files.inputs, files.targets, files.All), nil
+}

@@ -1,0 +1,327 @@
+package spec
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// jsonReader turns JSON into nodes. Texts without escapes are slices of the document, so that a
+// document of many megabytes costs little more than its tree.
+type jsonReader struct {
+	file  string
+	text  string
+	at    int
+	line  int32
+	start int // of the line
+	nodes int
+	open  []Node // the children of the containers that are being read, innermost last
+	slab  []Node // where finished children are cut from
+}
+
+func parseJSON(file, text string) (*Node, Problems) {
+	r := &jsonReader{file: file, text: text, line: 1, open: make([]Node, 0, 1024)}
+	var root Node
+	err := r.value(&root, 0)
+	if err == nil {
+		if r.space(); r.at < len(r.text) {
+			err = errors.New("there is something after the end of the document")
+		}
+	}
+	if err != nil {
+		return nil, Problems{{File: file, Line: int(r.line), Column: r.at - r.start + 1, Message: err.Error()}}
+	}
+	return &root, nil
+}
+
+func (r *jsonReader) space() {
+	for r.at < len(r.text) {
+		switch r.text[r.at] {
+		case ' ', '\t', '\r':
+			r.at++
+		case '\n':
+			r.at++
+			r.line++
+			r.start = r.at
+		default:
+			return
+		}
+	}
+}
+
+func (r *jsonReader) value(n *Node, depth int) error {
+	r.space()
+	if r.at == len(r.text) {
+		return errors.New("the document ends too early")
+	}
+	if r.nodes++; r.nodes > maxNodes {
+		return errTooMany
+	}
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	n.Line, n.Column = r.line, int32(r.at-r.start+1) //nolint:gosec // a document is smaller than maxSize
+	switch c := r.text[r.at]; {
+	case c == '{':
+		return r.container(n, Object, '}', depth)
+	case c == '[':
+		return r.container(n, Array, ']', depth)
+	case c == '"':
+		n.Kind = String
+		var err error
+		n.Text, err = r.string()
+		return err
+	case c == '-' || c >= '0' && c <= '9':
+		n.Kind = Number
+		return r.number(n)
+	}
+	for _, word := range [...]struct {
+		text string
+		kind Kind
+	}{{"true", Bool}, {"false", Bool}, {"null", Null}} {
+		if strings.HasPrefix(r.text[r.at:], word.text) {
+			n.Kind, n.Text = word.kind, word.text
+			r.at += len(word.text)
+			return nil
+		}
+	}
+	return errors.New("here should be a value")
+}
+
+func (r *jsonReader) container(n *Node, kind Kind, end byte, depth int) error {
+	n.Kind = kind
+	r.at++
+	base := len(r.open)
+	for first := true; ; first = false {
+		r.space()
+		if r.at < len(r.text) && r.text[r.at] == end && first {
+			r.at++
+			break
+		}
+		var child Node
+		if kind == Object {
+			if err := r.key(&child); err != nil {
+				return err
+			}
+		}
+		if err := r.value(&child, depth+1); err != nil {
+			return err
+		}
+		r.open = append(r.open, child)
+		r.space()
+		if r.at == len(r.text) {
+			return errors.New("the document ends too early")
+		}
+		c := r.text[r.at]
+		if c == end {
+			r.at++
+			break
+		}
+		if c != ',' {
+			return errors.New("here should be a comma or the end of the " + map[Kind]string{Object: "object", Array: "list"}[kind])
+		}
+		r.at++
+	}
+	n.Children = r.keep(r.open[base:])
+	r.open = r.open[:base]
+	if kind == Object {
+		return r.doubled(n.Children)
+	}
+	return nil
+}
+
+func (r *jsonReader) key(child *Node) error {
+	if r.at == len(r.text) || r.text[r.at] != '"' {
+		return errors.New("here should be a key in quotes")
+	}
+	var err error
+	if child.Key, err = r.string(); err != nil {
+		return err
+	}
+	r.space()
+	if r.at == len(r.text) || r.text[r.at] != ':' {
+		return errors.New("here should be a colon")
+	}
+	r.at++
+	return nil
+}
+
+// keep copies finished children to a place of their own. Small lists share slabs.
+func (r *jsonReader) keep(children []Node) []Node {
+	if len(children) == 0 {
+		return nil
+	}
+	if len(children) > cap(r.slab)-len(r.slab) {
+		if len(children) > slabSize/4 {
+			return append([]Node(nil), children...)
+		}
+		r.slab = make([]Node, 0, slabSize)
+	}
+	from := len(r.slab)
+	r.slab = append(r.slab, children...)
+	return r.slab[from:len(r.slab):len(r.slab)]
+}
+
+const slabSize = 2048
+
+func (r *jsonReader) doubled(children []Node) error {
+	if key, ok := doubledKey(children); ok {
+		return errors.New("the object has the key " + strconv.Quote(shorten(key)) + " twice")
+	}
+	return nil
+}
+
+// doubledKey finds a key that an object has twice.
+func doubledKey(children []Node) (string, bool) {
+	if len(children) <= 12 {
+		for i := range children {
+			for j := range i {
+				if children[i].Key == children[j].Key {
+					return children[i].Key, true
+				}
+			}
+		}
+		return "", false
+	}
+	seen := make(map[string]struct{}, len(children))
+	for i := range children {
+		if _, ok := seen[children[i].Key]; ok {
+			return children[i].Key, true
+		}
+		seen[children[i].Key] = struct{}{}
+	}
+	return "", false
+}
+
+func (r *jsonReader) string() (string, error) {
+	r.at++
+	from := r.at
+	for r.at < len(r.text) {
+		switch c := r.text[r.at]; {
+		case c == '"':
+			s := r.text[from:r.at]
+			r.at++
+			return s, nil
+		case c == '\\':
+			return r.escaped(from)
+		case c < ' ':
+			return "", errors.New("a text must not contain control characters")
+		}
+		r.at++
+	}
+	return "", errors.New("the text does not end")
+}
+
+// escaped reads on from the first backslash of a text.
+func (r *jsonReader) escaped(from int) (string, error) {
+	b := append(make([]byte, 0, 2*(r.at-from)+64), r.text[from:r.at]...)
+	for r.at < len(r.text) {
+		c := r.text[r.at]
+		switch {
+		case c == '"':
+			r.at++
+			return string(b), nil
+		case c < ' ':
+			return "", errors.New("a text must not contain control characters")
+		case c != '\\':
+			b = append(b, c)
+			r.at++
+			continue
+		}
+		if r.at+1 == len(r.text) {
+			break
+		}
+		escape := r.text[r.at+1]
+		if escape == 'u' {
+			char, err := r.unicode()
+			if err != nil {
+				return "", err
+			}
+			b = utf8.AppendRune(b, char)
+			continue
+		}
+		i := strings.IndexByte(`"\/bfnrt`, escape)
+		if i < 0 {
+			return "", errors.New("no such escape: \\" + strconv.QuoteRune(rune(escape)))
+		}
+		b = append(b, "\"\\/\b\f\n\r\t"[i])
+		r.at += 2
+	}
+	return "", errors.New("the text does not end")
+}
+
+// unicode reads \uXXXX and, where it begins a surrogate pair, the second half.
+func (r *jsonReader) unicode() (rune, error) {
+	first, ok := hex4(r.text[r.at:])
+	if !ok {
+		return 0, errors.New(`here should be four hexadecimal digits after \u`)
+	}
+	r.at += 6
+	if !utf16.IsSurrogate(first) {
+		return first, nil
+	}
+	if second, ok := hex4(r.text[r.at:]); ok {
+		if char := utf16.DecodeRune(first, second); char != utf8.RuneError {
+			r.at += 6
+			return char, nil
+		}
+	}
+	return 0, errors.New("half of a surrogate pair is no character")
+}
+
+func hex4(s string) (rune, bool) {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	return rune(n), err == nil
+}
+
+func (r *jsonReader) number(n *Node) error {
+	from := r.at
+	for r.at < len(r.text) && strings.IndexByte("+-.eE0123456789", r.text[r.at]) >= 0 {
+		r.at++
+	}
+	n.Text = r.text[from:r.at]
+	if !validNumber(n.Text) {
+		return errors.New("no number: " + shorten(n.Text))
+	}
+	return nil
+}
+
+// validNumber checks the grammar of JSON.
+func validNumber(s string) bool {
+	s = strings.TrimPrefix(s, "-")
+	whole, rest := digits(s)
+	if whole == "" || len(whole) > 1 && whole[0] == '0' {
+		return false
+	}
+	if strings.HasPrefix(rest, ".") {
+		var fraction string
+		if fraction, rest = digits(rest[1:]); fraction == "" {
+			return false
+		}
+	}
+	if rest == "" {
+		return true
+	}
+	if rest[0] != 'e' && rest[0] != 'E' {
+		return false
+	}
+	rest = rest[1:]
+	if rest != "" && (rest[0] == '+' || rest[0] == '-') {
+		rest = rest[1:]
+	}
+	exponent, rest := digits(rest)
+	return exponent != "" && rest == ""
+}
+
+func digits(s string) (string, string) {
+	i := 0
+	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		i++
+	}
+	return s[:i], s[i:]
+}

@@ -1,0 +1,52 @@
+package spec
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Requirement is one line of a spec.md with an id, and the lines that belong to it.
+type Requirement struct {
+	ID   string // FR-001, SC-001, FR-MP-001
+	Line int
+	Text string
+}
+
+var (
+	requirementLine = regexp.MustCompile(`^\s*[-*]\s+(?:\*\*)?((?:FR|SC)-(?:[A-Z]+-)?\d+)(?:\*\*)?\s*:(?:\*\*)?\s*(.*)$`)
+	endsRequirement = regexp.MustCompile(`^(#|[-*]\s)`)
+)
+
+// maxMarkdown is the largest spec.md that is read.
+const maxMarkdown = 4 << 20
+
+// Requirements reads the requirements of a spec.md, in bold or not. A list or heading of the outer level
+// ends one. An id that is given twice is a note; the first counts.
+func Requirements(file string, data []byte) ([]Requirement, Problems) {
+	if len(data) > maxMarkdown {
+		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "the file is larger than 4 MB and was not read for requirements"}}
+	}
+	var all []Requirement
+	var notes Problems
+	seen := map[string]bool{}
+	open := false
+	line := 0
+	for text := range strings.Lines(string(data)) {
+		line++
+		text = strings.TrimRight(text, "\r\n")
+		switch m := requirementLine.FindStringSubmatch(text); {
+		case m != nil && seen[m[1]]:
+			notes = append(notes, Problem{File: file, Line: line, Column: 1, Message: m[1] + " is there twice; the first counts"})
+			open = false
+		case m != nil:
+			seen[m[1]] = true
+			all = append(all, Requirement{ID: m[1], Line: line, Text: m[2]})
+			open = true
+		case endsRequirement.MatchString(text):
+			open = false
+		case open:
+			all[len(all)-1].Text += "\n" + text
+		}
+	}
+	return all, notes
+}

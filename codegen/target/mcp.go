@@ -1,0 +1,130 @@
+package target
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/flaresmith/flaresmith/codegen/ir"
+)
+
+// mcpRevision is the revision of the Model Context Protocol that the descriptors follow. It allows any
+// JSON Schema 2020-12 as outputSchema, and an object as inputSchema.
+const mcpRevision = "2026-07-28"
+
+// MCP writes a tool descriptor for each operation of a model, as tools/list answers it: everything of
+// the JSON object behind its first member, which is the caller's.
+func MCP(m *ir.Model) []byte {
+	s := &jsonSchema{}
+	s.out = make([]byte, 0, 4096*len(m.Operations))
+	s.indent = 1
+	s.text(`  "protocolVersion": "`, mcpRevision, `",`)
+	s.line()
+	s.text(`"tools": [`)
+	s.indent++
+	names := map[string]bool{}
+	for i := range m.Operations {
+		if i > 0 {
+			s.text(",")
+		}
+		s.line()
+		s.tool(&m.Operations[i], names)
+	}
+	s.indent--
+	s.line()
+	s.text("]\n}\n")
+	return s.out
+}
+
+var toolCharacters = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+const maxToolName = 64
+
+// toolName makes a name that all clients take, and that no other tool of the file has.
+func toolName(id string, taken map[string]bool) string {
+	name := strings.Trim(toolCharacters.ReplaceAllString(id, "_"), "_")
+	name = name[:min(len(name), maxToolName)]
+	base := name
+	for n := 2; taken[name] || name == ""; n++ {
+		suffix := "_" + strconv.Itoa(n)
+		name = base[:min(len(base), maxToolName-len(suffix))] + suffix
+	}
+	taken[name] = true
+	return name
+}
+
+func (s *jsonSchema) tool(o *ir.Operation, names map[string]bool) {
+	s.open("{")
+	s.member("name").quote(toolName(o.ID, names))
+	title := o.Summary
+	if title == "" {
+		title = o.Method + " " + o.Path
+	}
+	s.member("title").quote(title)
+	description := o.Description
+	if description == "" {
+		description = title
+	}
+	if o.Deprecated {
+		description = "Deprecated. " + description
+	}
+	s.member("description").quote(description)
+	s.member("inputSchema")
+	s.root(inputSchema(o))
+	if o.Result != nil {
+		s.member("outputSchema")
+		s.root(o.Result)
+	}
+	s.member("annotations")
+	s.annotations(o.Method)
+	s.member("_meta").open("{")
+	s.member("operationId").quote(o.ID)
+	s.member("method").quote(o.Method)
+	s.member("path").quote(o.Path)
+	if len(o.Requirements) > 0 {
+		s.member("specRefs").open("[")
+		for _, id := range o.Requirements {
+			s.item().quote(id)
+		}
+		s.shut("]")
+	}
+	s.shut("}")
+	s.shut("}")
+}
+
+// inputSchema puts the parameters of a request and its body, as "body", into one object. A name that
+// stands in two places gets the place in front.
+func inputSchema(o *ir.Operation) *ir.Schema {
+	input := &ir.Schema{Types: ir.Object, Additional: &ir.Schema{Never: true}}
+	taken := map[string]bool{}
+	add := func(name, in string, required bool, schema *ir.Schema) {
+		if taken[name] {
+			name = in + "_" + name
+		}
+		taken[name] = true
+		input.Properties = append(input.Properties, ir.Property{Name: name, Required: required, Schema: schema})
+	}
+	for _, p := range o.Parameters {
+		add(p.Name, p.In, p.Required || p.In == "path", p.Schema)
+	}
+	if o.Body != nil {
+		add("body", "request", o.BodyRequired, o.Body)
+	}
+	return input
+}
+
+// annotations are hints that follow from the method, as HTTP defines it. Without a hint, clients take a
+// tool that writes for destructive and not repeatable.
+func (s *jsonSchema) annotations(method string) {
+	reads := method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE"
+	s.open("{")
+	s.member("readOnlyHint").text(strconv.FormatBool(reads))
+	if method == "DELETE" {
+		s.member("destructiveHint").text("true")
+	}
+	if method == "PUT" || method == "DELETE" {
+		s.member("idempotentHint").text("true")
+	}
+	s.member("openWorldHint").text("true")
+	s.shut("}")
+}

@@ -1,0 +1,139 @@
+package target
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+// writer collects TypeScript.
+type writer struct {
+	out    []byte
+	indent int
+}
+
+func (w *writer) text(parts ...string) {
+	for _, part := range parts {
+		w.out = append(w.out, part...)
+	}
+}
+
+// line begins a new line at the present depth.
+func (w *writer) line() {
+	w.out = append(w.out, '\n')
+	for range w.indent {
+		w.out = append(w.out, ' ', ' ')
+	}
+}
+
+// quote writes a text as JavaScript does, which is JSON and two characters more.
+func (w *writer) quote(s string) {
+	w.out = append(w.out, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < 0x7f {
+			i++
+			continue
+		}
+		char, size := utf8.DecodeRuneInString(s[i:])
+		escape := ""
+		switch {
+		case c == '"' || c == '\\':
+			escape = `\` + string(c)
+		case c == '\n':
+			escape = `\n`
+		case c == '\t':
+			escape = `\t`
+		case c == '\r':
+			escape = `\r`
+		case char < ' ' || char == 0x7f || char == '\u2028' || char == '\u2029' || char == '\ufeff':
+			escape = `\u` + strconv.FormatInt(int64(char)+0x10000, 16)[1:]
+		}
+		if escape != "" {
+			w.out = append(append(w.out, s[from:i]...), escape...)
+			from = i + size
+		}
+		i += size
+	}
+	w.out = append(append(w.out, s[from:]...), '"')
+}
+
+// key writes the name of a member, in quotes where it needs them.
+func (w *writer) key(name string) {
+	if isName(name) {
+		w.text(name)
+		return
+	}
+	w.quote(name)
+}
+
+func isName(s string) bool {
+	for i := range len(s) {
+		letter := s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] == '_' || s[i] == '$'
+		if digit := s[i] >= '0' && s[i] <= '9'; !letter && (i == 0 || !digit) {
+			return false
+		}
+	}
+	return s != "" && s != "__proto__"
+}
+
+// json writes a value on one line.
+func (w *writer) json(n *spec.Node) {
+	switch n.Kind {
+	case spec.String:
+		w.quote(n.Text)
+	case spec.Array:
+		w.text("[")
+		for i := range n.Children {
+			w.comma(i)
+			w.json(&n.Children[i])
+		}
+		w.text("]")
+	case spec.Object:
+		w.text("{")
+		for i := range n.Children {
+			w.comma(i)
+			if n.Children[i].Key == "__proto__" {
+				w.text(`["__proto__"]`)
+			} else {
+				w.quote(n.Children[i].Key)
+			}
+			w.text(": ")
+			w.json(&n.Children[i])
+		}
+		w.text("}")
+	default:
+		w.text(n.Text)
+	}
+}
+
+func (w *writer) comma(i int) {
+	if i > 0 {
+		w.text(", ")
+	}
+}
+
+// comment writes text of the document as a comment that it can't end.
+func (w *writer) comment(text string) {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "*/", "*\u200b/"))
+	if text == "" {
+		return
+	}
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029' })
+	if len(lines) == 1 {
+		w.text("/** ", lines[0], " */")
+		w.line()
+		return
+	}
+	w.text("/**")
+	for _, line := range lines {
+		w.line()
+		w.text(" * ", strings.TrimRight(line, " \t"))
+	}
+	w.line()
+	w.text(" */")
+	w.line()
+}
