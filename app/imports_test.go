@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"app/server": {"app/build", "app/config", "app/dashboard", "app/embedded", "app/inbox", "app/npm", "app/onboard", "app/outbound", "app/plan", "app/preview",
 		"app/provider/collection", "app/provider/github", "app/provider/postgres", "app/provider/workerd", "app/reconcile", "app/store", "app/telemetry",
 		"app/telemetry/otlp", "handlers"},
+	"app/sim/cloudflare":           {"app/preview", "app/sim/fault"},
 	"app/sim/fault":                {},
 	"app/sim/github":               {"app/preview"},
 	"app/sim/github/openapi/slice": {"app/sim/github"},
