@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"app/plan":                  {"app/preview"},
 	"app/postmanfile":           {"app/preview"},
 	"app/preview":               {},
+	"app/provider/cloudflare":   {"app/preview"},
 	"app/provider/collection":   {"app/postmanfile", "app/preview"},
 	"app/provider/github":       {"app/preview", "app/report", "app/repoconfig", "app/telemetry"},
 	"app/provider/neon":         {"app/preview"},
