@@ -82,7 +82,7 @@ func checkModules(b *preview.Bundle, complain func(string, ...any)) {
 		}
 		seen[name] = true
 		main = main || m.Name == b.MainModule && m.Type == preview.ModuleES
-		if contentTypes(m.Type) == "" {
+		if partType(m.Type) == "" {
 			complain("the module %.80q has the unknown type %.20q", m.Name, m.Type)
 		}
 	}
@@ -94,8 +94,8 @@ func checkModules(b *preview.Bundle, complain func(string, ...any)) {
 // partName is what Cloudflare knows a module by: imports are relative to the main module's.
 func partName(module string) string { return strings.TrimPrefix(module, "./") }
 
-// contentTypes is how a type of module is told to Cloudflare; empty: not known.
-func contentTypes(t preview.ModuleType) string {
+// partType is how a type of module is told to Cloudflare; empty: not known.
+func partType(t preview.ModuleType) string {
 	switch t {
 	case preview.ModuleES:
 		return "application/javascript+module"

@@ -104,7 +104,7 @@ func encode(m metadata, modules []preview.Module) (*form, error) {
 	err = addPart(w, metadataPart, "", "application/json", text)
 	for _, module := range modules {
 		if err == nil {
-			err = addPart(w, partName(module.Name), partName(module.Name), contentTypes(module.Type), module.Content)
+			err = addPart(w, partName(module.Name), partName(module.Name), partType(module.Type), module.Content)
 		}
 	}
 	if err == nil {

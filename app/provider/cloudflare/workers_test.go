@@ -254,6 +254,45 @@ func TestRequests(t *testing.T) {
 	})
 }
 
+// Fifteen previews that are opened at the same moment all get there under Cloudflare's limits, which are never run into.
+func TestFifteenAtOnce(t *testing.T) {
+	t.Parallel()
+	s := world(t, func(c *sim.Config) {
+		c.Unlimited = false
+		c.Latency.Call = 50 * time.Millisecond
+	})
+	p := provider(t, s)
+	source := fstest.MapFS{"public/index.html": {Data: []byte("home")}}
+	sum := sha256.Sum256([]byte("home"))
+	in := preview.Inputs{Source: source, Bundle: &preview.Bundle{CompatibilityDate: "2026-01-01", Digest: "a", Assets: &preview.Assets{
+		Directory: "public", HTML: preview.HTMLAuto, NotFound: preview.NotFoundNone, Files: []preview.Asset{{Path: "/index.html", Size: 4, Hash: hex.EncodeToString(sum[:])}}}}}
+	const previews = 15
+	var all sync.WaitGroup
+	began := time.Now()
+	for range previews {
+		r := resource(t)
+		all.Go(func() {
+			if _, err := p.Observe(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+			if _, err := p.Apply(t.Context(), r, in); err != nil {
+				t.Error(err)
+			}
+			if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != "1" {
+				t.Errorf("observed %+v, %v", o, err)
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d previews in %v with %d requests", previews, time.Since(began), len(s.Requests()))
+	if limited := s.Limited(); limited != 0 {
+		t.Errorf("%d requests ran into the limits", limited)
+	}
+	if found, err := p.List(t.Context()); err != nil || len(found) != previews {
+		t.Errorf("listed %d, %v", len(found), err)
+	}
+}
+
 // A host that is seen late is waited for, but not for ever.
 func TestHostThatLags(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ type limits struct {
 	window  count
 	second  count
 	blocked time.Time // nothing is let through until then
+	refused int
 }
 
 // count is of the requests since a moment.
@@ -43,6 +44,11 @@ func (l *limits) allow(now time.Time) (wait time.Duration, ok bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		if !ok {
+			l.refused++
+		}
+	}()
 	if now.Before(l.blocked) {
 		return l.blocked.Sub(now), false
 	}
@@ -54,4 +60,11 @@ func (l *limits) allow(now time.Time) (wait time.Duration, ok bool) {
 		return time.Second, false
 	}
 	return 0, true
+}
+
+// Limited is how many requests ran into the limits so far.
+func (s *Server) Limited() int {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	return s.limits.refused
 }

@@ -113,7 +113,7 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(method+" /client/v4"+path, s.faults.Route(pattern, word, s.serve(pattern, serve)))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		s.refuse(w, refusal{http.StatusNotFound, 7000, "No route for that URI"})
+		refuse(w, refusal{http.StatusNotFound, 7000, "No route for that URI"})
 	})
 	return mux
 }
@@ -162,7 +162,7 @@ func (s *Server) serve(pattern string, do operation) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if wait, ok := s.limits.allow(time.Now()); !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-			s.refuse(w, refusal{http.StatusTooManyRequests, codeRateLimit, "Please wait and consider throttling your request speed"})
+			refuse(w, refusal{http.StatusTooManyRequests, codeRateLimit, "Please wait and consider throttling your request speed"})
 			return
 		}
 		got, err := s.call(pattern, r, do)
@@ -172,7 +172,7 @@ func (s *Server) serve(pattern string, do operation) http.Handler {
 				no = refusal{http.StatusInternalServerError, 10013, "An unknown error has occurred."}
 				s.log.Error("stand-in", "route", pattern, "err", err)
 			}
-			s.refuse(w, no)
+			refuse(w, no)
 			return
 		}
 		if got.raw != nil {
@@ -200,7 +200,7 @@ func (s *Server) call(pattern string, r *http.Request, do operation) (answer, er
 	return do(r)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, no refusal) { write(w, no.status, envelope(nil, no)) }
+func refuse(w http.ResponseWriter, no refusal) { write(w, no.status, envelope(nil, no)) }
 
 func write(w http.ResponseWriter, status int, body object) {
 	text, err := json.Marshal(body)

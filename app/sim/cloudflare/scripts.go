@@ -354,5 +354,5 @@ func (s *Server) getWorker(r *http.Request) (answer, error) {
 			return answer{result: s.worker(c)}, nil
 		}
 	}
-	return answer{}, fail(http.StatusNotFound, codeNoScript, "This Worker does not exist on your account.")
+	return answer{}, noScript()
 }

@@ -3,11 +3,13 @@ package cloudflare_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -266,6 +268,32 @@ export default { async fetch(r) {
 	show(t, s, "reach")
 	wantGet(t, s, "reach", "/?to="+allowed.Addr().String(), "hello")
 	wantGet(t, s, "reach", "/?to="+other.Addr().String(), "refused")
+}
+
+// A Worker trusts the certificates that it is given, which TLS to another stand-in needs.
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "sealed") }))
+	t.Cleanup(secure.Close)
+	host, _, err := net.SplitHostPort(secure.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const source = `import { connect } from "cloudflare:sockets";
+export default { async fetch(r) {
+  try {
+    const socket = connect(new URL(r.url).searchParams.get("to"), { secureTransport: "starttls" }).startTls();
+    await socket.writable.getWriter().write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
+    return new Response((await new Response(socket.readable).text()).split("\r\n\r\n")[1]);
+  } catch (e) { return new Response("refused"); }
+} };`
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	for name, trust := range map[string][]byte{"sealed": certificate, "refused": nil} {
+		s := start(t, func(c *cloudflare.Config) { c.Reach, c.Trust = []string{host}, trust })
+		put(t, s, sdk.CreateWorkerParams{ScriptName: "tls", Script: source})
+		show(t, s, "tls")
+		wantGet(t, s, "tls", "/?to="+secure.Listener.Addr().String(), name)
+	}
 }
 
 // Faults are Cloudflare's own words, and a fault after the work leaves the work done.
