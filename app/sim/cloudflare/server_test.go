@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -243,7 +244,7 @@ func TestReach(t *testing.T) {
 	listen := func(address string) net.Listener {
 		l, err := net.Listen("tcp", address+":0")
 		if err != nil {
-			t.Skipf("this machine has no %s: %v", address, err)
+			missing(t, fmt.Sprintf("this machine has no %s: %v", address, err))
 		}
 		t.Cleanup(func() { _ = l.Close() })
 		go func() {
