@@ -1,6 +1,9 @@
 package cloudflare
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,6 +17,7 @@ const (
 	tagProject     = "flaresmith-project-"
 	tagEnvironment = "flaresmith-environment-"
 	tagDigest      = "flaresmith-digest-"
+	tagContent     = "flaresmith-content-"
 )
 
 // tagValue is what a tag can carry: Cloudflare warns of characters that its filters need.
@@ -24,7 +28,18 @@ func markTags(m preview.Mark) []string {
 }
 
 // finishedTags are those of a script whose deployment has ended.
-func finishedTags(r preview.Resource) []string { return append(markTags(r.Mark), tagDigest+r.Digest) }
+func finishedTags(r preview.Resource, content string) []string {
+	return append(markTags(r.Mark), tagDigest+r.Digest, tagContent+content)
+}
+
+// content tells what was uploaded from what would be: a database that was made anew has another password, while the
+// digest stays. Nobody without the API token can try passwords on it.
+func (p *Workers) content(in preview.Inputs) string {
+	const bytes = 16
+	sum := hmac.New(sha256.New, []byte(p.token.Reveal()))
+	_, _ = fmt.Fprintf(sum, "%s\n%s", in.Bundle.Digest, in.Outputs.DatabaseURL.Reveal()) // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil)[:bytes])
+}
 
 // tagged is the value of a tag that begins so; empty: there is none, or more than one.
 func (w *worker) tagged(prefix string) string {

