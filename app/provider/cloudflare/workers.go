@@ -51,7 +51,7 @@ type Workers struct {
 	turns     map[string]*turn // by script
 }
 
-// turn lets one at a time change a script.
+// turn lets one at a time upload a script.
 type turn struct {
 	token chan struct{}
 	refs  int // who has it or waits for it; Workers.mu guards it
@@ -146,7 +146,7 @@ func (p *Workers) apply(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
 		return preview.Outputs{}, err
 	}
-	return outputs, p.inTurn(ctx, r.Name, func() error { return p.deploy(ctx, r, in, outputs.URL) })
+	return outputs, p.deploy(ctx, r, in, outputs.URL)
 }
 
 // owned reads a script of ours; nil: there is none. One that is not ours is preview.ErrConflict.
@@ -168,7 +168,7 @@ func (p *Workers) deploy(ctx context.Context, r preview.Resource, in preview.Inp
 	if err != nil {
 		return err
 	}
-	if err := p.api.upload(ctx, r.Name, body); err != nil {
+	if err := p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) }); err != nil {
 		return refused(err, secretsOf(in))
 	}
 	if err := p.api.show(ctx, r.Name); err != nil {
@@ -225,7 +225,7 @@ func (p *Workers) Delete(ctx context.Context, r preview.Resource) error {
 	if err := checkResource(r); err != nil {
 		return err
 	}
-	if err := p.inTurn(ctx, r.Name, func() error { return p.remove(ctx, r) }); err != nil {
+	if err := p.remove(ctx, r); err != nil {
 		return fmt.Errorf("delete %s: %w", r.Name, classify(err))
 	}
 	return nil
@@ -284,7 +284,8 @@ func (p *Workers) outputs(ctx context.Context, name string) (preview.Outputs, er
 	return preview.Outputs{URL: fmt.Sprintf("%s://%s.%s.%s/", p.hosts.Scheme, name, subdomain, p.hosts.Host)}, nil
 }
 
-// inTurn does something to a script while nobody else of this process does.
+// inTurn uploads a script while nobody else of this process looks whether it is there, or uploads it: the code that
+// begins a script must not come after its own.
 func (p *Workers) inTurn(ctx context.Context, name string, do func() error) error {
 	p.mu.Lock()
 	t := p.turns[name]
