@@ -1,0 +1,126 @@
+package cloudflare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	sdk "github.com/cloudflare/cloudflare-go"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// worker is what we read of a script.
+type worker struct {
+	Name      string   `json:"name"`
+	Tags      []string `json:"tags"`
+	Subdomain struct {
+		Enabled bool `json:"enabled"`
+	} `json:"subdomain"`
+}
+
+// worker reads a script; nil: there is none. The script API itself tells neither the tags of one script together with its
+// host, nor those of all.
+func (c *client) worker(ctx context.Context, name string) (*worker, error) {
+	var found worker
+	err := c.call(ctx, http.MethodGet, "/workers/workers/"+name, nil, &found)
+	switch {
+	case missing(err):
+		return nil, nil //nolint:nilnil // no script is what one of its callers hopes for
+	case err != nil:
+		return nil, err
+	case found.Name != name:
+		return nil, preview.Transient(errors.New("cloudflare answers for another Worker"))
+	}
+	return &found, nil
+}
+
+// workers lists every script of the account.
+func (c *client) workers(ctx context.Context) ([]worker, error) {
+	const pages = 100
+	var all []worker
+	for page := 1; page <= pages; page++ {
+		var some []worker
+		answer, err := c.send(ctx, c.api, http.MethodGet, "/workers/workers?per_page=100&page="+strconv.Itoa(page), nil, &some)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if info := answer.ResultInfo; len(some) == 0 || info == nil || len(all) >= info.Total {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("list Workers: more than %d pages", pages)
+}
+
+var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// subdomain is the account's below workers.dev.
+func (c *client) subdomain(ctx context.Context) (string, error) {
+	var answer struct {
+		Subdomain string `json:"subdomain"`
+	}
+	err := c.call(ctx, http.MethodGet, "/workers/subdomain", nil, &answer)
+	switch {
+	case missing(err), err == nil && answer.Subdomain == "":
+		return "", errors.New("the account has no workers.dev subdomain: choose one in Cloudflare's dashboard under Workers")
+	case err != nil:
+		return "", err
+	case !label.MatchString(answer.Subdomain):
+		return "", errors.New("the account's workers.dev subdomain is no host name")
+	}
+	return answer.Subdomain, nil
+}
+
+func (c *client) upload(ctx context.Context, name string, body *form) error {
+	return c.call(ctx, http.MethodPut, "/workers/scripts/"+name, body, nil)
+}
+
+// show turns the script's host on, and the hosts of its versions off.
+func (c *client) show(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodPost, "/workers/scripts/"+name+"/subdomain", map[string]any{"enabled": true, "previews_enabled": false}, nil)
+}
+
+func (c *client) tag(ctx context.Context, name string, tags []string) error {
+	return c.call(ctx, http.MethodPatch, "/workers/scripts/"+name+"/script-settings", map[string]any{"tags": tags}, nil)
+}
+
+// delete removes a script although others are bound to it: they go with it, or are bound anew.
+func (c *client) delete(ctx context.Context, name string) error {
+	err := c.call(ctx, http.MethodDelete, "/workers/scripts/"+name+"?force=true", nil, nil)
+	if missing(err) {
+		return nil
+	}
+	return err
+}
+
+// file is one entry of an upload's manifest.
+type file struct {
+	Hash string `json:"hash"`
+	Size int64  `json:"size"`
+}
+
+// session is an upload of static files: which of them Cloudflare lacks, and the token for the next step.
+type session struct {
+	JWT     string     `json:"jwt"`
+	Buckets [][]string `json:"buckets"`
+}
+
+func (c *client) assetSession(ctx context.Context, name string, manifest map[string]file) (session, error) {
+	var answer session
+	err := c.call(ctx, http.MethodPost, "/workers/scripts/"+name+"/assets-upload-session", map[string]any{"manifest": manifest}, &answer)
+	if err == nil && answer.JWT == "" {
+		err = preview.Transient(errors.New("cloudflare gives no token for static files"))
+	}
+	return answer, err
+}
+
+// uploadAssets sends one bucket with the session's token; the last one is answered with the token for the script.
+func (c *client) uploadAssets(ctx context.Context, as *sdk.API, body *form) (token string, err error) {
+	var answer session
+	_, err = c.send(ctx, as, http.MethodPost, "/workers/assets/upload?base64=true", body, &answer)
+	return answer.JWT, err
+}

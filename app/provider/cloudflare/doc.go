@@ -1,0 +1,19 @@
+// Package cloudflare is the provider of preview.KindWorker for Cloudflare: one Worker script a preview, over the plain
+// script API. It takes an API token and an account, and compiled bundles, and must not know the reconciler, the
+// store, how a bundle is made or any other provider. Calls go through cloudflare-go, over the transport that it is
+// given, which bounds, budgets and repeats them: the library's own retries and rate limit are off.
+//
+// # What is made
+//
+// A Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
+// version URLs. Every upload names all of its bindings, so that none is inherited: variables, the connection string as a
+// secret, static files, and the Workers of the same environment that it is bound to. A Worker that another one is bound to
+// must exist before, so one that does not yet is begun with code that only says so.
+//
+// # Mark and digest
+//
+// Both are tags of the script, where its own code can't change them. The upload sets the mark and takes the digest
+// away; then the host is turned on and answers, or is waited for no longer; the digest comes last. So a script without
+// a digest is an unfinished one, wherever a try before ended, and the next one begins anew. Beside the digest a tag tells
+// what was uploaded, so that a Worker whose database has another password is deployed again.
+package cloudflare

@@ -1,0 +1,61 @@
+package cloudflare
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// nothingHere is what the page of a workers.dev host says at which no Worker is seen yet.
+const nothingHere = "nothing here yet"
+
+// await waits until the Worker is seen at its host, which takes Cloudflare some seconds, and minutes for an
+// account's first one. After a while it is enough: an answer would be no proof of this very version, and whoever
+// opens the preview sees Cloudflare's own page until then.
+func (p *Workers) await(ctx context.Context, address string) error {
+	began := time.Now()
+	for {
+		if p.answers(ctx, address) {
+			return nil
+		}
+		if time.Since(began) > p.wait {
+			p.log.WarnContext(ctx, "the host of a Worker is not seen yet", "provider", "cloudflare", "url", address, "waited", p.wait)
+			return nil
+		}
+		if err := pause(ctx, p.look); err != nil {
+			return err
+		}
+	}
+}
+
+// answers reports whether anything but Cloudflare's own page is at the host: any status of a Worker will do.
+func (p *Workers) answers(ctx context.Context, address string) bool {
+	const most = 64 << 10
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	answer, err := p.reach.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusNotFound {
+		return true
+	}
+	page, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	return err == nil && !bytes.Contains(page, []byte(nothingHere))
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

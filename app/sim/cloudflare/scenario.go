@@ -1,0 +1,48 @@
+package cloudflare
+
+import "slices"
+
+// Script is what a scenario sees of a script, and can change behind the API's back.
+type Script struct {
+	Tags   []string
+	OnHost bool
+	// Bindings are those of the version that serves, by name; a secret's text is there. Changing them does nothing.
+	Bindings map[string]Binding
+	Versions int
+}
+
+// Binding is one binding of a script.
+type Binding struct {
+	Type string
+	Text string // or JSON, or the name of the script that it leads to
+}
+
+// Script is the script of a name; false: there is none.
+func (s *Server) Script(name string) (Script, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.scripts[name]
+	if c == nil {
+		return Script{}, false
+	}
+	seen := Script{Tags: slices.Clone(c.tags), OnHost: c.onHost, Bindings: map[string]Binding{}, Versions: len(c.versions)}
+	for _, b := range c.serving.bindings {
+		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service}
+	}
+	return seen, true
+}
+
+// Change changes tags and host of a script, as a person at the dashboard might.
+func (s *Server) Change(name string, change func(*Script)) {
+	seen, ok := s.Script(name)
+	if !ok {
+		return
+	}
+	change(&seen)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.scripts[name]; c != nil {
+		c.tags = seen.Tags
+		c.show(seen.OnHost, 0)
+	}
+}
