@@ -51,8 +51,9 @@
 // # Limits
 //
 // PostgreSQL can't bound the size of a database. While migrations run, its size is looked at several times a
-// second, and the session is ended when it grows by more than Limits.GrowthMB, or twice its size if that is
-// more; what a Worker writes later is bounded by nothing but the disk. Passwords and results are in one process's memory: two
+// second, and the session is ended when it has more than Limits.GrowthMB, or twice its parent's size if that is
+// more, beyond its parent's size; one that has more already is not migrated before it is reset. Space in system catalogs
+// (large objects) is given back by autovacuum alone; what a Worker writes later is bounded by nothing but the disk. Passwords and results are in one process's memory: two
 // processes that work on the same branch would take the password from each other in turn.
 //
 // # Schema difference

@@ -45,8 +45,13 @@ func (j job) run(ctx context.Context, l *session, pending []migration.Script, se
 			return err
 		}
 	}
-	stop, err := l.watchGrowth(ctx, l.Config().Database)
-	if err != nil {
+	stop, err := l.watchGrowth(ctx, j.r, l.Config().Database)
+	switch {
+	case errors.Is(err, errFull):
+		return preview.Invalid(whatMigration, preview.Problem{Path: j.r.Layout.Migrations,
+			Message: "the preview's database has grown too large to be migrated",
+			Hint:    "comment /flaresmith reset-db to give it a fresh copy of the parent, and keep bulk data out"})
+	case err != nil:
 		return err
 	}
 	defer stop()
@@ -132,7 +137,7 @@ func (j job) problem(ctx context.Context, l *session, err error, s migration.Scr
 	}
 	if errors.Is(l.cause(err), errGrowth) {
 		p.Message = "makes the database grow by more than migrations may"
-		p.Hint = fmt.Sprintf("all migrations of a preview may add %d MB, or twice what is there: leave bulk data out", l.server.config.Limits.GrowthMB)
+		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", l.server.config.Limits.GrowthMB)
 		return preview.Invalid(what, p)
 	}
 	var long *pgproto3.ExceededMaxBodyLenErr

@@ -53,7 +53,9 @@ type Config struct {
 type Limits struct {
 	Connections int // concurrent sessions of the role; default 20
 	TempFileKB  int // temporary files of one session, in kB; default 262144 (256 MB)
-	GrowthMB    int // what one run of migrations may add to its database, unless twice its size is more; default 1024
+	// GrowthMB is what a preview's database may have beyond its parent's size while it is migrated, unless twice that
+	// size is more; a core environment's, beyond what it has before a run. Default 1024.
+	GrowthMB int
 }
 
 // Server is one PostgreSQL server that branches live on. It is safe for concurrent use.

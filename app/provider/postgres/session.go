@@ -28,6 +28,7 @@ type session struct {
 var (
 	errTimeLimit = errors.New("time limit exceeded")
 	errGrowth    = errors.New("database grows too much")
+	errFull      = errors.New("database is too large to be migrated")
 )
 
 // growthEvery is how often the size of a database is looked at while it is migrated.
@@ -102,15 +103,24 @@ func (l *session) cause(err error) error {
 	return err
 }
 
-// watchGrowth ends the session when its database grows too much from now on: every branch, and what else
-// is on the server, has the same disk. Call stop to end the watch. Where the size can't be read nothing is
-// watched, and nothing must be run.
-func (l *session) watchGrowth(ctx context.Context, database string) (stop func(), err error) {
+// watchGrowth ends the session when its database becomes too large: every branch, and what else is on the
+// server, has the same disk. Call stop to end the watch. Where a size can't be read nothing is watched, and
+// nothing must be run; one that is too large already is errFull.
+func (l *session) watchGrowth(ctx context.Context, r preview.Resource, database string) (stop func(), err error) {
 	before, err := l.server.size(ctx, database)
 	if err != nil {
 		return nil, fmt.Errorf("size of %s: %w", database, err)
 	}
-	most := before + l.server.growth(before)
+	base := before
+	if !r.Keep {
+		if base, err = l.server.size(ctx, r.Parent); err != nil {
+			return nil, fmt.Errorf("size of parent %s: %w", r.Parent, err)
+		}
+	}
+	most := base + l.server.growth(base)
+	if before > most {
+		return nil, errFull
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -139,8 +149,9 @@ func (s *Server) size(ctx context.Context, database string) (bytes int64, err er
 	return bytes, err
 }
 
-// growth is how many bytes a run of migrations may add to a database of a size: rewriting its
-// tables needs as much as they have, until the end.
+// growth is how many bytes a database may have beyond its base: rewriting its tables needs as much as they have,
+// until the end. A preview's base is its parent, so that push after push adds up to no more; a core environment's,
+// which grows by its use, is what it has before each run.
 func (s *Server) growth(size int64) int64 {
 	return max(int64(s.config.Limits.GrowthMB)<<20, 2*size)
 }

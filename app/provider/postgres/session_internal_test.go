@@ -17,15 +17,18 @@ func TestGrowthIsWatchedOrNothingRuns(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	l := &session{server: s}
-	if _, err := l.watchGrowth(t.Context(), "nowhere"); err == nil {
+	if _, err := l.watchGrowth(t.Context(), preview.Resource{Keep: true}, "nowhere"); err == nil {
 		t.Error("a database that is not there is watched")
 	}
 	stopping, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.watchGrowth(stopping, "postgres"); preview.Classify(classify(err)) != preview.ClassTransient {
+	if _, err := l.watchGrowth(stopping, preview.Resource{Keep: true}, "postgres"); preview.Classify(classify(err)) != preview.ClassTransient {
 		t.Errorf("without an answer: %v", err)
 	}
-	stop, err := l.watchGrowth(t.Context(), "postgres")
+	if _, err := l.watchGrowth(t.Context(), preview.Resource{Parent: "nowhere"}, "postgres"); err == nil {
+		t.Error("a database whose parent is not there is watched")
+	}
+	stop, err := l.watchGrowth(t.Context(), preview.Resource{Parent: "postgres"}, "postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
