@@ -12,7 +12,7 @@ import (
 // gitCommand prepares a Git command that reads: it fetches nothing, asks nobody, runs no hook and
 // no program that the repository's configuration names.
 func gitCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "git", append([]string{ //nolint:gosec // fixed commands; what comes from outside is checked or follows "--"
+	cmd := exec.CommandContext(ctx, "git", append([]string{ // fixed commands; what comes from outside is checked or follows "--"
 		"-C", dir, "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "log.showSignature=false",
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "GIT_NO_REPLACE_OBJECTS=1", "LC_ALL=C")

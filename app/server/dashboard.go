@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/github"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/store"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // newDashboard makes the status pages; people is who says what somebody is on a repository.
@@ -37,7 +39,7 @@ func (s *Server) newDashboard(people dashboard.Repositories) (*dashboard.Dashboa
 		c.Services = outsideSystems{s.calls}
 	}
 	if s.workers != nil {
-		c.Logs = workerLogs{s.workers}
+		c.Logs = workerLogs{workers: s.workers, redactor: telemetry.NewRedactor(s.config.Secrets()...)}
 	}
 	if s.collections != nil {
 		c.Files = s.collections.FS()
@@ -46,15 +48,32 @@ func (s *Server) newDashboard(people dashboard.Repositories) (*dashboard.Dashboa
 }
 
 // workerLogs shows the Workers' lines to the dashboard.
-type workerLogs struct{ workers *workerd.Runtime }
+type workerLogs struct {
+	workers  *workerd.Runtime
+	redactor *telemetry.Redactor
+}
 
 func (l workerLogs) Logs(name string) []dashboard.LogLine {
 	lines := l.workers.Logs(name)
 	shown := make([]dashboard.LogLine, len(lines))
 	for i, line := range lines {
-		shown[i] = dashboard.LogLine{Time: line.Time, Stream: string(line.Stream), Text: line.Text}
+		shown[i] = dashboard.LogLine{Time: line.Time, Stream: string(line.Stream), Text: visible(l.redactor.Text(line.Text))}
 	}
 	return shown
+}
+
+// visible is a line that shows what is in it: what a terminal or a browser would act on, such as a change of
+// direction, is written as its code.
+func visible(line string) string {
+	var b strings.Builder
+	for _, r := range line {
+		if r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			fmt.Fprintf(&b, `\u{%x}`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // outsideSystems shows the state of calls to the dashboard.

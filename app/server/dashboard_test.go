@@ -212,3 +212,17 @@ func TestStatusPageOfLocalProviders(t *testing.T) {
 		t.Errorf("after the close: %d %s", status, body)
 	}
 }
+
+// What a Worker logs can't turn the page's text around, nor hide in it.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"plain\ttext, Grüße 👍🏽":   "plain\ttext, Grüße 👍🏽",
+		"\x1b[31mred":             `\u{1b}[31mred`,
+		"user\u202etxt.exe\u2066": `user\u{202e}txt.exe\u{2066}`,
+	} {
+		if got := visible(line); got != want {
+			t.Errorf("%q is shown as %q, want %q", line, got, want)
+		}
+	}
+}

@@ -88,9 +88,12 @@ func shapes() []shape {
 		look(`\b(gh[pousr]_|github_pat_)[A-Za-z0-9_.-]{16,}`, "${1}"+redacted, "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
 		look(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`, redacted, "eyJ"),
 		look(`\b(napi_|npm_|PMAK-)[A-Za-z0-9_-]{16,}`, "${1}"+redacted, "napi_", "npm_", "PMAK-"),
+		look(`\b(cf(?:ut|at|k)_|sk-|glpat-|xox[abeprs]-)[A-Za-z0-9_-]{16,}`, "${1}"+redacted, "cfut_", "cfat_", "cfk_", "sk-", "glpat-", "xox"),
+		look(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`, "${1}"+redacted, "AKIA", "ASIA"),
 		// scheme://user:password@host; the password may hold an @ that should have been escaped.
 		look(`(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@"']*):[^\s/"'<>]*@`, "${1}:"+redacted+"@", "://"),
 		look(`(?i)\b(bearer|basic|token)(\s+)[A-Za-z0-9._~+/-]{16,}=*`, "${1}${2}"+redacted, "earer", "EARER", "asic ", "ASIC ", "oken ", "OKEN "),
+		look(`(?i)(password\\?"\s*:\s*\\?")[^"\\]+`, "${1}"+redacted, "assword", "ASSWORD"),
 		look(`(?i)(password\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&,;'"]+)`, "${1}"+redacted, "assword", "ASSWORD"),
 		look(`([?&](?:t|code|token|access_token|key|sig|signature|X-Amz-Signature)=)[^&\s"'<>]{8,}`, "${1}"+redacted, "?", "&"),
 	}

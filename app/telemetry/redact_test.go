@@ -31,7 +31,11 @@ func TestRedact(t *testing.T) {
 		{"URL without a user", "https://host:8080/a@b", "https://host:8080/a@b"},
 		{"connection string", "host=db user=x password=hunter2 dbname=y", "host=db user=x password=*** dbname=y"},
 		{"connection string with quotes", "password='hunter 2' dbname=y", "password=*** dbname=y"},
-		{"password in JSON", `{"password": "hunter2"}`, `{"password": "hunter2"}`}, // see any: by its key it is not known
+		{"password in JSON", `{"password": "hunter 2", "x": "y"}`, `{"password": "***", "x": "y"}`},
+		{"password in JSON in JSON", `"{\"password\":\"hunter2\"}"`, `"{\"password\":\"***\"}"`},
+		{"Cloudflare's token", "cfut_0123456789abcdefghij", "cfut_***"},
+		{"OpenAI's key", "key sk-proj-0123456789abcdef_x", "key sk-***"},
+		{"AWS key", "AKIA0123456789ABCDEF", "AKIA***"},
 		{"header", "Authorization: Bearer abcdefghijklmnop0123456789==", "Authorization: Bearer ***"},
 		{"header in lower case", "authorization: bearer abcdefghijklmnop0123456789", "authorization: bearer ***"},
 		{"basic", "Basic dXNlcjpwYXNzd29yZDEyMw==", "Basic ***"},
