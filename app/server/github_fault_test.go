@@ -56,7 +56,11 @@ func TestPassRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settle()
-	if diff := cmp.Diff(passRoutes(), slices.Sorted(maps.Keys(w.github.Counts()))); diff != "" {
+	used := slices.DeleteFunc(slices.Sorted(maps.Keys(w.github.Counts())), func(route string) bool {
+		// Those of the sweep and of the proposal of a configuration, which have tests of their own.
+		return slices.Contains([]string{"GET /app/hook/deliveries", "GET /repos/{owner}/{repo}", "GET /repos/{owner}/{repo}/pulls"}, route)
+	})
+	if diff := cmp.Diff(passRoutes(), used); diff != "" {
 		t.Errorf("operations (-list +used):\n%s", diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -55,10 +56,13 @@ func newOwnPostgres(t *testing.T) *ownPostgres {
 func (p *ownPostgres) start() {
 	p.t.Helper()
 	var err error
-	for range 5 { // somebody may have the port for a moment
-		if p.running, err = embedded.StartPostgres(context.Background(), p.options); err == nil {
+	for range 50 { // somebody may have the port for a moment, or, between fork and exec, the lock of the folder
+		var running *embedded.Postgres
+		if running, err = embedded.StartPostgres(context.Background(), p.options); err == nil {
+			p.running = running
 			return
 		}
+		<-time.After(20 * time.Millisecond)
 	}
 	p.t.Fatal(err)
 }
