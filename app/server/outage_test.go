@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,4 +134,31 @@ func TestReopenedIntoQueue(t *testing.T) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	w.valid()
+}
+
+// A close does not wait for GitHub's list of changed files, which nobody needs then.
+func TestCloseWaitsForNoList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), nil)
+	pr, sha := w.open("feature/long")
+	w.wantCheck(sha, "success")
+	w.settle()
+	var asked atomic.Int64
+	w.github.SetFaults(func(r *http.Request) *github.Fault {
+		if github.RouteOf(r) != "GET /repos/{owner}/{repo}/pulls/{pull_number}/files" {
+			return nil
+		}
+		asked.Add(1)
+		return &github.Fault{Delay: time.Hour}
+	})
+	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if got := w.cloud.total(); got != 0 {
+		t.Errorf("%d resources are left after the close: %v", got, w.cloud.writes)
+	}
+	if n := asked.Load(); n > 3 { // one a pass; who waited would have asked five times in each
+		t.Errorf("the list was asked for %d times", n)
+	}
 }

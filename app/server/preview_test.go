@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -106,33 +103,6 @@ func TestCloseBeatsLateDeploy(t *testing.T) {
 		t.Errorf("%d resources are left after the close: %v", got, w.cloud.writes)
 	}
 	w.valid()
-}
-
-// A close does not wait for GitHub's list of changed files, which nobody needs then.
-func TestCloseWaitsForNoList(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sampleFiles(), nil)
-	pr, sha := w.open("feature/long")
-	w.wantCheck(sha, "success")
-	w.settle()
-	var asked atomic.Int64
-	w.github.SetFaults(func(r *http.Request) *github.Fault {
-		if github.RouteOf(r) != "GET /repos/{owner}/{repo}/pulls/{pull_number}/files" {
-			return nil
-		}
-		asked.Add(1)
-		return &github.Fault{Delay: time.Hour}
-	})
-	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
-		t.Fatal(err)
-	}
-	w.settle()
-	if got := w.cloud.total(); got != 0 {
-		t.Errorf("%d resources are left after the close: %v", got, w.cloud.writes)
-	}
-	if n := asked.Load(); n > 3 { // one a pass; who waited would have asked five times in each
-		t.Errorf("the list was asked for %d times", n)
-	}
 }
 
 func TestNothingWithoutConfiguration(t *testing.T) {
