@@ -203,6 +203,8 @@ func TestBranchesConform(t *testing.T) {
 		Plant: func(t *testing.T, r preview.Resource) {
 			t.Cleanup(func() { drop(t, r.Name) })
 			execute(t, embeddedtest.Postgres(t), `CREATE DATABASE "`+r.Name+`"`)
+			// Every server that starts does so, those of other tests too: it must not look like a write of this one.
+			execute(t, embeddedtest.Postgres(t), `REVOKE CONNECT, TEMPORARY ON DATABASE "`+r.Name+`" FROM PUBLIC`)
 		},
 		Restart: func(t *testing.T) providertest.Provider { return newServer(t).Branches() },
 	})
