@@ -140,8 +140,13 @@ func TestMigrationsAddUp(t *testing.T) {
 		if push < 2 || push > 4 || len(problems(t, err)) != 1 {
 			t.Fatalf("push %d: %v", push, err)
 		}
-		return
+		delete(source, name)
+		break
 	}
+	r.Reset = true // the way out
+	branch(t, s, r)
+	r.Reset = false
+	mustMigrate(t, s, r, "fresh", files("drizzle/1.sql", "CREATE TABLE fine (id int);"))
 }
 
 // TestMigrationThatFillsTheDisk: each way to take space is stopped, said at its line, and the space is
@@ -181,10 +186,10 @@ func TestMigrationThatFillsTheDisk(t *testing.T) {
 			for try := range 3 {
 				_, err := migrate(t, s, r, "1", files("drizzle/1.sql", "SELECT 1;\n"+tt.sql))
 				got := problems(t, err)
-				if tt.name == objects && try > 0 && len(got) == 1 && got[0].Path == "drizzle" { // what the first one left is too much already
-					break
-				}
 				want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: tt.want}}
+				if tt.name == objects && try > 0 && len(got) == 1 && got[0].Path == "drizzle" { // what the first one left is too much already
+					want = []preview.Problem{{Path: "drizzle", Message: "the preview's database has grown too large to be migrated"}}
+				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
@@ -198,7 +203,8 @@ func TestMigrationThatFillsTheDisk(t *testing.T) {
 				branch(t, s, r)
 				r.Reset = false
 			}
-			waitFor(t, "the space to be free again", func() bool { return size() < before+(4<<20) })
+			// Indexes keep the pages that are free in them, for the next rows.
+			waitFor(t, "the space to be free again", func() bool { return size() < before+growth/4<<20 })
 			if got := value(t, own, `SELECT string_agg(body, ',' ORDER BY id) FROM notes`); got != "note 1,note 2,note 3" {
 				t.Errorf("the branch holds %.80s", got)
 			}
