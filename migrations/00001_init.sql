@@ -63,7 +63,7 @@ CREATE TABLE deliveries (
     received_at     timestamptz NOT NULL DEFAULT now(),
     handled_at      timestamptz,
     error           text NOT NULL DEFAULT '',       -- why the handler gave up; no payload text
-    payload         bytea NOT NULL -- zstd of the JSON
+    payload         bytea NOT NULL -- the JSON, compressed by s2
 );
 ALTER TABLE deliveries ALTER COLUMN payload SET STORAGE EXTERNAL; -- compressed already; Postgres 15 knows no shorter way
 CREATE INDEX deliveries_by_pr ON deliveries (repo_id, pr, seq) WHERE pr <> 0;

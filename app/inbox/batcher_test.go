@@ -30,10 +30,7 @@ type deliveries interface {
 // running is a scheduler that works until the test ends.
 func running(tb testing.TB, s deliveries) *inbox.Scheduler {
 	tb.Helper()
-	scheduler, err := inbox.NewScheduler(s)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	scheduler := inbox.NewScheduler(s)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	ended := make(chan struct{})
 	go func() {
@@ -224,10 +221,7 @@ func TestFullQueue(t *testing.T) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	g := newGate()
-	s, err := inbox.NewScheduler(g)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := inbox.NewScheduler(g)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan struct{})
@@ -265,10 +259,7 @@ func TestStop(t *testing.T) {
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
-	s, err := inbox.NewScheduler(db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := inbox.NewScheduler(db)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan struct{})
@@ -311,7 +302,7 @@ func TestStopUnderLoad(t *testing.T) {
 	if stored != len(ids) || stored < half {
 		t.Errorf("%d of %d acknowledged deliveries are stored", stored, len(ids))
 	}
-	err = db.Pool().QueryRow(t.Context(), `
+	err := db.Pool().QueryRow(t.Context(), `
 		SELECT count(*) FROM (SELECT repo_id, pr, count(*) AS n FROM deliveries GROUP BY repo_id, pr) d
 		FULL JOIN pr_work w USING (repo_id, pr) LEFT JOIN river_job j ON j.id = w.armed_by AND j.state = 'available'
 		WHERE n IS DISTINCT FROM wanted OR j.id IS NULL OR (SELECT count(*) FROM river_job) <> (SELECT count(*) FROM pr_work)`).Scan(&wrong)

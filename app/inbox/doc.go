@@ -4,9 +4,12 @@
 // A request passes the checks that cost least first (size, headers), then its signature over the
 // raw bytes; only then is anything written. Routing keys (installation, repository, pull request)
 // are scanned out of the JSON, which is parsed fully by the worker and never before the answer.
-// Deliveries that come at the same time are compressed and committed together; when too many wait,
-// the next is told 503 at once. 202 means committed: a delivery that was acknowledged survives a crash of everything. A delivery
-// id that is known is answered 202 and changes nothing.
+// Deliveries that come at the same time are committed together; when too many wait, the next is told
+// 503 at once. 202 means committed: a delivery that was acknowledged survives a crash of everything. A
+// delivery id that is known is answered 202 and changes nothing.
+//
+// Payloads are kept as s2, which takes a third more space than zstd's fastest level and a fifth of its time:
+// a delivery is there for a week, and compressing it was a quarter of the server's work.
 //
 // What did not arrive, as while the server was down, is found in GitHub's list of deliveries and stored
 // as if it had; see Sweeper.

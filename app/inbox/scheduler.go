@@ -3,11 +3,10 @@ package inbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 	"github.com/palantir/go-githubapp/githubapp"
 
 	"github.com/flaresmith/flaresmith/app/store"
@@ -35,7 +34,6 @@ type deliveries interface {
 // transactions never wait for each other's row of that pull request, nor for a delivery id that
 // was sent twice.
 type Scheduler struct {
-	encoder  *zstd.Encoder
 	batchers [batchers]*batcher
 	entries  sync.Pool // *entry
 	stopped  chan struct{}
@@ -50,17 +48,13 @@ type entry struct {
 }
 
 // NewScheduler makes a scheduler on the store.
-func NewScheduler(s deliveries) (*Scheduler, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return nil, fmt.Errorf("make compressor: %w", err)
-	}
-	scheduler := &Scheduler{encoder: encoder, stopped: make(chan struct{})}
+func NewScheduler(s deliveries) *Scheduler {
+	scheduler := &Scheduler{stopped: make(chan struct{})}
 	scheduler.entries.New = func() any { return &entry{done: make(chan error, 1)} }
 	for i := range scheduler.batchers {
 		scheduler.batchers[i] = newBatcher(s)
 	}
-	return scheduler, nil
+	return scheduler
 }
 
 // Run stores what is scheduled until ctx ends, then what is still queued, and returns. Call it once,
@@ -100,7 +94,7 @@ func (s *Scheduler) schedule(ctx context.Context, d githubapp.Dispatch, at time.
 		RepoID:         k.repo,
 		PR:             k.pr,
 		ReceivedAt:     at,
-		Payload:        s.encoder.EncodeAll(d.Payload, e.delivery.Payload[:0]),
+		Payload:        s2.Encode(e.delivery.Payload, d.Payload),
 	}
 	if !b.offer(e) {
 		s.keep(e)

@@ -308,10 +308,7 @@ func TestSweepFails(t *testing.T) {
 	down := newGate()
 	close(down.open)
 	down.down = errors.New("no database")
-	stopped, err := inbox.NewScheduler(newGate())
-	if err != nil {
-		t.Fatal(err)
-	}
+	stopped := inbox.NewScheduler(newGate())
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	stopped.Run(over)

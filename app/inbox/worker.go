@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/riverqueue/river"
 	"go.opentelemetry.io/otel/attribute"
@@ -42,21 +42,16 @@ type Worker struct {
 
 	store    work
 	handlers map[string]githubapp.EventHandler
-	decoder  *zstd.Decoder
 	observer Observer
 	logger   *slog.Logger
 }
 
 // NewWorker makes a worker. Two handlers for one event are an error. Observer and logger may be nil.
 func NewWorker(s work, handlers []githubapp.EventHandler, observer Observer, logger *slog.Logger) (*Worker, error) {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*MaxBody))
-	if err != nil {
-		return nil, fmt.Errorf("make decompressor: %w", err)
-	}
 	if logger == nil {
 		logger = slog.Default()
 	}
-	w := &Worker{store: s, handlers: map[string]githubapp.EventHandler{}, decoder: decoder, observer: observer, logger: logger}
+	w := &Worker{store: s, handlers: map[string]githubapp.EventHandler{}, observer: observer, logger: logger}
 	for _, h := range handlers {
 		for _, event := range h.Handles() {
 			if _, double := w.handlers[event]; double {
@@ -181,15 +176,26 @@ func (w *Worker) observe(event, outcome string, start time.Time) {
 // errPayload is a stored payload that can't be read back.
 var errPayload = errors.New("stored payload does not decompress")
 
+func decompress(stored []byte) ([]byte, error) {
+	if size, err := s2.DecodedLen(stored); err != nil || size > MaxBody {
+		return nil, errPayload
+	}
+	payload, err := s2.Decode(nil, stored)
+	if err != nil {
+		return nil, errPayload
+	}
+	return payload, nil
+}
+
 // panicError is a handler that panicked. It keeps the value's type only: the value may quote the payload.
 type panicError struct{ kind string }
 
 func (e *panicError) Error() string { return "handler panicked with a " + e.kind }
 
 func (w *Worker) run(ctx context.Context, handler githubapp.EventHandler, d store.Delivery) (err error) {
-	payload, err := w.decoder.DecodeAll(d.Payload, nil)
+	payload, err := decompress(d.Payload)
 	if err != nil {
-		return errPayload
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, handlerTimeout)
 	defer cancel()

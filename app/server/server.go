@@ -162,10 +162,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 
 // hook is the webhook endpoint: it verifies a delivery and stores it before it answers.
 func (s *Server) hook() (http.Handler, error) {
-	var err error
-	if s.inbox, err = inbox.NewScheduler(s.store); err != nil {
-		return nil, err
-	}
+	s.inbox = inbox.NewScheduler(s.store)
 	return inbox.NewHandler(s.inbox, inbox.Options{Secrets: s.config.GitHubWebhookSecrets, Observer: s.metrics, Logger: s.logger})
 }
 

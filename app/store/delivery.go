@@ -26,7 +26,7 @@ type Delivery struct {
 	InstallationID int64
 	RepoID         int64
 	PR             int
-	Payload        []byte    // zstd of the JSON
+	Payload        []byte    // the JSON, compressed by s2
 	ReceivedAt     time.Time // set by the store if it is zero
 }
 
