@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,7 +25,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(stderr), migrateCommand(), linkCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
+	root.AddCommand(serveCommand(stderr), migrateCommand(), linkCommand(stdout), rotateCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
 	return root
 }
 
@@ -39,11 +40,46 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 				return err
 			}
 			logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+			if c, err = server.WithApp(cmd.Context(), c, logger, stderr); err != nil {
+				return ended(cmd.Context(), err)
+			}
 			s, err := server.New(cmd.Context(), c, server.Options{Logger: logger})
 			if err != nil {
 				return err
 			}
 			return s.Run(cmd.Context())
+		},
+	}
+}
+
+// ended is err unless it was somebody's wish: a program that is told to end before it began ends in order.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func rotateCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate-master-key",
+		Short: "Seal stored secrets with the first key of MASTER_ENC_KEY; the others may go afterwards",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			changed, err := server.RotateMasterKey(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			result := "nothing to do: what is stored, if anything, is sealed with the first key"
+			if changed {
+				result = "the GitHub App's secrets are sealed with the first key now; older keys are not needed any more"
+			}
+			_, err = fmt.Fprintln(stdout, result)
+			return err
 		},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/secretbox"
 )
 
 const minLinkKey = 32
@@ -35,6 +36,10 @@ type Config struct {
 	// The App's client credentials let people sign in to the status pages. Neither: only links open them.
 	GitHubClientID     string         `env:"GITHUB_CLIENT_ID"`
 	GitHubClientSecret preview.Secret `env:"GITHUB_CLIENT_SECRET"`
+
+	// MasterKeys seal secrets that the server keeps in its database: 32 random bytes in base64, two comma separated
+	// while rotating, the current one first. With them alone, the App is created on the setup page.
+	MasterKeys preview.Secret `env:"MASTER_ENC_KEY"`
 
 	// AllowedOrgs are the accounts whose installations get the parents below. Empty: nobody.
 	AllowedOrgs []string `env:"FLARESMITH_ALLOWED_ORGS"`
@@ -126,23 +131,16 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if wrong := wrongDatabaseURL(c.BranchDatabaseURL.Reveal()); c.BranchDatabaseURL != "" && wrong != "" {
 		problem("FLARESMITH_BRANCH_DATABASE_URL", "%s", wrong)
 	}
-	if c.GitHubAppID <= 0 {
-		problem("GITHUB_APP_ID", "is missing: the number on the App's settings page")
-	}
-	switch block, _ := pem.Decode([]byte(c.GitHubPrivateKey.Reveal())); {
-	case c.GitHubPrivateKey == "" && c.GitHubPrivateKeyFile == "":
-		problem("GITHUB_APP_PRIVATE_KEY", "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
-	case c.GitHubPrivateKey != "" && block == nil:
-		problem("GITHUB_APP_PRIVATE_KEY", "is not in PEM form, which begins with -----BEGIN")
-	}
-	switch {
-	case len(c.GitHubWebhookSecrets) == 0:
-		problem("GITHUB_WEBHOOK_SECRET", "is missing: without it anybody could send deliveries")
-	case len(c.GitHubWebhookSecrets) > 2:
-		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
-	}
 	if (c.GitHubClientID == "") != (c.GitHubClientSecret == "") {
 		problem("GITHUB_CLIENT_ID", "goes with GITHUB_CLIENT_SECRET: set both to let people sign in, or neither")
+	}
+	if c.MasterKeys != "" {
+		if _, err := secretbox.New(c.MasterKeys.Reveal()); err != nil {
+			problem("MASTER_ENC_KEY", "%v: e.g. of openssl rand -base64 32", err)
+		}
+	}
+	if c.MasterKeys == "" || c.HasApp() {
+		c.checkApp(problem)
 	}
 	for _, parent := range c.Parents {
 		if name, database, ok := strings.Cut(parent, "="); !ok || name == "" || database == "" {
@@ -176,6 +174,29 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	}
 	if n := len(c.LinkKey); n > 0 && n < minLinkKey {
 		problem("FLARESMITH_LINK_KEY", "has %d characters; it needs %d or more, e.g. of openssl rand -hex 32", n, minLinkKey)
+	}
+}
+
+// HasApp reports whether the configuration says which GitHub App the server is, if only in part.
+func (c Config) HasApp() bool {
+	return c.GitHubAppID != 0 || c.GitHubPrivateKey != "" || c.GitHubPrivateKeyFile != "" || len(c.GitHubWebhookSecrets) > 0
+}
+
+func (c *Config) checkApp(problem func(key, format string, args ...any)) {
+	if c.GitHubAppID <= 0 {
+		problem("GITHUB_APP_ID", "is missing: the number on the App's settings page; or set MASTER_ENC_KEY alone, and create the App on the page that serve prints")
+	}
+	switch block, _ := pem.Decode([]byte(c.GitHubPrivateKey.Reveal())); {
+	case c.GitHubPrivateKey == "" && c.GitHubPrivateKeyFile == "":
+		problem("GITHUB_APP_PRIVATE_KEY", "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
+	case c.GitHubPrivateKey != "" && block == nil:
+		problem("GITHUB_APP_PRIVATE_KEY", "is not in PEM form, which begins with -----BEGIN")
+	}
+	switch {
+	case len(c.GitHubWebhookSecrets) == 0:
+		problem("GITHUB_WEBHOOK_SECRET", "is missing: without it anybody could send deliveries")
+	case len(c.GitHubWebhookSecrets) > 2:
+		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
 	}
 }
 
@@ -241,6 +262,9 @@ func (c Config) Secrets() []preview.Secret {
 		case []preview.Secret:
 			list = append(list, value...)
 		}
+	}
+	for key := range strings.SplitSeq(c.MasterKeys.Reveal(), ",") {
+		list = append(list, preview.Secret(strings.TrimSpace(key)))
 	}
 	headers, _ := c.Headers() // checked by Load
 	for _, value := range headers {

@@ -126,7 +126,7 @@ func (d *Dashboard) Route(r gin.IRouter) {
 	r.GET(scriptPath, script)
 	if d.SignIn != nil {
 		r.GET(signInPath, d.begin)
-		r.GET(callbackPath, d.callback)
+		r.GET(CallbackPath, d.callback)
 		r.POST(signOutPath, d.signOut)
 	}
 	guarded := r.Group("/projects/:project", d.guard)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ var files embed.FS
 const (
 	htmlType   = "text/html; charset=utf-8"
 	scriptPath = "/assets/live.js"
+	formHere   = "form-action 'self'" // of the policy
 )
 
 // templates is parsed once: the files are part of the program.
@@ -37,7 +40,7 @@ var templates = sync.OnceValue(func() *template.Template { //nolint:gochecknoglo
 var policy = sync.OnceValue(func() string { //nolint:gochecknoglobals // computed once from constants
 	sum := sha256.Sum256(embedded("style.css"))
 	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'self'; connect-src 'self'; img-src data:; "+
-		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'", base64.StdEncoding.EncodeToString(sum[:]))
+		"base-uri 'none'; %s; frame-ancestors 'none'", base64.StdEncoding.EncodeToString(sum[:]), formHere)
 })
 
 func embedded(name string) []byte {
@@ -73,11 +76,32 @@ type Notice struct {
 	Code              string // a command to copy; may be empty
 	Refresh           int    // seconds until the browser asks again; 0: never
 	Action            *Action
+	Form              *Form
 	SignOut, Project  string // where to sign out, and from which page; may be empty
 }
 
 // Action is the one thing to do on a Notice.
 type Action struct{ Text, URL string }
+
+// Form is what to fill in on a Notice, and send.
+type Form struct {
+	Action, Button string // Action may be of another site
+	Hidden         map[string]string
+	Label, Name    string // of the one field; empty: none
+	Wrong          string // what was wrong with it the last time
+}
+
+// site is where the form may be sent to, for the policy; empty: here.
+func (f *Form) site() string {
+	if f == nil {
+		return ""
+	}
+	u, err := url.Parse(f.Action)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
 
 // notice ends the request with a Notice.
 func (d *Dashboard) notice(c *gin.Context, status int, n Notice) {
@@ -94,6 +118,9 @@ func WriteNotice(w http.ResponseWriter, status int, n Notice) {
 		return
 	}
 	harden(w.Header())
+	if site := n.Form.site(); site != "" {
+		w.Header().Set("Content-Security-Policy", strings.Replace(policy(), formHere, formHere+" "+site, 1))
+	}
 	w.Header().Set("Content-Type", htmlType)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // who does not listen can't be told

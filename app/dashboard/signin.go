@@ -17,10 +17,12 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
+// CallbackPath is where GitHub leads people back to after they signed in, below the server's address.
+const CallbackPath = "/auth/github/callback"
+
 const (
-	signInPath   = "/auth/github"
-	callbackPath = "/auth/github/callback"
-	signOutPath  = "/auth/sign-out"
+	signInPath  = "/auth/github"
+	signOutPath = "/auth/sign-out"
 
 	exchangeTimeout = 20 * time.Second
 	// Exchanges of codes are calls to GitHub that anybody can cause.
@@ -32,7 +34,7 @@ const (
 var loginPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 // Callback is where GitHub leads people back to after they signed in.
-func (l *Links) Callback() string { return l.base.JoinPath(callbackPath).String() }
+func (l *Links) Callback() string { return l.base.JoinPath(CallbackPath).String() }
 
 // signInAt is where a person who wants to see the project begins to sign in. It is absolute: the
 // cookie must be set at the host that the callback leads to.

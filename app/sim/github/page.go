@@ -36,6 +36,9 @@ func (s *Server) pageRoutes() (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET /_deliveries", p.deliveries)
 	mux.HandleFunc("GET /login/oauth/authorize", p.authorize)
+	mux.HandleFunc("POST /settings/apps/new", p.newApp)
+	mux.HandleFunc("POST /organizations/{owner}/settings/apps/new", p.newApp)
+	mux.HandleFunc("GET /_apps/{id}", p.createApp)
 	mux.HandleFunc("GET /{owner}/{repo}", p.repo)
 	mux.HandleFunc("GET /{owner}/{repo}/pull/{number}", p.pull)
 	mux.HandleFunc("POST /{owner}/{repo}/pull/{number}/{action}", p.act)
@@ -44,7 +47,10 @@ func (s *Server) pageRoutes() (http.Handler, error) {
 	mux.HandleFunc("GET /_avatar/{login}", avatar)
 	mux.HandleFunc("GET /_assets/page.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/page.css") })
 	mux.HandleFunc("GET /{owner}/{repo}/raw/{sha}/{path...}", s.serveRaw)
-	return p.guard(http.NewCrossOriginProtection().Handler(mux)), nil
+	own := http.NewCrossOriginProtection()
+	own.AddInsecureBypassPattern("POST /settings/apps/new")
+	own.AddInsecureBypassPattern("POST /organizations/{owner}/settings/apps/new")
+	return p.guard(own.Handler(mux)), nil
 }
 
 // guard refuses foreign host names, which a page elsewhere could point at this machine, and sets what a browser may load.

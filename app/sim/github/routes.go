@@ -66,6 +66,7 @@ func routes() []route {
 		{"GET", "/app/hook/deliveries", asApp, "", (*call).listDeliveries, false},
 		{"GET", "/app/hook/deliveries/{delivery_id}", asApp, "", (*call).getDelivery, false},
 		{"POST", "/app/hook/deliveries/{delivery_id}/attempts", asApp, "", (*call).redeliver, false},
+		{"POST", "/app-manifests/{code}/conversions", asAnybody, "", (*call).convertManifest, false},
 		{"GET", repo + "/installation", asApp, "", (*call).repoInstallation, false},
 		{"GET", "/installation/repositories", asToken, "metadata:read", (*call).installationRepositories, false},
 

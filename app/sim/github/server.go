@@ -72,6 +72,8 @@ type Server struct {
 	tokens        map[string]*token
 	archives      map[string]archiveTicket
 	signIn        signIn
+	manifests     map[string]*manifest // that people look at, by a name of their page
+	conversions   map[string]*manifest // by the code that creates their App
 
 	server *http.Server
 	served chan struct{}
@@ -111,6 +113,8 @@ func New(cfg Config) (*Server, error) {
 		moved:    map[string]*repository{},
 		tokens:   map[string]*token{},
 		archives: map[string]archiveTicket{},
+
+		manifests: map[string]*manifest{}, conversions: map[string]*manifest{},
 	}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("stand-in github: %w", err)
