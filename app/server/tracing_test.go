@@ -25,7 +25,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp/otlptest"
@@ -53,7 +53,7 @@ func TestTraceOfAPass(t *testing.T) {
 	w := newWorld(t, sampleFiles(), map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER_ARG": "1"})
 	var mu sync.Mutex
 	told := map[string]bool{}
-	w.github.SetFaults(func(r *http.Request) *github.Fault {
+	w.github.SetFaults(func(r *http.Request) *fault.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		told[r.Header.Get("Traceparent")] = true

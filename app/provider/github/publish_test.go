@@ -11,7 +11,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
-	sim "github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 func TestPublishWritesOnce(t *testing.T) {
@@ -124,7 +124,7 @@ func TestRerequested(t *testing.T) {
 func TestListedAndNotFound(t *testing.T) {
 	t.Parallel()
 	const create, update = "POST " + repo + "/check-runs", "PATCH " + repo + "/check-runs/{check_run_id}"
-	notFound := sim.OnRoute(update, sim.Fault{Status: http.StatusNotFound})
+	notFound := fault.OnRoute(update, fault.Fault{Status: http.StatusNotFound})
 	setup := func(t *testing.T) (*bench, report.Published) {
 		b := setup(t)
 		first := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
@@ -134,7 +134,7 @@ func TestListedAndNotFound(t *testing.T) {
 	t.Run("once", func(t *testing.T) {
 		t.Parallel()
 		b, first := setup(t)
-		b.sim.SetFaults(sim.Nth(1, 1, notFound))
+		b.sim.SetFaults(fault.Nth(1, 1, notFound))
 		second := b.publish(first, b.rendering(report.PhaseReady, b.sha))
 		if second.CheckRunID == first.CheckRunID || second.CheckSHA != b.sha || !second.CheckReplaced {
 			t.Errorf("after %+v: %+v", first, second)
@@ -172,7 +172,7 @@ func TestListedAndNotFound(t *testing.T) {
 	t.Run("more annotations than a request takes", func(t *testing.T) {
 		t.Parallel()
 		b, first := setup(t)
-		b.sim.SetFaults(sim.Nth(2, 2, notFound)) // the second part of the annotations
+		b.sim.SetFaults(fault.Nth(2, 2, notFound)) // the second part of the annotations
 		second := b.publish(first, b.rendering(report.PhaseInvalid, b.sha, problems(120)...))
 		third := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, problems(60)...))
 		runs, err := b.sim.CheckRuns("acme/shop", b.sha)
@@ -291,8 +291,8 @@ func TestPublishIsStopped(t *testing.T) {
 			b := setup(t)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			b.sim.SetFaults(func(r *http.Request) *sim.Fault {
-				if sim.RouteOf(r) == at {
+			b.sim.SetFaults(func(r *http.Request) *fault.Fault {
+				if fault.RouteOf(r) == at {
 					stop()
 				}
 				return nil
@@ -327,7 +327,7 @@ func TestPartialFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.sim.SetFaults(sim.OnRoute(tt.fails, sim.Fault{Status: http.StatusBadGateway}))
+			b.sim.SetFaults(fault.OnRoute(tt.fails, fault.Fault{Status: http.StatusBadGateway}))
 			ready := b.rendering(report.PhaseReady, b.sha)
 			published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
 			if preview.Classify(err) != preview.ClassTransient {
@@ -353,9 +353,9 @@ func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	creates := []string{"POST " + repo + "/check-runs", "POST " + repo + "/issues/{issue_number}/comments", "POST " + repo + "/deployments"}
-	var rules []sim.Rule
+	var rules []fault.Rule
 	for _, route := range creates {
-		rules = append(rules, sim.OnRoute(route, sim.Fault{Drop: true, After: true}))
+		rules = append(rules, fault.OnRoute(route, fault.Fault{Drop: true, After: true}))
 	}
 	b.sim.SetFaults(rules...)
 	ready := b.rendering(report.PhaseReady, b.sha)
