@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -455,16 +456,16 @@ func TestKillWhilePublishing(t *testing.T) {
 			asked := make(chan struct{})
 			var once sync.Once
 			var dying atomic.Bool
-			w.github.SetFaults(func(r *http.Request) *github.Fault {
+			w.github.SetFaults(func(r *http.Request) *fault.Fault {
 				if dying.Load() {
-					return &github.Fault{Delay: time.Minute, Drop: true}
+					return &fault.Fault{Delay: time.Minute, Drop: true}
 				}
-				if github.RouteOf(r) != tests[name] {
+				if fault.RouteOf(r) != tests[name] {
 					return nil
 				}
 				dying.Store(true)
 				once.Do(func() { close(asked) })
-				return &github.Fault{After: true, Drop: true}
+				return &fault.Fault{After: true, Drop: true}
 			})
 			pr, sha := w.open()
 			select {

@@ -128,10 +128,7 @@ type app struct {
 func newApp(t *testing.T, appID int64) *app {
 	t.Helper()
 	s := storetest.New(t)
-	scheduler, err := inbox.NewScheduler(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	scheduler := inbox.NewScheduler(s)
 	var batches sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	batches.Go(func() { scheduler.Run(ctx) })

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	sim "github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 const (
@@ -158,16 +158,16 @@ func TestRepositoryIsRenamed(t *testing.T) {
 func TestGitHubIsDown(t *testing.T) {
 	t.Parallel()
 	v := newClub(t, clubOptions{}).visitor()
-	down := sim.Fault{Status: http.StatusBadGateway}
-	v.github.SetFaults(sim.OnRoute("POST /login/oauth/access_token", down))
+	down := fault.Fault{Status: http.StatusBadGateway}
+	v.github.SetFaults(fault.OnRoute("POST /login/oauth/access_token", down))
 	if got := v.signIn("octo-read"); got.status != http.StatusServiceUnavailable || !strings.Contains(got.text, "GitHub does not answer") || v.cookie(session) != nil {
 		t.Errorf("sign-in: %d %s", got.status, got.text)
 	}
-	v.github.SetFaults(sim.OnRoute("GET /user", sim.Fault{Drop: true}))
+	v.github.SetFaults(fault.OnRoute("GET /user", fault.Fault{Drop: true}))
 	if got := v.signIn("octo-read"); got.status != http.StatusServiceUnavailable || v.cookie(session) != nil {
 		t.Errorf("who it is: %d", got.status)
 	}
-	v.github.SetFaults(sim.OnRoute(permission, down))
+	v.github.SetFaults(fault.OnRoute(permission, down))
 	got := v.signIn("octo-read")
 	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.text, "can't be checked") || strings.Contains(got.text, "acme") || strings.Contains(got.text, "#41") {
 		t.Errorf("role: %d %s", got.status, got.text)

@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
@@ -140,7 +141,7 @@ func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newSweep(t)
 	lost := s.lose(250)
-	s.github.SetFaults(sim.Nth(2, 2, sim.OnRoute(listRoute, sim.Fault{Status: 502})))
+	s.github.SetFaults(fault.Nth(2, 2, fault.OnRoute(listRoute, fault.Fault{Status: 502})))
 	s.turn(false, preview.ClassTransient)
 	s.wantStored([]string{}) // the oldest are not known yet
 	if n := s.calls(payloadRoute); n != 0 {
@@ -152,7 +153,7 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 
 	late := s.lose(1) // the next reading's
-	s.github.SetFaults(sim.Nth(100, 100, sim.OnRoute(payloadRoute, sim.Fault{Status: 502})))
+	s.github.SetFaults(fault.Nth(100, 100, fault.OnRoute(payloadRoute, fault.Fault{Status: 502})))
 	s.turn(false, preview.ClassTransient)
 	s.wantStored(lost[:99])
 	if n := s.calls(listRoute); n != 2 {
@@ -273,12 +274,12 @@ func TestSweepLoses(t *testing.T) {
 	s := newSweep(t)
 	lost := s.lose(3)
 	first, second := s.github.Deliveries()[2].ID, s.github.Deliveries()[1].ID
-	s.github.SetFaults(func(r *http.Request) *sim.Fault {
+	s.github.SetFaults(func(r *http.Request) *fault.Fault {
 		switch {
 		case strings.HasSuffix(r.URL.Path, fmt.Sprint("/", first)):
-			return &sim.Fault{Status: http.StatusInternalServerError}
+			return &fault.Fault{Status: http.StatusInternalServerError}
 		case strings.HasSuffix(r.URL.Path, fmt.Sprint("/", second)):
-			return &sim.Fault{Status: http.StatusNotFound}
+			return &fault.Fault{Status: http.StatusNotFound}
 		}
 		return nil
 	})
@@ -314,18 +315,18 @@ func TestSweepFails(t *testing.T) {
 	stopped.Run(over)
 	tests := []struct {
 		name      string
-		fault     sim.Fault
+		fault     fault.Fault
 		scheduler *inbox.Scheduler // nil: one that works
 		age       time.Duration    // of the job
 		again     time.Duration    // 0: the error is returned
 		tries     int
 	}{
-		{"GitHub fails", sim.Fault{Status: http.StatusBadGateway}, nil, 0, 20 * time.Second, 1},
-		{"GitHub fails, and the next job is due", sim.Fault{Status: http.StatusBadGateway}, nil, inbox.SweepEvery - 10*time.Second, 0, 1},
+		{"GitHub fails", fault.Fault{Status: http.StatusBadGateway}, nil, 0, 20 * time.Second, 1},
+		{"GitHub fails, and the next job is due", fault.Fault{Status: http.StatusBadGateway}, nil, inbox.SweepEvery - 10*time.Second, 0, 1},
 		{"GitHub takes no calls", sim.RateLimited(http.StatusTooManyRequests, 2*time.Minute), nil, 0, 2 * time.Minute, 0},
 		{"GitHub takes no calls until the next job is due", sim.RateLimited(http.StatusTooManyRequests, 10*time.Minute), nil, 0, 0, 0},
-		{"no database", sim.Fault{}, running(t, down), 0, 20 * time.Second, 0},
-		{"stopping", sim.Fault{}, stopped, 0, 20 * time.Second, 0},
+		{"no database", fault.Fault{}, running(t, down), 0, 20 * time.Second, 0},
+		{"stopping", fault.Fault{}, stopped, 0, 20 * time.Second, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -335,7 +336,7 @@ func TestSweepFails(t *testing.T) {
 			if tt.scheduler != nil {
 				s.Scheduler = tt.scheduler
 			} else {
-				s.github.SetFaults(sim.OnRoute(payloadRoute, tt.fault))
+				s.github.SetFaults(fault.OnRoute(payloadRoute, tt.fault))
 			}
 			err := s.Work(t.Context(), &river.Job[store.SweepArgs]{JobRow: &rivertype.JobRow{CreatedAt: s.Now().Add(-tt.age)}})
 			var snooze *river.JobSnoozeError
@@ -391,7 +392,7 @@ func TestSweepReadsWhenDue(t *testing.T) {
 	t.Parallel()
 	s := newSweep(t)
 	lost := s.lose(2)
-	s.github.SetFaults(sim.OnRoute(payloadRoute, sim.Fault{Status: http.StatusBadGateway}))
+	s.github.SetFaults(fault.OnRoute(payloadRoute, fault.Fault{Status: http.StatusBadGateway}))
 	s.turn(false, preview.ClassTransient)
 	s.turn(false, preview.ClassTransient)
 	if n := s.calls(listRoute); n != 1 {
@@ -413,7 +414,7 @@ func TestSweepStaleCursor(t *testing.T) {
 	t.Parallel()
 	s := newSweep(t)
 	lost := s.lose(150)
-	s.github.SetFaults(sim.Nth(2, 2, sim.OnRoute(listRoute, sim.Fault{Status: 500})))
+	s.github.SetFaults(fault.Nth(2, 2, fault.OnRoute(listRoute, fault.Fault{Status: 500})))
 	s.turn(false, preview.ClassTransient)
 	if _, err := s.store.Pool().Exec(t.Context(), `UPDATE delivery_sweep SET cursor = 'stale'`); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
@@ -251,8 +252,8 @@ func TestNotPermitted(t *testing.T) {
 	}
 	granted["contents"] = "write"
 	b.check(b.sim.AcceptPermissions("acme", granted, "octo-dev"))
-	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/git/refs",
-		sim.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`})))
+	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/git/refs",
+		fault.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`})))
 	b.check(b.look())
 	if got := b.state(); !strings.Contains(got.Note, "Resource not accessible by integration") || len(b.pulls()) != 0 {
 		t.Errorf("state %+v", got)
@@ -268,11 +269,11 @@ func TestNotPermitted(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, route := range []string{"git/trees", "git/commits", "git/refs", "pulls"} {
-		for _, fault := range []sim.Fault{{Drop: true}, {Drop: true, After: true}, {Status: http.StatusBadGateway, After: true}} {
-			t.Run(fmt.Sprintf("%s after=%t drop=%t", route, fault.After, fault.Drop), func(t *testing.T) {
+		for _, bad := range []fault.Fault{{Drop: true}, {Drop: true, After: true}, {Status: http.StatusBadGateway, After: true}} {
+			t.Run(fmt.Sprintf("%s after=%t drop=%t", route, bad.After, bad.Drop), func(t *testing.T) {
 				t.Parallel()
 				b := setup(t, shop())
-				b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/"+route, fault)))
+				b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/"+route, bad)))
 				if err := b.look(); preview.Classify(err) != preview.ClassTransient {
 					t.Fatalf("first look: %v", err)
 				}
@@ -309,8 +310,8 @@ func TestLostCommit(t *testing.T) {
 func TestOutdatedCommit(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shop())
-	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/git/refs",
-		sim.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository rule violations found"}`})))
+	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/git/refs",
+		fault.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository rule violations found"}`})))
 	b.check(b.look())
 	first := b.state().Commit
 	if first == "" || len(b.pulls()) != 0 {
@@ -363,7 +364,7 @@ func TestAtOnce(t *testing.T) {
 func TestForeignPullRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shop())
-	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/pulls", sim.Fault{Drop: true})))
+	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/pulls", fault.Fault{Drop: true})))
 	if err := b.look(); err == nil {
 		t.Fatal("no error")
 	}
@@ -409,7 +410,7 @@ func TestWaiting(t *testing.T) {
 func TestRateLimited(t *testing.T) {
 	t.Parallel()
 	b := setup(t, shop())
-	b.sim.SetFaults(sim.Nth(1, 1, sim.OnRoute("POST /repos/{owner}/{repo}/pulls", sim.RateLimited(http.StatusForbidden, 90*time.Second))))
+	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/pulls", sim.RateLimited(http.StatusForbidden, 90*time.Second))))
 	var limited *preview.TransientError
 	if err := b.look(); !errors.As(err, &limited) || limited.After < 80*time.Second {
 		t.Fatalf("%v", err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // materials are what finished steps hand to the ones that need them.
@@ -102,7 +102,7 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 	defer cancel()
 	what, worker, _ := strings.Cut(s.Name, " ")
 	err := span(sctx, "step "+what, func(ctx context.Context) error {
-		return guarded(func() error { return p.do(ctx, s, m) })
+		return telemetry.Guarded(func() error { return p.do(ctx, s, m) })
 	}, attribute.String("op", string(s.Op)), attribute.String("worker", worker))
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil && preview.Classify(err) != preview.ClassInvalid {
 		err = preview.Transient(fmt.Errorf("took longer than %s: %w", p.StepTimeout, err))
@@ -128,17 +128,6 @@ func (p *pass) runStep(ctx context.Context, s plan.Step, m *materials) error {
 // step works.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// guarded makes an error of a panic: steps run in goroutines of their own, where it would end the
-// server, and again after each start, for every tenant, because of what one pull request holds.
-func guarded(do func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return do()
 }
 
 // fence keeps a pass from writing for a generation that is no longer wanted: a close always beats

@@ -11,6 +11,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // patience is how many passes in a row have to miss a pull request before it counts as gone: GitHub
@@ -85,7 +86,7 @@ func inParallel(ctx context.Context, facts ...fact) error {
 	for _, f := range facts {
 		group.Go(func() error {
 			return span(gctx, "fact "+f.name, func(ctx context.Context) error {
-				return guarded(func() error { return f.read(ctx) })
+				return telemetry.Guarded(func() error { return f.read(ctx) })
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // observe looks at every provider at once: at what is desired, and at what the ledger remembers
@@ -87,7 +88,7 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 			defer cancel()
 			var o preview.Observed
 			err := span(octx, "observe "+string(r.Kind), func(ctx context.Context) error {
-				return guarded(func() (err error) {
+				return telemetry.Guarded(func() (err error) {
 					o, err = provider.Observe(ctx, r)
 					return err
 				})

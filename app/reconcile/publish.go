@@ -14,6 +14,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
+	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
 // loadPublished reads what GitHub was told, and keeps the bytes for the exchange in savePublished.
@@ -78,7 +79,7 @@ func (p *pass) reportWorking(ctx, until context.Context, steps plan.Plan) <-chan
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {
 		defer close(said)
-		if err := guarded(func() error { return p.write(ctx, until, status) }); err != nil && until.Err() == nil {
+		if err := telemetry.Guarded(func() error { return p.write(ctx, until, status) }); err != nil && until.Err() == nil {
 			p.log().WarnContext(ctx, "report work", slog.Any("error", err))
 		}
 	}()

@@ -218,17 +218,3 @@ func TestProblemsAreStorable(t *testing.T) {
 		t.Errorf("for a person: %q", got)
 	}
 }
-
-// A panic in a step's goroutine would end the server.
-func TestGuarded(t *testing.T) {
-	t.Parallel()
-	err := guarded(func() error {
-		panic("a bug")
-	})
-	if err == nil || preview.Classify(err) != preview.ClassPermanent {
-		t.Errorf("a panic became %v", err)
-	}
-	if err := guarded(func() error { return down }); !errors.Is(err, down) {
-		t.Errorf("an error became %v", err)
-	}
-}

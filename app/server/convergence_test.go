@@ -12,7 +12,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp/otlptest"
 )
 
@@ -37,7 +37,7 @@ func stepNeeds() map[string][]string {
 func BenchmarkConvergence(b *testing.B) {
 	receiver := otlptest.New(b)
 	w := newWorld(b, sampleFiles(), map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER_ARG": "1"})
-	w.github.SetFaults(func(*http.Request) *github.Fault { return &github.Fault{Delay: gitHubTakes} })
+	w.github.SetFaults(func(*http.Request) *fault.Fault { return &fault.Fault{Delay: gitHubTakes} })
 	w.cloud.fail(func(ctx context.Context, op string, r preview.Resource) error {
 		takes := map[preview.Kind]time.Duration{preview.KindDatabase: branchTakes, preview.KindWorker: uploadTakes, preview.KindCollection: environmentTakes}
 		select {

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/store"
 )
@@ -122,13 +123,13 @@ func TestStopWhileFetching(t *testing.T) {
 	w.open("feature/opened")
 	w.sent()
 	asked := make(chan struct{}, 1000)
-	slow := github.OnRoute("GET /app/hook/deliveries/{delivery_id}", github.Fault{Delay: time.Second}) // the server stops meanwhile
-	w.github.SetFaults(func(r *http.Request) *github.Fault {
-		fault := slow(r)
-		if fault != nil {
+	slow := fault.OnRoute("GET /app/hook/deliveries/{delivery_id}", fault.Fault{Delay: time.Second}) // the server stops meanwhile
+	w.github.SetFaults(func(r *http.Request) *fault.Fault {
+		delay := slow(r)
+		if delay != nil {
 			asked <- struct{}{}
 		}
-		return fault
+		return delay
 	})
 	w.start()
 	select {
@@ -279,7 +280,7 @@ func TestLateCommands(t *testing.T) {
 			}
 			w.settle()
 			// Slow, so that a pass would find what was stored before the rest is.
-			w.github.SetFaults(github.OnRoute("GET /app/hook/deliveries/{delivery_id}", github.Fault{Delay: 500 * time.Millisecond}))
+			w.github.SetFaults(fault.OnRoute("GET /app/hook/deliveries/{delivery_id}", fault.Fault{Delay: 500 * time.Millisecond}))
 			w.sweep()
 			var outcomes []string
 			err := w.server.store.Pool().QueryRow(t.Context(), `SELECT array_agg(outcome) FROM commands`).Scan(&outcomes)

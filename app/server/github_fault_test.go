@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -71,25 +72,25 @@ func TestGitHubFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
-		fault github.Fault
+		fault fault.Fault
 		// refused: GitHub says no, which another try does not cure; the next event, or the slow poll, does.
 		refused bool
 	}{
-		{"403", github.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`}, true},
-		{"404", github.Fault{Status: http.StatusNotFound}, true},
-		{"422", github.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"Validation Failed","errors":[{"resource":"X","code":"custom","message":"no"}]}`}, true},
-		{"401", github.Fault{Status: http.StatusUnauthorized, Body: `{"message":"Bad credentials"}`}, true},
-		{"500", github.Fault{Status: http.StatusInternalServerError}, false},
-		{"502 with a page", github.Fault{Status: http.StatusBadGateway, Body: "<html>bad gateway</html>"}, false},
+		{"403", fault.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`}, true},
+		{"404", fault.Fault{Status: http.StatusNotFound}, true},
+		{"422", fault.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"Validation Failed","errors":[{"resource":"X","code":"custom","message":"no"}]}`}, true},
+		{"401", fault.Fault{Status: http.StatusUnauthorized, Body: `{"message":"Bad credentials"}`}, true},
+		{"500", fault.Fault{Status: http.StatusInternalServerError}, false},
+		{"502 with a page", fault.Fault{Status: http.StatusBadGateway, Body: "<html>bad gateway</html>"}, false},
 		{"secondary limit", github.RateLimited(http.StatusForbidden, time.Second), false},
 		{"secondary limit by 429", github.RateLimited(http.StatusTooManyRequests, time.Second), false},
 		{"primary limit", github.PrimaryLimited(time.Now().Add(2 * time.Second)), false},
-		{"dropped", github.Fault{Drop: true}, false},
-		{"garbage", github.Fault{Status: http.StatusOK, Body: "<html>bad gateway</html>"}, false},
-		{"done and dropped", github.Fault{Drop: true, After: true}, false},
-		{"done and 500", github.Fault{Status: http.StatusInternalServerError, After: true}, false},
-		{"done and garbage", github.Fault{Status: http.StatusOK, Body: "<html>bad gateway</html>", After: true}, false},
-		{"slow", github.Fault{Delay: 500 * time.Millisecond}, false},
+		{"dropped", fault.Fault{Drop: true}, false},
+		{"garbage", fault.Fault{Status: http.StatusOK, Body: "<html>bad gateway</html>"}, false},
+		{"done and dropped", fault.Fault{Drop: true, After: true}, false},
+		{"done and 500", fault.Fault{Status: http.StatusInternalServerError, After: true}, false},
+		{"done and garbage", fault.Fault{Status: http.StatusOK, Body: "<html>bad gateway</html>", After: true}, false},
+		{"slow", fault.Fault{Delay: 500 * time.Millisecond}, false},
 	}
 	for _, tt := range tests {
 		for _, write := range []bool{false, true} {
@@ -101,10 +102,10 @@ func TestGitHubFaults(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, sampleFiles(), nil)
 				w.settle()
-				var rules []github.Rule
+				var rules []fault.Rule
 				for _, route := range passRoutes() {
 					if strings.HasPrefix(route, "GET ") != write {
-						rules = append(rules, github.Nth(1, 1, github.OnRoute(route, tt.fault)))
+						rules = append(rules, fault.Nth(1, 1, fault.OnRoute(route, tt.fault)))
 					}
 				}
 				w.github.SetFaults(rules...)
@@ -181,29 +182,29 @@ func TestGitHubFaultLasts(t *testing.T) {
 	const of = `check run \"Flaresmith / Preview\" of acme/shop at `
 	tests := []struct {
 		name   string
-		fault  github.Fault
+		fault  fault.Fault
 		says   string
 		passes bool // it is tried again by itself
 	}{
-		{"403", github.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`}, "GitHub answered 403: Resource not accessible by integration", false},
-		{"404", github.Fault{Status: http.StatusNotFound}, "not found", false},
-		{"422", github.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"Validation Failed","errors":[{"resource":"CheckRun","field":"output","code":"custom","message":"too long"}]}`},
+		{"403", fault.Fault{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`}, "GitHub answered 403: Resource not accessible by integration", false},
+		{"404", fault.Fault{Status: http.StatusNotFound}, "not found", false},
+		{"422", fault.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"Validation Failed","errors":[{"resource":"CheckRun","field":"output","code":"custom","message":"too long"}]}`},
 			"GitHub answered 422: Validation Failed; CheckRun output custom too long", false},
-		{"500", github.Fault{Status: http.StatusInternalServerError, Body: `{"message":"ghs_secret"}`}, "GitHub answered 500", true},
-		{"502 with a page", github.Fault{Status: http.StatusBadGateway, Body: "<html>ghs_secret</html>"}, "GitHub answered 502", true},
+		{"500", fault.Fault{Status: http.StatusInternalServerError, Body: `{"message":"ghs_secret"}`}, "GitHub answered 500", true},
+		{"502 with a page", fault.Fault{Status: http.StatusBadGateway, Body: "<html>ghs_secret</html>"}, "GitHub answered 502", true},
 		{"429", github.RateLimited(http.StatusTooManyRequests, 30*time.Minute), "limit", true},
 		{"primary limit", github.PrimaryLimited(time.Now().Add(30 * time.Minute)), "limit", true},
-		{"dropped", github.Fault{Drop: true}, "GitHub did not answer", true},
-		{"done and dropped", github.Fault{Drop: true, After: true}, "GitHub did not answer", true},
-		{"garbage", github.Fault{Status: http.StatusOK, Body: "<html>ghs_secret</html>"}, "GitHub did not answer", true},
-		{"never in time", github.Fault{Delay: time.Minute, Drop: true}, "GitHub did not answer", true},
+		{"dropped", fault.Fault{Drop: true}, "GitHub did not answer", true},
+		{"done and dropped", fault.Fault{Drop: true, After: true}, "GitHub did not answer", true},
+		{"garbage", fault.Fault{Status: http.StatusOK, Body: "<html>ghs_secret</html>"}, "GitHub did not answer", true},
+		{"never in time", fault.Fault{Delay: time.Minute, Drop: true}, "GitHub did not answer", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sampleFiles(), nil)
 			w.settle()
-			w.github.SetFaults(github.OnRoute(checkRunsRoute, tt.fault))
+			w.github.SetFaults(fault.OnRoute(checkRunsRoute, tt.fault))
 			pr, sha := w.open("feature/one")
 			w.until("it is in the log", func() bool {
 				log := w.log.String()

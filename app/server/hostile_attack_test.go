@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 // hostile is one commit that tries something.
@@ -155,8 +155,8 @@ func TestHostilePullRequest(t *testing.T) {
 			if len(tt.archive) > 0 {
 				data := pack(t, tt.archive)
 				archives.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(data) })
-				w.github.SetFaults(github.OnRoute("GET /repos/{owner}/{repo}/tarball/{ref}",
-					github.Fault{Status: http.StatusFound, Header: http.Header{"Location": {archives.URL + "/x"}}}))
+				w.github.SetFaults(fault.OnRoute("GET /repos/{owner}/{repo}/tarball/{ref}",
+					fault.Fault{Status: http.StatusFound, Header: http.Header{"Location": {archives.URL + "/x"}}}))
 				defer w.github.SetFaults()
 			}
 			sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/hostile", files, tt.name)

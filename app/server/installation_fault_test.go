@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -52,7 +53,7 @@ func TestInstallationVanishes(t *testing.T) {
 			w.open("feature/a")
 		}},
 		{"while the last part of a report is written, told", true, func(w *world, vanish func()) {
-			w.github.SetFaults(github.Nth(2, 2, atRequest(statuses, vanish)))
+			w.github.SetFaults(fault.Nth(2, 2, atRequest(statuses, vanish)))
 			w.open("feature/a")
 		}},
 		{"while a new commit is made, untold", false, func(w *world, vanish func()) {
@@ -136,9 +137,9 @@ func TestInstallationVanishes(t *testing.T) {
 }
 
 // atRequest calls do when an operation is asked for, before it is done.
-func atRequest(route string, do func()) github.Rule {
-	return func(r *http.Request) *github.Fault {
-		if github.RouteOf(r) == route {
+func atRequest(route string, do func()) fault.Rule {
+	return func(r *http.Request) *fault.Fault {
+		if fault.RouteOf(r) == route {
 			do()
 		}
 		return nil
@@ -182,8 +183,8 @@ func TestKeyRefused(t *testing.T) {
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
 	w.settle()
-	refused := github.Fault{Status: http.StatusUnauthorized, Body: `{"message":"A JSON web token could not be decoded"}`}
-	w.github.SetFaults(func(*http.Request) *github.Fault { return &refused })
+	refused := fault.Fault{Status: http.StatusUnauthorized, Body: `{"message":"A JSON web token could not be decoded"}`}
+	w.github.SetFaults(func(*http.Request) *fault.Fault { return &refused })
 	w.wantAll()
 	w.until("a pass has failed", func() bool { return strings.Contains(w.log.String(), "refuses the App's key or this machine's clock") })
 	w.until("the pass ended", func() bool { return w.environment(pr).NextPassAt.After(time.Now()) })

@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 // scrape is what Prometheus gets.
@@ -39,7 +39,7 @@ func (w *world) scrape() []byte {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sampleFiles(), nil)
-	w.github.SetFaults(github.Nth(1, 1, github.OnRoute("GET /repos/{owner}/{repo}/contents/{path}", github.Fault{Status: http.StatusBadGateway})))
+	w.github.SetFaults(fault.Nth(1, 1, fault.OnRoute("GET /repos/{owner}/{repo}/contents/{path}", fault.Fault{Status: http.StatusBadGateway})))
 	_, good := w.open("feature/good")
 	w.wantCheck(good, "success")
 	bad, err := w.github.CommitAs("octo-dev", testRepo, "feature/bad", map[string]string{"src/index.js": "export default {"}, "bad")

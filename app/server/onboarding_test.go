@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -168,7 +169,7 @@ func TestOnboardingRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settle()
-	w.github.SetFaults(github.OnRoute("POST /repos/{owner}/{repo}/pulls", github.Fault{Drop: true}))
+	w.github.SetFaults(fault.OnRoute("POST /repos/{owner}/{repo}/pulls", fault.Fault{Drop: true}))
 	w.again("installation", "created")
 	w.until("the branch is there", func() bool {
 		sha, err := w.github.Branch(testRepo, preview.ConfigureBranch)
@@ -215,7 +216,7 @@ func TestOnboardingLimited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
-	w.github.SetFaults(github.Nth(1, 3, github.OnRoute("POST /repos/{owner}/{repo}/git/trees", github.RateLimited(http.StatusForbidden, time.Second))))
+	w.github.SetFaults(fault.Nth(1, 3, fault.OnRoute("POST /repos/{owner}/{repo}/git/trees", github.RateLimited(http.StatusForbidden, time.Second))))
 	if _, err := w.github.CreateRepo("acme", "late", unconfigured(), github.RepoOptions{}); err != nil {
 		t.Fatal(err)
 	}

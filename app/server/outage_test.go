@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 // TestOutageOfFacts: while GitHub does not say what is wanted, what was said stays, and where there is no
@@ -35,7 +35,7 @@ func TestOutageOfFacts(t *testing.T) {
 			w.settle()
 			before := w.environment(pr)
 			w.github.ResetRequests()
-			w.github.SetFaults(github.OnRoute("GET /repos/{owner}/{repo}/contents/{path}", github.Fault{Status: 502}))
+			w.github.SetFaults(fault.OnRoute("GET /repos/{owner}/{repo}/contents/{path}", fault.Fault{Status: 502}))
 			if err := w.github.Label(testRepo, pr, "later", "octo-dev"); err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestOutageOfFacts(t *testing.T) {
 func TestPullRequestNotYetThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sampleFiles(), nil)
-	w.github.SetFaults(github.Nth(1, 2, github.OnRoute("GET /repos/{owner}/{repo}/pulls/{pull_number}", github.Fault{Status: 404})))
+	w.github.SetFaults(fault.Nth(1, 2, fault.OnRoute("GET /repos/{owner}/{repo}/pulls/{pull_number}", fault.Fault{Status: 404})))
 	_, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
 	w.settle()
@@ -69,7 +69,7 @@ func TestPullRequestNotYetThere(t *testing.T) {
 func TestRefusedReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sampleFiles(), nil)
-	w.github.SetFaults(github.OnRoute("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", github.Fault{Status: 403, Body: `{"message":"Unable to create comment because issue is locked."}`}))
+	w.github.SetFaults(fault.OnRoute("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", fault.Fault{Status: 403, Body: `{"message":"Unable to create comment because issue is locked."}`}))
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
 	w.settle()
@@ -144,12 +144,12 @@ func TestCloseWaitsForNoList(t *testing.T) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	var asked atomic.Int64
-	w.github.SetFaults(func(r *http.Request) *github.Fault {
-		if github.RouteOf(r) != "GET /repos/{owner}/{repo}/pulls/{pull_number}/files" {
+	w.github.SetFaults(func(r *http.Request) *fault.Fault {
+		if fault.RouteOf(r) != "GET /repos/{owner}/{repo}/pulls/{pull_number}/files" {
 			return nil
 		}
 		asked.Add(1)
-		return &github.Fault{Delay: time.Hour}
+		return &fault.Fault{Delay: time.Hour}
 	})
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)

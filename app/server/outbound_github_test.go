@@ -11,6 +11,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -47,10 +48,10 @@ func TestGitHubOverOutbound(t *testing.T) {
 	project := preview.Project{ID: "p", InstallationID: installation, RepoID: repo, Owner: "acme", Name: "shop", DefaultBranch: "main"}
 
 	// A token and a read that fail twice each: the caller sees nothing of it.
-	bad := sim.Fault{Status: http.StatusBadGateway}
-	world.SetFaults(sim.Nth(1, 2, sim.OnRoute("POST /app/installations/{installation_id}/access_tokens", bad)),
-		sim.Nth(1, 2, sim.OnRoute("GET /repos/{owner}/{repo}/branches/{branch}", bad)),
-		sim.Nth(1, 2, sim.OnRoute("GET /repos/{owner}/{repo}/git/ref/{ref}", bad)))
+	bad := fault.Fault{Status: http.StatusBadGateway}
+	world.SetFaults(fault.Nth(1, 2, fault.OnRoute("POST /app/installations/{installation_id}/access_tokens", bad)),
+		fault.Nth(1, 2, fault.OnRoute("GET /repos/{owner}/{repo}/branches/{branch}", bad)),
+		fault.Nth(1, 2, fault.OnRoute("GET /repos/{owner}/{repo}/git/ref/{ref}", bad)))
 	if _, err := app.BranchHead(t.Context(), project, "main"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func TestGitHubOverOutbound(t *testing.T) {
 	}
 
 	// An outage: at the breaker's opening GitHub is left alone, and the passes are told to come back.
-	world.SetFaults(func(*http.Request) *sim.Fault { return &bad })
+	world.SetFaults(func(*http.Request) *fault.Fault { return &bad })
 	reached.Store(0)
 	for range 50 {
 		_, err := app.BranchHead(t.Context(), project, "main")

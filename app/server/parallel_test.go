@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 // meeting is a place where those who were invited wait for each other, each once. Who does one thing after
@@ -58,10 +58,10 @@ func (m *meeting) tookPlace(t *testing.T) {
 }
 
 // meetAt makes requests to GitHub wait for each other.
-func meetAt(meetings ...*meeting) github.Rule {
-	return func(r *http.Request) *github.Fault {
+func meetAt(meetings ...*meeting) fault.Rule {
+	return func(r *http.Request) *fault.Fault {
 		for _, m := range meetings {
-			m.arrive(r.Context(), strings.TrimPrefix(github.RouteOf(r), "GET "))
+			m.arrive(r.Context(), strings.TrimPrefix(fault.RouteOf(r), "GET "))
 		}
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 )
 
 const (
@@ -23,7 +24,7 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
-	engine.Use(requestSpans(s.exporter.Tracer()), gin.CustomRecoveryWithWriter(nil, s.recovered))
+	engine.Use(requestSpans(s.exporter.Tracer()), recovery(s.logger, s.metrics.Failed))
 	engine.POST(hookPath, gin.WrapH(hook))
 	engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	engine.GET("/readyz", s.ready)
@@ -37,11 +38,21 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	return byHost(s.domain, s.publicHost(), s.workers, traced(s.exporter.Tracer(), "absent preview", absent), engine)
 }
 
-// recovered answers for a handler that panicked, and tells the log; Gin would print the request.
-func (s *Server) recovered(c *gin.Context, value any) {
-	s.logger.ErrorContext(c.Request.Context(), "handler panicked", slog.String("route", c.FullPath()), slog.Any("panic", value),
-		slog.String("stack", string(debug.Stack())))
-	c.AbortWithStatus(http.StatusInternalServerError)
+// recovery answers for a handler that panics with our envelope, and tells the log and the metric; Gin would print the
+// request. An answer that has begun can't be taken back: its connection ends, so that nobody takes it for whole.
+func recovery(logger *slog.Logger, failed func(code, severity string)) gin.HandlerFunc {
+	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, value any) {
+		p := problem{Code: "INTERNAL_ERROR", Message: "Something went wrong in the server.", Severity: "critical", RetryPolicy: retryNone,
+			RequestID: uuid.NewString(), Hint: "Tell the operator the request's id: the log has the cause under it."}
+		logger.ErrorContext(c.Request.Context(), "handler panicked", slog.String("requestId", p.RequestID), slog.String("code", p.Code),
+			slog.String("route", c.FullPath()), slog.Any("panic", value), slog.String("stack", string(debug.Stack())))
+		failed(p.Code, p.Severity)
+		c.Abort()
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		p.write(c.Writer, c.Request, http.StatusInternalServerError)
+	})
 }
 
 // workers are the previews that are up.

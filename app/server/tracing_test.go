@@ -25,7 +25,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp/otlptest"
@@ -53,7 +53,7 @@ func TestTraceOfAPass(t *testing.T) {
 	w := newWorld(t, sampleFiles(), map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER_ARG": "1"})
 	var mu sync.Mutex
 	told := map[string]bool{}
-	w.github.SetFaults(func(r *http.Request) *github.Fault {
+	w.github.SetFaults(func(r *http.Request) *fault.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		told[r.Header.Get("Traceparent")] = true
@@ -253,28 +253,29 @@ func TestStrangersTrace(t *testing.T) {
 	}
 }
 
-// A handler that panics is told of in the log, without the request; the answer says nothing.
+// A handler that panics is told of in the log, without the request; the answer leads to its line and says nothing else.
 func TestPanicInHandler(t *testing.T) {
 	t.Parallel()
 	const token = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
 	var log logLines
-	s := &Server{logger: slog.New(telemetry.NewHandler(slog.NewJSONHandler(&log, nil), telemetry.NewRedactor()))}
+	logger := slog.New(telemetry.NewHandler(slog.NewJSONHandler(&log, nil), telemetry.NewRedactor()))
 	ended := tracetest.NewSpanRecorder()
 	engine := gin.New()
-	engine.Use(requestSpans(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended)).Tracer("")), gin.CustomRecoveryWithWriter(nil, s.recovered))
+	engine.Use(requestSpans(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended)).Tracer("")), recovery(logger, newMetrics().Failed))
 	engine.GET("/projects/:project", func(*gin.Context) { panic("at " + token) })
 	r := httptest.NewRequest(http.MethodGet, "/projects/"+token+"?t="+token, nil)
 	r.Header.Set("Cookie", token)
 	answer := httptest.NewRecorder()
 	engine.ServeHTTP(answer, r)
-	if answer.Code != http.StatusInternalServerError || answer.Body.Len() != 0 {
+	span := ended.Ended()[0]
+	ours := span.SpanContext().TraceID().String()
+	if answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), token) || !strings.Contains(answer.Body.String(), ours) {
 		t.Errorf("answer %d %q", answer.Code, answer.Body)
 	}
-	span := ended.Ended()[0]
 	if span.Name() != "GET /projects/:project" || span.Status().Code != codes.Error || len(span.Events()) != 0 {
 		t.Errorf("span %q, status %v, events %v", span.Name(), span.Status(), span.Events())
 	}
-	if text := log.String(); strings.Contains(text, token) || !strings.Contains(text, span.SpanContext().TraceID().String()) {
+	if text := log.String(); strings.Contains(text, token) || !strings.Contains(text, ours) {
 		t.Errorf("log: %s", text)
 	}
 }

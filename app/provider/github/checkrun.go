@@ -56,10 +56,7 @@ func (w *publisher) check(ctx context.Context, c *report.Check) error {
 	if err := w.placeCheck(ctx, c, len(notes), carried); err != nil {
 		return err
 	}
-	if w.state.CheckAnnotations == carried {
-		notes = nil
-	}
-	if err := w.writeCheck(ctx, c, notes); err != nil {
+	if err := w.writeCheck(ctx, c, notes, carried); err != nil {
 		return err
 	}
 	w.state.CheckDigest, w.state.CheckAnnotations = want, carried
@@ -93,7 +90,9 @@ func (w *publisher) placeCheck(ctx context.Context, c *report.Check, notes int, 
 	return nil
 }
 
+// forgetCheck lets the next check be a new run.
 func (w *publisher) forgetCheck(sha string) {
+	w.state.CheckReplaced = w.state.CheckReplaced && w.state.CheckSHA == sha
 	w.state.CheckRunID, w.state.CheckSHA, w.state.CheckDigest, w.state.CheckAnnotations = 0, sha, "", ""
 }
 
@@ -123,16 +122,35 @@ func (w *publisher) findCheck(ctx context.Context, c *report.Check) (*gh.CheckRu
 	}
 }
 
-// writeCheck creates or updates the run, annotations in as many requests as they need. While
-// some are missing the state says so, and the next report starts a new run.
-func (w *publisher) writeCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
+// errNoRun says that the remembered run was not there and is forgotten: the check needs a new one.
+var errNoRun = errors.New("GitHub has the check run no longer")
+
+// writeCheck creates or updates the run; one that GitHub does not find is made anew, with all its annotations.
+func (w *publisher) writeCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation, carried string) error {
 	w.state.CheckDigest = ""
+	err := w.sendCheck(ctx, c, notes, carried)
+	if errors.Is(err, errNoRun) {
+		err = w.sendCheck(ctx, c, notes, carried)
+	}
+	return err
+}
+
+// sendCheck sends annotations that the run does not carry yet in as many requests as they need. While some are missing
+// the state says so, and the next report starts a new run. A run that stands for one that could not be updated
+// gets as many as fit in the request that creates it: more would take updates.
+func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation, carried string) error {
+	if w.state.CheckAnnotations == carried {
+		notes = nil
+	}
 	batches := slices.Collect(slices.Chunk(notes, annotationBatch))
 	if len(batches) == 0 {
 		batches = [][]*gh.CheckRunAnnotation{nil}
 	}
+	if w.state.CheckReplaced && w.state.CheckRunID == 0 {
+		batches = batches[:1]
+	}
 	for i, batch := range batches {
-		if err := w.sendCheck(ctx, c, batch); err != nil {
+		if err := w.sendBatch(ctx, c, batch); err != nil {
 			return err
 		}
 		if i+1 < len(batches) {
@@ -142,23 +160,36 @@ func (w *publisher) writeCheck(ctx context.Context, c *report.Check, notes []*gh
 	return nil
 }
 
-func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
+func (w *publisher) sendBatch(ctx context.Context, c *report.Check, notes []*gh.CheckRunAnnotation) error {
 	if w.state.CheckRunID == 0 {
 		return w.createCheck(ctx, c, notes)
 	}
 	err := w.updateCheck(ctx, c, notes)
-	if !errors.Is(err, preview.ErrNotFound) {
-		return err
-	}
-	run, found, err := w.findCheck(ctx, c)
 	switch {
-	case err != nil:
-		return err
-	case found && run.GetID() == w.state.CheckRunID: // a second one beside it would stay for ever
-		return preview.Transient(fmt.Errorf("%s: GitHub lists it and does not find it", w.checkName("check run", c)))
+	case err == nil:
+		w.state.CheckReplaced = false
+		return nil
+	case errors.Is(err, preview.ErrNotFound):
+		return w.dropCheck(ctx, c)
 	}
-	w.forgetCheck(c.HeadSHA) // it is no longer there: begin anew
-	return w.createCheck(ctx, c, notes)
+	return err
+}
+
+// dropCheck forgets a run that GitHub does not find. One that it lists all the same may stay unfinished beside the new
+// one, which counts because it is newer. So that a GitHub that finds none at all does not get more and
+// more of them, such a run is replaced once for a commit, until an update is taken.
+func (w *publisher) dropCheck(ctx context.Context, c *report.Check) error {
+	run, found, err := w.findCheck(ctx, c)
+	if err != nil {
+		return err
+	}
+	listed := found && run.GetID() == w.state.CheckRunID
+	if listed && w.state.CheckReplaced {
+		return preview.Transient(fmt.Errorf("%s: GitHub lists it and does not find it, as the one before it", w.checkName("check run", c)))
+	}
+	w.forgetCheck(c.HeadSHA)
+	w.state.CheckReplaced = w.state.CheckReplaced || listed
+	return errNoRun
 }
 
 // updateCheck sends the actions even when there are none: go-github would leave them out, and the
@@ -222,7 +253,7 @@ func (a *App) AnswerCheck(ctx context.Context, p preview.Project, sha string, ch
 	if found {
 		w.state.CheckRunID = run.GetID()
 	}
-	return w.sendCheck(ctx, &check, nil)
+	return w.writeCheck(ctx, &check, nil, "")
 }
 
 func output(c *report.Check, notes []*gh.CheckRunAnnotation) *gh.CheckRunOutput {

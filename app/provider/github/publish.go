@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -50,7 +48,7 @@ func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullReq
 	for i, part := range parts {
 		group.Go(func() {
 			ctx, span := telemetry.Start(ctx, "publish "+part.name)
-			failed[i] = guarded(func() error { return part.write(ctx) })
+			failed[i] = telemetry.Guarded(func() error { return part.write(ctx) })
 			telemetry.End(span, failed[i])
 		})
 	}
@@ -78,16 +76,6 @@ func forWrite(ctx context.Context) (context.Context, context.CancelFunc, error) 
 		}
 	})
 	return write, func() { stop(); cancel() }, nil
-}
-
-// guarded makes an error of a panic, which in a goroutine of its own would end the server.
-func guarded(do func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return do()
 }
 
 // digest sums up a value, as JSON.

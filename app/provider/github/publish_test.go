@@ -11,7 +11,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
-	sim "github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 func TestPublishWritesOnce(t *testing.T) {
@@ -119,6 +119,87 @@ func TestRerequested(t *testing.T) {
 	}
 }
 
+// TestListedAndNotFound: GitHub lists a run and answers 404 to its update. One new run takes its place; where that one
+// is not found either, no third is made.
+func TestListedAndNotFound(t *testing.T) {
+	t.Parallel()
+	const create, update = "POST " + repo + "/check-runs", "PATCH " + repo + "/check-runs/{check_run_id}"
+	notFound := fault.OnRoute(update, fault.Fault{Status: http.StatusNotFound})
+	setup := func(t *testing.T) (*bench, report.Published) {
+		b := setup(t)
+		first := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
+		b.writes()
+		return b, first
+	}
+	t.Run("once", func(t *testing.T) {
+		t.Parallel()
+		b, first := setup(t)
+		b.sim.SetFaults(fault.Nth(1, 1, notFound))
+		second := b.publish(first, b.rendering(report.PhaseReady, b.sha))
+		if second.CheckRunID == first.CheckRunID || second.CheckSHA != b.sha || !second.CheckReplaced {
+			t.Errorf("after %+v: %+v", first, second)
+		}
+		third := b.publish(second, b.rendering(report.PhaseClosed, b.sha))
+		if third.CheckRunID != second.CheckRunID || third.CheckReplaced {
+			t.Errorf("after %+v: %+v", second, third)
+		}
+		if diff := cmp.Diff(map[string]int{create: 1, update: 2}, onlyChecks(b.writes())); diff != "" {
+			t.Errorf("writes (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("always", func(t *testing.T) {
+		t.Parallel()
+		b, published := setup(t)
+		b.sim.SetFaults(notFound)
+		var classes []preview.Class
+		for i, phase := range []report.Phase{report.PhaseReady, report.PhaseClosed, report.PhaseClosed, report.PhaseWorking} {
+			r := b.rendering(phase, b.sha)
+			r.Comment, r.Deployment = "", nil
+			var err error
+			if published, err = b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, published, r); i == 0 {
+				b.check(err)
+				continue
+			}
+			classes = append(classes, preview.Classify(err))
+		}
+		if diff := cmp.Diff([]preview.Class{preview.ClassTransient, preview.ClassTransient, preview.ClassTransient}, classes); diff != "" {
+			t.Errorf("classes (-want +got):\n%s", diff)
+		}
+		if n := b.writes()[create]; n != 1 {
+			t.Errorf("%d runs were created, want 1", n)
+		}
+	})
+	t.Run("more annotations than a request takes", func(t *testing.T) {
+		t.Parallel()
+		b, first := setup(t)
+		b.sim.SetFaults(fault.Nth(2, 2, notFound)) // the second part of the annotations
+		second := b.publish(first, b.rendering(report.PhaseInvalid, b.sha, problems(120)...))
+		third := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, problems(60)...))
+		runs, err := b.sim.CheckRuns("acme/shop", b.sha)
+		b.check(err)
+		got := map[int64]int{}
+		for _, run := range runs {
+			got[run.ID] = len(run.Annotations)
+		}
+		if diff := cmp.Diff(map[int64]int{first.CheckRunID: 50, second.CheckRunID: 50, third.CheckRunID: 50}, got); diff != "" {
+			t.Errorf("annotations (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("another commit", func(t *testing.T) {
+		t.Parallel()
+		b, first := setup(t)
+		b.sim.SetFaults(notFound)
+		second := b.publish(first, b.rendering(report.PhaseReady, b.sha))
+		next, err := b.sim.Commit("acme/shop", "cart", map[string]string{"src/cart.ts": "export {}"}, "next")
+		b.check(err)
+		third := b.publish(second, b.rendering(report.PhaseWorking, next))
+		fourth := b.publish(third, b.rendering(report.PhaseReady, next))
+		if third.CheckReplaced || !fourth.CheckReplaced || fourth.CheckRunID == third.CheckRunID {
+			t.Errorf("after %+v: %+v", third, fourth)
+		}
+	})
+}
+
 func TestUpdateOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -134,20 +215,17 @@ func TestUpdateOnly(t *testing.T) {
 func TestAnnotationsAreNeverDoubled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var problems []preview.Problem
-	for line := range 120 {
-		problems = append(problems, preview.Problem{Path: "src/cart.ts", Line: line + 1, Message: fmt.Sprintf("Problem %d", line)})
-	}
-	first := b.publish(report.Published{}, b.rendering(report.PhaseInvalid, b.sha, problems...))
+	many := problems(120)
+	first := b.publish(report.Published{}, b.rendering(report.PhaseInvalid, b.sha, many...))
 	want := map[string]int{"POST " + repo + "/check-runs": 1, "PATCH " + repo + "/check-runs/{check_run_id}": 2}
 	if diff := cmp.Diff(want, onlyChecks(b.writes())); diff != "" {
 		t.Error(diff)
 	}
-	changed := b.rendering(report.PhaseInvalid, b.sha, problems...)
+	changed := b.rendering(report.PhaseInvalid, b.sha, many...)
 	changed.Check.Title = "Another title"
 	second := b.publish(first, changed)
 	b.publish(report.Published{}, changed) // after a crash
-	fewer := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, problems[:2]...))
+	fewer := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, many[:2]...))
 	runs, err := b.sim.CheckRuns("acme/shop", b.sha)
 	b.check(err)
 	got := map[int64]int{}
@@ -157,6 +235,15 @@ func TestAnnotationsAreNeverDoubled(t *testing.T) {
 	if diff := cmp.Diff(map[int64]int{first.CheckRunID: 120, fewer.CheckRunID: 2}, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// problems are n of them, each on a line of its own.
+func problems(n int) []preview.Problem {
+	var list []preview.Problem
+	for line := range n {
+		list = append(list, preview.Problem{Path: "src/cart.ts", Line: line + 1, Message: fmt.Sprintf("Problem %d", line)})
+	}
+	return list
 }
 
 func onlyChecks(writes map[string]int) map[string]int {
@@ -204,8 +291,8 @@ func TestPublishIsStopped(t *testing.T) {
 			b := setup(t)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			b.sim.SetFaults(func(r *http.Request) *sim.Fault {
-				if sim.RouteOf(r) == at {
+			b.sim.SetFaults(func(r *http.Request) *fault.Fault {
+				if fault.RouteOf(r) == at {
 					stop()
 				}
 				return nil
@@ -240,7 +327,7 @@ func TestPartialFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.sim.SetFaults(sim.OnRoute(tt.fails, sim.Fault{Status: http.StatusBadGateway}))
+			b.sim.SetFaults(fault.OnRoute(tt.fails, fault.Fault{Status: http.StatusBadGateway}))
 			ready := b.rendering(report.PhaseReady, b.sha)
 			published, err := b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
 			if preview.Classify(err) != preview.ClassTransient {
@@ -266,9 +353,9 @@ func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	creates := []string{"POST " + repo + "/check-runs", "POST " + repo + "/issues/{issue_number}/comments", "POST " + repo + "/deployments"}
-	var rules []sim.Rule
+	var rules []fault.Rule
 	for _, route := range creates {
-		rules = append(rules, sim.OnRoute(route, sim.Fault{Drop: true, After: true}))
+		rules = append(rules, fault.OnRoute(route, fault.Fault{Drop: true, After: true}))
 	}
 	b.sim.SetFaults(rules...)
 	ready := b.rendering(report.PhaseReady, b.sha)

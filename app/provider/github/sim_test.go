@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
 	"github.com/flaresmith/flaresmith/app/report"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -388,7 +389,7 @@ func TestDeliveries(t *testing.T) {
 	if _, _, err := b.app.Deliveries(ctx, "17"); preview.Classify(err) != preview.ClassPermanent {
 		t.Errorf("a cursor that is none: %v", err)
 	}
-	b.sim.SetFaults(sim.OnRoute("GET /app/hook/deliveries", sim.RateLimited(http.StatusForbidden, time.Minute)))
+	b.sim.SetFaults(fault.OnRoute("GET /app/hook/deliveries", sim.RateLimited(http.StatusForbidden, time.Minute)))
 	var limited *preview.TransientError
 	if _, _, err := b.app.Deliveries(ctx, ""); !errors.As(err, &limited) || limited.After != time.Minute {
 		t.Errorf("limited: %v", err)

@@ -92,9 +92,7 @@ func (h *hooks) deliver(event, action string, installation, repo int64, payload 
 		h.server.log.Error("encode payload", "event", event, "error", err)
 		return
 	}
-	if h.server.check != nil {
-		h.server.check.webhook(event, action, body)
-	}
+	h.server.checkWebhook(event, action, body)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ids++

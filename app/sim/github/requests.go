@@ -1,6 +1,8 @@
 package github
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -40,6 +42,32 @@ func (l *requestLog) add(now time.Time, r *http.Request, rt *route, body []byte,
 	l.requests = append(l.requests, request)
 }
 
+// loggedWriter tells log of an answer before the caller has any of it: its status, or 0 when the connection is dropped.
+type loggedWriter struct {
+	http.ResponseWriter
+	log  func(status int)
+	once sync.Once
+}
+
+func (w *loggedWriter) WriteHeader(status int) {
+	w.once.Do(func() { w.log(status) })
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *loggedWriter) Write(text []byte) (int, error) {
+	w.once.Do(func() { w.log(http.StatusOK) })
+	return w.ResponseWriter.Write(text)
+}
+
+// Hijack implements http.Hijacker, by which a connection is dropped.
+func (w *loggedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.end()
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// end is where a request ends; without an answer, its caller has gone.
+func (w *loggedWriter) end() { w.once.Do(func() { w.log(0) }) }
+
 // Requests lists what was asked since the start or the last ResetRequests, in the order of the answers.
 func (s *Server) Requests() []Request {
 	s.requests.mu.Lock()
@@ -75,11 +103,8 @@ func (s *Server) ResetRequests() {
 }
 
 // rateLimit adds the headers that every answer carries. The limit is never enforced: use a fault for that.
-func (s *Server) rateLimit(a *answer, r *http.Request) {
+func (s *Server) rateLimit(header http.Header) {
 	const limit = 5000
-	if a.header == nil {
-		a.header = http.Header{}
-	}
 	s.requests.mu.Lock()
 	used := s.requests.total % limit
 	s.requests.mu.Unlock()
@@ -88,8 +113,8 @@ func (s *Server) rateLimit(a *answer, r *http.Request) {
 		"X-RateLimit-Reset": strconv.FormatInt(s.now().Truncate(time.Hour).Add(time.Hour).Unix(), 10), "X-RateLimit-Resource": "core",
 		"X-GitHub-Media-Type": "github.v3; format=json", "X-GitHub-Request-Id": nodeID("REQ", int64(used)), "X-GitHub-Enterprise-Version": "3.19.0",
 	} {
-		if a.header.Get(key) == "" {
-			a.header.Set(key, value)
+		if header.Get(key) == "" {
+			header.Set(key, value)
 		}
 	}
 }

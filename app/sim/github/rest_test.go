@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -478,21 +479,21 @@ func TestFaults(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		fault   github.Fault
+		fault   fault.Fault
 		status  int // 0: no answer
 		written int
 	}{
-		{"status", github.Fault{Status: 502}, 502, 0},
-		{"work, then fail", github.Fault{Status: 502, After: true}, 502, 1},
-		{"drop", github.Fault{Drop: true}, 0, 0},
-		{"work, then drop", github.Fault{Drop: true, After: true}, 0, 1},
+		{"status", fault.Fault{Status: 502}, 502, 0},
+		{"work, then fail", fault.Fault{Status: 502, After: true}, 502, 1},
+		{"drop", fault.Fault{Drop: true}, 0, 0},
+		{"work, then drop", fault.Fault{Drop: true, After: true}, 0, 1},
 		{"secondary limit", github.RateLimited(403, time.Minute), 403, 0},
 	}
 	for _, test := range tests {
 		before, err := b.Comments("acme/shop", number)
 		check(t, err)
 		b.client = b.clientFor(b.installation, nil) // go-github remembers a rate limit
-		b.SetFaults(github.Nth(2, 2, github.OnRoute(comment, test.fault)))
+		b.SetFaults(fault.Nth(2, 2, fault.OnRoute(comment, test.fault)))
 		check(t, write())
 		err = write()
 		if err == nil || status(err) != test.status {
@@ -504,7 +505,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	b.client = b.clientFor(b.installation, nil)
-	b.SetFaults(github.OnRoute(comment, github.PrimaryLimited(time.Now().Add(time.Hour))))
+	b.SetFaults(fault.OnRoute(comment, github.PrimaryLimited(time.Now().Add(time.Hour))))
 	var primary *gh.RateLimitError
 	if err := write(); !errors.As(err, &primary) {
 		t.Errorf("primary limit: %v", err)

@@ -2,7 +2,6 @@ package github
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,35 +157,20 @@ const maxBody = 10 << 20
 
 // serve runs one request: faults, identity, repository, permission, work, check, record.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
-	r = r.WithContext(context.WithValue(r.Context(), routeKey{}, rt.name()))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	fault := s.faults.pick(r)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	a, done := answer{}, false
-	if fault != nil {
-		if a, done = fault.before(r.Context(), w); done && a.status == 0 {
-			s.requests.add(s.now(), r, rt, body, 0)
-			return // the connection was dropped
-		}
-	}
-	if !done {
-		a = s.answer(r, rt, body)
-		if fault != nil && fault.After {
-			a = fault.answer()
-			if fault.Drop {
-				s.requests.add(s.now(), r, rt, body, 0)
-				drop(w)
-				return
-			}
-		}
-	}
-	s.requests.add(s.now(), r, rt, body, a.status)
-	s.rateLimit(&a, r)
-	a.write(w)
+	r.Body = io.NopCloser(bytes.NewReader(body)) // for the rules
+	logged := &loggedWriter{ResponseWriter: w, log: func(status int) {
+		s.requests.add(s.now(), r, rt, body, status)
+		s.rateLimit(w.Header())
+	}}
+	s.faults.Route(rt.name(), generalError, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := s.answer(r, rt, body)
+		a.write(w)
+	})).ServeHTTP(logged, r)
+	logged.end()
 }
 
 // answer does the work of a route and checks what comes of it.
@@ -205,11 +189,7 @@ func (s *Server) answer(r *http.Request, rt *route, body []byte) answer {
 		a = failureAnswer(err)
 		_ = a.encode() // strings only
 	}
-	if s.check != nil && rt.handle == nil {
-		s.check.note(r.Method+" "+r.URL.Path, "route", errors.New("not served by the stand-in"))
-	} else if s.check != nil && rt.as != asAnybody { // the description is of the REST API
-		s.check.exchange(r, rt, body, a)
-	}
+	s.checkExchange(r, rt, body, a)
 	a.condition(r)
 	return a
 }

@@ -19,6 +19,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/flaresmith/flaresmith/app/sim/fault"
+	"github.com/flaresmith/flaresmith/app/sim/openapi"
 )
 
 // Webhook is where deliveries of the App go.
@@ -56,11 +59,11 @@ type Server struct {
 	routes []route
 	token  route // POST /login/oauth/access_token
 	pages  http.Handler
-	check  *validator // nil unless Config.Validate
+	check  *openapi.Validator // nil unless Config.Validate
 
 	hooks    hooks
 	requests requestLog
-	faults   faults
+	faults   fault.Set
 
 	mu            sync.Mutex // guards everything below, and all that hangs from it
 	base          string     // "http://host:port"
@@ -151,9 +154,11 @@ func (s *Server) prepare() error {
 	}
 	s.pushKey = hex.EncodeToString(secret)
 	if s.cfg.Validate {
-		if s.check, err = newValidator(); err != nil {
+		doc, err := description()
+		if err != nil {
 			return err
 		}
+		s.check = openapi.NewValidator(doc)
 	}
 	s.routes, s.token = routes(), tokenRoute()
 	s.signIn.init()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/sim/fault"
+	"github.com/flaresmith/flaresmith/app/sim/openapi"
 )
 
 const maxBody = 1 << 20
@@ -123,9 +124,7 @@ func (s *Server) serve(pattern string, handler operationHandler) http.Handler {
 			status, answer = refused.status, object{"request_id": uuid.NewString(), "code": refused.code, "message": refused.message}
 		}
 		text := write(w, status, answer)
-		if s.check != nil {
-			s.check.exchange(pattern, r, body, status, text)
-		}
+		s.check.Check(openapi.Exchange{Operation: pattern, Request: r, Body: body, Status: status, Header: w.Header(), Answer: text})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
+	"github.com/flaresmith/flaresmith/app/sim/openapi"
 )
 
 // Config is how a stand-in is made. Its zero values are Neon's own figures.
@@ -44,7 +45,7 @@ type Server struct {
 	tls    authority
 	faults fault.Set
 	limits limits
-	check  *validator
+	check  *openapi.Validator // nil unless Config.Validate
 
 	api  *http.Server
 	addr string
@@ -81,9 +82,11 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Validate {
-		if s.check, err = newValidator(); err != nil {
+		doc, err := description()
+		if err != nil {
 			return nil, err
 		}
+		s.check = openapi.NewValidator(doc)
 	}
 	if err := s.makeProject(ctx); err != nil {
 		s.stop()
