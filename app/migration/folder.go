@@ -24,6 +24,7 @@ const (
 	maxFileBytes    = 4 << 20
 	maxFolderBytes  = 64 << 20
 	maxNameBytes    = 200
+	maxUnlisted     = 20 // more are not named
 )
 
 const whatFolder = "the migrations folder can't be read"
@@ -45,6 +46,18 @@ type Folder struct {
 	Format  preview.MigrationFormat // drizzle or sql
 	Scripts []Script
 	Seed    *Script // nil: none
+	// Unlisted are SQL files that drizzle-kit's journal does not name, which are not applied.
+	Unlisted []string
+}
+
+// Unapplied says of each unlisted file that it is not applied.
+func (f Folder) Unapplied() []preview.Problem {
+	var list []preview.Problem
+	for _, name := range f.Unlisted {
+		list = append(list, preview.Problem{Path: name, Line: 1, Warning: true, Message: "is not applied: drizzle-kit's journal (meta/_journal.json) does not name it",
+			Hint: "run drizzle-kit generate, with --custom for SQL of your own, and commit what it writes"})
+	}
+	return list
 }
 
 // Read reads what layout names from the repository. Everything that is wrong with it is an
@@ -67,7 +80,9 @@ func Read(source fs.FS, layout preview.Layout) (Folder, error) {
 		}
 		var err error
 		if f.Format == preview.MigrationsDrizzle {
-			f.Scripts, err = r.drizzle(layout)
+			if f.Scripts, err = r.drizzle(layout); err == nil {
+				f.Unlisted = r.unlisted(layout, f.Scripts)
+			}
 		} else {
 			f.Scripts, err = r.plain(layout)
 		}
@@ -132,6 +147,31 @@ func (r *reader) drizzle(layout preview.Layout) ([]Script, error) {
 	return scripts, nil
 }
 
+// unlisted are the SQL files beside those that the journal names.
+func (r *reader) unlisted(layout preview.Layout, scripts []Script) []string {
+	listed := map[string]bool{layout.Seed: true}
+	for _, s := range scripts {
+		listed[s.Path] = true
+	}
+	entries, err := fs.ReadDir(r.source, layout.Migrations)
+	if err != nil {
+		return nil // nothing depends on it
+	}
+	var names []string
+	for _, entry := range entries {
+		name := path.Join(layout.Migrations, entry.Name())
+		if !entry.IsDir() && isMigration(entry.Name()) && validName(entry.Name()) && !listed[name] && len(names) < maxUnlisted {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isMigration tells by its name whether a file is one; what undoes a migration (*.down.sql) is none.
+func isMigration(name string) bool {
+	return strings.HasSuffix(name, ".sql") && !strings.HasSuffix(name, ".down.sql")
+}
+
 // plain reads every *.sql file in name order. What undoes a migration (*.down.sql) is left out.
 func (r *reader) plain(layout preview.Layout) ([]Script, error) {
 	entries, err := fs.ReadDir(r.source, layout.Migrations) // sorted by name
@@ -144,7 +184,7 @@ func (r *reader) plain(layout preview.Layout) ([]Script, error) {
 	var scripts []Script
 	for _, entry := range entries {
 		name := entry.Name()
-		if entry.IsDir() || !strings.HasSuffix(name, ".sql") || strings.HasSuffix(name, ".down.sql") {
+		if entry.IsDir() || !isMigration(name) {
 			continue
 		}
 		if !validName(name) || len(scripts) == MaxMigrations {

@@ -46,8 +46,9 @@ type Problem struct {
 	Path    string `json:"path,omitempty"` // relative to the repository's root; empty: no place
 	Line    int    `json:"line,omitempty"` // from 1; 0: unknown
 	Column  int    `json:"column,omitempty"`
-	Message string `json:"message"`        // what is wrong, one sentence
-	Hint    string `json:"hint,omitempty"` // what to do about it
+	Message string `json:"message"`           // what is wrong, one sentence
+	Hint    string `json:"hint,omitempty"`    // what to do about it
+	Warning bool   `json:"warning,omitempty"` // keeps nothing from working, and should be known
 }
 
 // String is "path:line:column: message".
@@ -74,9 +75,11 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string {
-	parts := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		parts[i] = p.String()
+	var parts []string
+	for _, p := range e.Problems {
+		if !p.Warning {
+			parts = append(parts, p.String())
+		}
 	}
 	return e.What + ": " + strings.Join(parts, "; ")
 }

@@ -136,6 +136,8 @@ type Outputs struct {
 	DataReset    string   `json:"dataReset,omitempty"`    // KindSchema: why the data was reset in this Apply
 	// Warnings name what is destructive in the migrations that the parent lacks (KindSchema).
 	Warnings []Problem `json:"warnings,omitempty"`
+	// Unapplied name files that look like migrations and are none, by what the folder says itself (KindSchema).
+	Unapplied []Problem `json:"unapplied,omitempty"`
 
 	URL string `json:"url,omitempty"` // KindWorker: where it answers
 	// WorkerName is what the repository calls the Worker, if it names its Workers. No provider fills it in:
@@ -190,6 +192,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 	}
 	if other.Warnings != nil {
 		o.Warnings = other.Warnings
+	}
+	if other.Unapplied != nil {
+		o.Unapplied = other.Unapplied
 	}
 	if other.URL != "" {
 		o.URL = other.URL

@@ -52,8 +52,8 @@ func title(s Status) string {
 		detail = strings.Join(s.Running, ", ")
 	case PhaseInvalid:
 		detail = s.Reason
-		if len(s.Problems) > 0 {
-			detail = s.Problems[0].String()
+		if failures := s.failures(); len(failures) > 0 {
+			detail = failures[0].String()
 		}
 	case PhaseNeedsAction:
 		detail = destructiveCount(len(s.Problems))
@@ -85,7 +85,7 @@ func summary(s Status) string {
 		fmt.Fprintf(&b, "It lives until **%s**.\n\n", until)
 	}
 	b.WriteString(stillServes(s))
-	b.WriteString(problemList(s.problemHeading(), s.Problems))
+	b.WriteString(problemList(s.problemHeading(), s.failures()))
 	b.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
 	b.WriteString(problemList("Problems in the default branch's configuration: the last valid one stays in force until they are mended", s.PolicyProblems))
 	b.WriteString(warningList(s))
@@ -210,7 +210,7 @@ func annotations(s Status) []preview.Problem {
 		}
 	}
 	if s.Phase == PhaseReady {
-		list = append(list, s.Outputs.Warnings...)
+		list = append(append(list, s.Outputs.Warnings...), s.Outputs.Unapplied...)
 	}
 	for _, p := range s.ConfigProblems {
 		if p.Path != "" {

@@ -96,7 +96,7 @@ func statusReply(s *Status) string {
 		b.WriteString(Escape(clip(s.Reason, 500)) + "\n\n")
 	}
 	b.WriteString(stillServes(*s))
-	b.WriteString(problemList(s.problemHeading(), s.Problems))
+	b.WriteString(problemList(s.problemHeading(), s.failures()))
 	b.WriteString(warningList(*s))
 	b.WriteString(changes(*s))
 	if next := s.next(); next != "" {

@@ -35,7 +35,7 @@ func comment(s Status) string {
 		top.WriteString("Under way: " + nameList(s.Running) + ".\n\n")
 	}
 	top.WriteString(stillServes(s))
-	top.WriteString(problemList(s.problemHeading(), s.Problems))
+	top.WriteString(problemList(s.problemHeading(), s.failures()))
 	top.WriteString(problemList("Problems in the changed configuration, which is not in force before the merge", s.ConfigProblems))
 	top.WriteString(problemList("Problems in the default branch's configuration: the last valid one stays in force until they are mended", s.PolicyProblems))
 	top.WriteString(warningList(s))
@@ -115,12 +115,27 @@ func problemList(heading string, problems []preview.Problem) string {
 	return b.String()
 }
 
-// warningList names what is destructive in the migrations of the commit that serves.
+// warningList names what should be known of the migrations of the commit that serves, or of those that failed.
 func warningList(s Status) string {
 	if s.Phase != PhaseReady {
-		return ""
+		return problemList("To be known of the same migrations", s.warnings())
 	}
-	return problemList(headingDestructive, s.Outputs.Warnings)
+	return problemList(headingDestructive, s.Outputs.Warnings) + problemList("Not applied", s.Outputs.Unapplied)
+}
+
+// failures are the problems that keep the commit from its preview, and warnings the others.
+func (s Status) failures() []preview.Problem { return s.problems(false) }
+
+func (s Status) warnings() []preview.Problem { return s.problems(true) }
+
+func (s Status) problems(warning bool) []preview.Problem {
+	var list []preview.Problem
+	for _, p := range s.Problems {
+		if p.Warning == warning {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 const headingDestructive = "Destructive statements in the pending migrations"

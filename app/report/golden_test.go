@@ -50,6 +50,10 @@ func cases() map[string]Status {
 			Hint: "First deploy code that no longer uses it; drop it in a later pull request, with a backup at hand."},
 		{Path: "drizzle/0003_total.sql", Line: 5, Message: "Deletes every row of the table <b>@octo-dev.", Hint: "Name the rows in a WHERE clause."},
 	}
+	warnings := []preview.Problem{
+		{Path: "drizzle/0003_total.sql", Line: 3, Message: "Drops the column total of the table orders.", Warning: true},
+		{Path: "drizzle/0009_by_hand.sql", Line: 1, Message: "is not applied: drizzle-kit's journal does not name it", Hint: "run drizzle-kit generate", Warning: true},
+	}
 	workers := []preview.WorkerURL{{Name: "api", URL: base.Outputs.URL}, {Name: "back-office", URL: "http://preview-abcdefgh-pr-7-back-office.localhost:8080"}}
 	return map[string]Status{
 		"ready":         base,
@@ -68,7 +72,12 @@ func cases() map[string]Status {
 			s.Phase, s.Reason, s.Problems = PhaseNeedsAction, "A pending migration is destructive, and this commit is not approved. Nothing was migrated.", destructive[:1]
 			s.Outputs, s.Environment.GoodSHA = preview.Outputs{DatabaseName: "preview-abcdefgh-pr-7"}, ""
 		}),
-		"ready-warnings": with(func(s *Status) { s.Outputs.Warnings = destructive }),
+		"ready-warnings":  with(func(s *Status) { s.Outputs.Warnings = destructive }),
+		"ready-unapplied": with(func(s *Status) { s.Outputs.Unapplied = warnings[1:] }),
+		"invalid-migration": with(func(s *Status) {
+			s.Phase, s.Reason = PhaseInvalid, "A migration does not apply."
+			s.Problems = append([]preview.Problem{problems[1]}, warnings...)
+		}),
 		"policy-broken": with(func(s *Status) {
 			s.PolicyProblems = []preview.Problem{{Path: ".github/flaresmith.yml", Line: 2, Column: 3, Message: `The key "preview.ttll" is unknown.`, Hint: `Did you mean "ttl"?`}}
 		}),

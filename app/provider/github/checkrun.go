@@ -264,17 +264,16 @@ func output(c *report.Check, notes []*gh.CheckRunAnnotation) *gh.CheckRunOutput 
 // annotations puts problems in GitHub's form. One without a local path would make GitHub refuse
 // the whole request, so it is left out; the summary has it.
 func annotations(c *report.Check) []*gh.CheckRunAnnotation {
-	level := "warning"
-	if c.Conclusion == "failure" {
-		level = "failure"
-	}
 	var list []*gh.CheckRunAnnotation
 	for _, p := range c.Annotations[:min(len(c.Annotations), maxAnnotations)] {
 		if p.Path == "" || strings.HasPrefix(p.Path, "/") || path.Clean(p.Path) != p.Path || strings.HasPrefix(p.Path, "..") ||
 			len(p.Path) > 1000 || strings.ContainsFunc(p.Path, unicode.IsControl) {
 			continue
 		}
-		line := max(p.Line, 1)
+		line, level := max(p.Line, 1), "warning"
+		if c.Conclusion == "failure" && !p.Warning {
+			level = "failure"
+		}
 		note := &gh.CheckRunAnnotation{Path: gh.String(clip(p.Path, 1000)), StartLine: gh.Int(line), EndLine: gh.Int(line),
 			AnnotationLevel: gh.String(level), Message: gh.String(annotationText(p))}
 		if p.Line > 0 && p.Column > 0 {

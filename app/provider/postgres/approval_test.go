@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,5 +65,39 @@ func TestDestructiveMigrations(t *testing.T) {
 	harmless := files("drizzle/1.sql", "CREATE TABLE more (id int);")
 	if err := s.Schema().CheckApproval(t.Context(), guarded, preview.Inputs{Source: harmless}); err != nil {
 		t.Errorf("harmless migrations: %v", err)
+	}
+}
+
+// TestMigrationsAreWarnedOf: what fails says what else is in the same migrations, and what is no migration is named.
+func TestMigrationsAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	r := newBranch(newParent(t, parentSQL))
+	branch(t, s, r)
+	source := files("drizzle/meta/_journal.json", `{"entries":[{"when":1,"tag":"0000_drop"}]}`, "drizzle/0000_drop.sql", "ALTER TABLE notes\n  DROP COLUMN body CASCADE;\nSELECT nothing;",
+		"drizzle/0001_by_hand.sql", "SELECT 1", "drizzle/0000_drop.down.sql", "SELECT 1", "drizzle/notes.txt", "")
+	unapplied := preview.Problem{Path: "drizzle/0001_by_hand.sql", Line: 1, Warning: true, Message: "is not applied: drizzle-kit's journal (meta/_journal.json) does not name it",
+		Hint: "run drizzle-kit generate, with --custom for SQL of your own, and commit what it writes"}
+
+	_, err := s.Schema().Apply(t.Context(), schemaOf(r, "1"), preview.Inputs{Source: source})
+	var invalid *preview.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Problems) != 3 {
+		t.Fatalf("%v, want three problems", err)
+	}
+	failed, drops, ignored := invalid.Problems[0], invalid.Problems[1], invalid.Problems[2]
+	if failed.Warning || failed.Line != 3 || !drops.Warning || drops.Line != 2 || !strings.Contains(drops.Message, "column body") {
+		t.Errorf("%+v %+v", failed, drops)
+	}
+	if diff := cmp.Diff(unapplied, ignored); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(err.Error(), "Drops") {
+		t.Errorf("the error is also of what did not fail: %v", err)
+	}
+
+	source["drizzle/0000_drop.sql"] = files("x", "SELECT 1")["x"]
+	outputs := mustMigrate(t, s, r, "2", source)
+	if diff := cmp.Diff([]preview.Problem{unapplied}, outputs.Unapplied); diff != "" {
+		t.Error(diff)
 	}
 }

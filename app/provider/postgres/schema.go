@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -97,7 +98,7 @@ func (p *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 	j := job{server: s, r: r, folder: f, redact: in.Redact}
 	branch, reset, err := j.converge(ctx, l, parent)
 	if err != nil {
-		return preview.Outputs{}, err
+		return preview.Outputs{}, warned(err, destructive(f, parent), f.Unapplied())
 	}
 	return j.finish(ctx, branch, parent, reset)
 }
@@ -126,6 +127,19 @@ func approve(r preview.Resource, f migration.Folder, parent []applied) error {
 		return &preview.ApprovalError{Problems: problems}
 	}
 	return nil
+}
+
+// warned adds to what is wrong with migrations what else should be known of them.
+func warned(err error, lists ...[]preview.Problem) error {
+	var invalid *preview.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for _, p := range slices.Concat(lists...) {
+		p.Warning = true
+		invalid.Problems = append(invalid.Problems, p)
+	}
+	return err
 }
 
 // destructive names what is destructive in the migrations that the parent lacks.
@@ -197,7 +211,7 @@ func (j job) migrate(ctx context.Context, database string, parent []applied, fre
 // finish computes the outputs and, last, records the digest.
 func (j job) finish(ctx context.Context, branch, parent []applied, reset string) (preview.Outputs, error) {
 	s, r := j.server, j.r
-	outputs := preview.Outputs{Migrations: beyond(j.folder, branch, parent), BehindParent: behind(branch, parent), Warnings: destructive(j.folder, parent)}
+	outputs := preview.Outputs{Migrations: beyond(j.folder, branch, parent), BehindParent: behind(branch, parent), Warnings: destructive(j.folder, parent), Unapplied: j.folder.Unapplied()}
 	difference, err := s.schemaDiff(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
