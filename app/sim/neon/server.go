@@ -27,6 +27,9 @@ type Config struct {
 	Validate bool
 	// Unlimited turns the rate limits off.
 	Unlimited bool
+	// ByAddress makes connection strings that lead to 127.0.0.1 and name the endpoint in options, for clients that can't
+	// resolve hosts below localhost, such as Workers.
+	ByAddress bool
 	Logger    *slog.Logger // nil: discard
 }
 
