@@ -49,9 +49,9 @@ type LogLine struct {
 	Text   string // hostile text
 }
 
-// Services tells how the outside systems do that a project's installation depends on.
+// Services tells how the outside systems do that a project depends on.
 type Services interface {
-	Services(installationID int64) []Service
+	Services(p preview.Project) []Service
 }
 
 // Service is one outside system.

@@ -156,7 +156,7 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 	}
 	p.Summary = summary(p.Cards)
 	if d.Services != nil {
-		for _, s := range d.Services.Services(project.InstallationID) {
+		for _, s := range d.Services.Services(project) {
 			p.Services = append(p.Services, serviceOf(s))
 		}
 	}
