@@ -8,14 +8,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/sim/cloudflare"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/neon"
 	"github.com/flaresmith/flaresmith/app/sim/postman"
 )
@@ -32,6 +38,7 @@ type cloudWorld struct {
 	neon       *neon.Server
 	cloudflare *cloudflare.Server
 	postman    *postman.Server
+	seen       map[string]int // calls that are not counted any more
 }
 
 // closer is a stand-in.
@@ -85,8 +92,13 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_API_URL": w.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": w.cloudflare.AccountID(),
 		"POSTMAN_API_KEY": postmanKey, "POSTMAN_API_URL": w.postman.URL(), "POSTMAN_WORKSPACE_ID": w.postman.Team(),
 		"FLARESMITH_PARENTS": "",
-	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare)}})
+	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: hurried}})
 	return w
+}
+
+// hurried lets an outage take seconds.
+func hurried(p *outbound.Policy) {
+	p.Retry.Base, p.Retry.Most, p.Breaker.OpenFor = time.Millisecond, time.Millisecond, time.Second
 }
 
 // reach leads to the Workers, whose hosts no resolver but a browser's knows.
@@ -155,7 +167,8 @@ func (w *cloudWorld) url() string {
 	return statuses[len(statuses)-1].EnvironmentURL
 }
 
-// A pull request's preview is made at Neon, Cloudflare and Postman, and answers from its own branch there.
+// A pull request's preview is made at Neon, Cloudflare and Postman with few calls, answers from its own branch there, waits for
+// a system that fails, and goes without a trace.
 func TestCloudPreview(t *testing.T) {
 	t.Parallel()
 	files := shopFiles(t)
@@ -165,17 +178,8 @@ func TestCloudPreview(t *testing.T) {
 		}
 	}
 	w := newCloudWorld(t, files, shopSQL(t))
-	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{"README.md": "changed"}, "change")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pr, err := w.github.OpenPR(testRepo, "Change", "feature/a", "", "octo-dev")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.wantCheck(sha, "success")
-	w.settle()
-	name := w.environment(pr).Name
+	pr, name := w.made()
+	w.wantCalls("a new preview", map[string]int{"neon": 6, "cloudflare": 8, "postman": 3, "github": 12})
 	address := w.url()
 	if !strings.HasPrefix(address, "http://"+name+".sim.workers.localhost:") {
 		t.Errorf("the preview is at %s", address)
@@ -186,7 +190,19 @@ func TestCloudPreview(t *testing.T) {
 	if collections, environments := w.postman.Named(w.postman.Team(), name); collections != 1 || environments != 1 {
 		t.Errorf("%d collections and %d environments at Postman", collections, environments)
 	}
-	t.Log("neon", w.neon.Requests(), "cloudflare", w.cloudflare.Requests(), "postman", w.postman.Requests())
+
+	w.forget()
+	project := w.environment(pr).ProjectID
+	if err := w.server.store.WantProject(t.Context(), project); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	for system, requests := range w.calls() {
+		if i := slices.IndexFunc(requests, func(r string) bool { return !strings.HasPrefix(r, "GET ") }); i >= 0 {
+			t.Errorf("a pass over an unchanged preview wrote to %s: %s", system, requests[i])
+		}
+	}
+	w.outage(pr)
 
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)
@@ -198,6 +214,93 @@ func TestCloudPreview(t *testing.T) {
 	w.wantNothingAt(name)
 	w.wantNoSecret(neonKey, cloudflareToken, postmanKey, "npg_")
 	w.valid()
+}
+
+// made opens a pull request and waits for its preview.
+func (w *cloudWorld) made() (pr int, name string) {
+	w.t.Helper()
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{"README.md": "changed"}, "change")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+	w.forget() // what the push alone asked for
+	if pr, err = w.github.OpenPR(testRepo, "Change", "feature/a", "", "octo-dev"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wantCheck(sha, "success")
+	w.settle()
+	return pr, w.environment(pr).Name
+}
+
+// outage: while Neon fails, it is soon called no more, the check and the status page say so, and nothing counts as a try.
+func (w *cloudWorld) outage(pr int) {
+	w.t.Helper()
+	w.neon.SetFaults(func(*http.Request) *fault.Fault { return &fault.Fault{Status: http.StatusServiceUnavailable} })
+	sha := w.push("feature/a", "while Neon is down")
+	project, err := w.server.store.Project(w.t.Context(), w.environment(pr).ProjectID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	states := map[string]string{}
+	w.until("the check says that Neon is not called", func() bool {
+		for _, s := range w.server.pages.Services.Services(project) {
+			states[s.Name] = s.Breaker
+		}
+		check, ok := w.check(testRepo, sha)
+		return ok && strings.Contains(check.Summary, "Neon fails too often") && states["neon"] == "open"
+	})
+	if diff := cmp.Diff(map[string]string{"github": "closed", "neon": "open", "cloudflare": "closed", "postman": "closed"}, states); diff != "" {
+		w.t.Errorf("on the status page (-want +got):\n%s", diff)
+	}
+	attempts := w.environment(pr).Attempts
+	w.until("Neon is asked again, and fails", func() bool { return strings.Contains(w.scraped(), `circuit_breaker_open_total{provider="neon"} 2`) })
+	if got := w.environment(pr).Attempts; got > attempts+1 {
+		w.t.Errorf("%d attempts became %d while nobody was called", attempts, got)
+	}
+	w.neon.SetFaults()
+	w.wantCheck(sha, "success")
+	w.settle()
+}
+
+// requests are all that each system got, but those to GitHub that no preview causes.
+func (w *cloudWorld) requests() map[string][]string {
+	var toGitHub []string
+	for _, r := range w.github.Requests() {
+		if r.Route != "GET /app/hook/deliveries" && r.Route != "POST /app/installations/{installation_id}/access_tokens" {
+			toGitHub = append(toGitHub, r.Method+" "+r.Path)
+		}
+	}
+	return map[string][]string{"neon": w.neon.Requests(), "cloudflare": w.cloudflare.Requests(), "postman": w.postman.Requests(), "github": toGitHub}
+}
+
+// forget begins the counts of calls anew.
+func (w *cloudWorld) forget() {
+	w.github.ResetRequests()
+	w.seen = map[string]int{}
+	for system, requests := range w.requests() {
+		w.seen[system] = len(requests)
+	}
+}
+
+// calls are those since then. How often one has to look until a branch is ready depends on the machine, so that it counts once.
+func (w *cloudWorld) calls() map[string][]string {
+	const look = "GET /projects/{project_id}/operations/{operation_id}"
+	all := map[string][]string{}
+	for system, requests := range w.requests() {
+		all[system] = slices.CompactFunc(slices.Clone(requests[w.seen[system]:]), func(a, b string) bool { return a == look && b == look })
+	}
+	return all
+}
+
+func (w *cloudWorld) wantCalls(what string, most map[string]int) {
+	w.t.Helper()
+	for system, requests := range w.calls() {
+		w.t.Logf("%s: %s %d of %d", what, system, len(requests), most[system])
+		if len(requests) > most[system] {
+			w.t.Errorf("%s took %d calls to %s, of %d:\n%s", what, len(requests), system, most[system], strings.Join(requests, "\n"))
+		}
+	}
 }
 
 // wantNothingAt looks whether anything of a preview is left at the stand-ins.

@@ -44,6 +44,10 @@ func (s *Server) newDashboard(people dashboard.Repositories, operator table) (*d
 	if s.collections != nil {
 		c.Files = s.collections.FS()
 	}
+	c.Here = func(p preview.Project) (workers, collections bool) {
+		made := operator.setOf(p)
+		return made.here(onWorkerd), made.here(onCollection)
+	}
 	return dashboard.New(c), nil
 }
 

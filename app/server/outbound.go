@@ -1,14 +1,11 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/flaresmith/flaresmith/app/outbound"
-	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // account is one account of an outside system, and how it is called.
@@ -20,19 +17,6 @@ type account struct {
 // RoundTrip implements http.RoundTripper.
 func (a account) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.transport.For(a.name).RoundTrip(r)
-}
-
-// callsTo is what calls to a cloud go over: whoever has the same key has the same breaker and the same budget. The
-// account's name is shown, so it is not the key but a short hash of it.
-func (s *Server) callsTo(provider, api string, key preview.Secret) account {
-	const shown = 4 // bytes
-	sum := sha256.Sum256([]byte(key.Reveal()))
-	a := account{name: hex.EncodeToString(sum[:shown]), transport: s.clouds[provider+" "+api]}
-	if a.transport == nil {
-		a.transport = outbound.New(cloudPolicies()[provider], http.DefaultTransport, outbound.Options{Observer: s.metrics, Logger: s.logger})
-		s.clouds[provider+" "+api] = a.transport
-	}
-	return a
 }
 
 func cloudPolicies() map[string]outbound.Policy {

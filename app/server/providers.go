@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/npm"
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
 	"github.com/flaresmith/flaresmith/app/provider/collection"
@@ -51,11 +54,12 @@ type providers struct {
 	neon        map[config.Neon]*neon.Branches
 	cloudflare  map[config.Cloudflare]*cloudflare.Workers
 	postman     map[config.Postman]*postman.Provider
+	calls       map[string]*outbound.Transport // by provider and API
 }
 
 func newProviders(s *Server, o Options) *providers {
 	return &providers{server: s, options: o, neon: map[config.Neon]*neon.Branches{}, cloudflare: map[config.Cloudflare]*cloudflare.Workers{},
-		postman: map[config.Postman]*postman.Provider{}}
+		postman: map[config.Postman]*postman.Provider{}, calls: map[string]*outbound.Transport{}}
 }
 
 // set is that of some accounts; what they leave out is on this machine. The configuration was checked: databases and Workers are
@@ -78,7 +82,7 @@ func (p *providers) set(ctx context.Context, c config.Clouds) (set, error) {
 }
 
 func (p *providers) addClouds(to *set, c config.Clouds) error {
-	calls := p.server.callsTo(onNeon, c.Neon.APIURL, c.Neon.APIKey)
+	calls := p.callsTo(onNeon, c.Neon.APIURL, c.Neon.APIKey)
 	branches := p.neon[c.Neon]
 	if branches == nil {
 		var err error
@@ -92,7 +96,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	to.add(onNeon, calls, branches, preview.KindDatabase)
 	to.Kinds[preview.KindSchema] = newUnmigrated()
 
-	calls = p.server.callsTo(onCloudflare, c.Cloudflare.APIURL, c.Cloudflare.APIToken)
+	calls = p.callsTo(onCloudflare, c.Cloudflare.APIURL, c.Cloudflare.APIToken)
 	workers := p.cloudflare[c.Cloudflare]
 	if workers == nil {
 		var err error
@@ -108,7 +112,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 }
 
 func (p *providers) addPostman(to *set, c config.Postman) error {
-	calls := p.server.callsTo(onPostman, c.APIURL, c.APIKey)
+	calls := p.callsTo(onPostman, c.APIURL, c.APIKey)
 	collections := p.postman[c]
 	if collections == nil {
 		var err error
@@ -127,6 +131,23 @@ func (s *set) add(name string, calls account, provider reconcile.Provider, kind 
 	s.Offered = append(s.Offered, name)
 	s.calls = append(s.calls, calls)
 	s.Kinds[kind] = provider
+}
+
+// callsTo is what calls to a cloud go over: whoever has the same key has the same breaker and the same budget. The
+// account's name is shown, so it is not the key but a short hash of it.
+func (p *providers) callsTo(provider, api string, key preview.Secret) account {
+	const shown = 4 // bytes
+	sum := sha256.Sum256([]byte(key.Reveal()))
+	calls := account{name: hex.EncodeToString(sum[:shown]), transport: p.calls[provider+" "+api]}
+	if calls.transport == nil {
+		policy := cloudPolicies()[provider]
+		if p.options.StandIns.Calls != nil {
+			p.options.StandIns.Calls(&policy)
+		}
+		calls.transport = outbound.New(policy, http.DefaultTransport, outbound.Options{Observer: p.server.metrics, Logger: p.server.logger})
+		p.calls[provider+" "+api] = calls.transport
+	}
+	return calls
 }
 
 // addLocal adds databases and Workers on this machine.
@@ -198,4 +219,6 @@ func (p *providers) addCollections(to *set) error {
 type StandIns struct {
 	WorkersURL string            // stands for https://workers.dev
 	Reach      http.RoundTripper // to the hosts of Workers
+	// Calls changes how an outside system is called; nil: nothing.
+	Calls func(*outbound.Policy)
 }

@@ -72,9 +72,8 @@ type Server struct {
 	collections *os.Root
 	handler     http.Handler
 	metrics     *metrics
-	exporter    *otlp.Exporter                 // nil until it is made
-	calls       *outbound.Transport            // to GitHub
-	clouds      map[string]*outbound.Transport // by provider and API
+	exporter    *otlp.Exporter      // nil until it is made
+	calls       *outbound.Transport // to GitHub
 	api         net.Listener
 	scrape      net.Listener
 }
@@ -84,7 +83,7 @@ type Server struct {
 func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
 	// Whoever logs, logs without secrets.
 	o.Logger = slog.New(telemetry.NewHandler(o.Logger.Handler(), telemetry.NewRedactor(c.Secrets()...)))
-	s := &Server{config: c, logger: o.Logger, metrics: newMetrics(), clouds: map[string]*outbound.Transport{}}
+	s := &Server{config: c, logger: o.Logger, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			s.close()
