@@ -62,7 +62,7 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: true}); err != nil {
+	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1)}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.neon)

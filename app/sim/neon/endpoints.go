@@ -109,9 +109,9 @@ func (s *Server) wakeUp(endpoint string) {
 // uri is a connection string. Neon's own has no port.
 func (s *Server) uri(b *branch, role, database string, pooled bool) string {
 	host, query := b.endpoint.host(pooled), url.Values{"sslmode": {"require"}}
-	if s.cfg.ByAddress {
+	if s.cfg.ByAddress != nil {
 		endpoint, _, _ := strings.Cut(host, ".")
-		host = "127.0.0.1"
+		host = s.cfg.ByAddress.String()
 		query.Set("options", endpointOption+endpoint)
 	}
 	u := url.URL{Scheme: "postgresql", User: url.UserPassword(role, b.roles[role]),

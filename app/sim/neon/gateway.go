@@ -35,7 +35,7 @@ type gateway struct {
 
 func newGateway(s *Server) (*gateway, error) {
 	var lc net.ListenConfig
-	listener, err := lc.Listen(s.ctx, "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(s.ctx, "tcp", net.JoinHostPort(s.gateAddress().String(), "0"))
 	if err != nil {
 		return nil, fmt.Errorf("sim/neon: gateway: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -396,7 +397,7 @@ func TestGateway(t *testing.T) {
 // A client that can't greet an endpoint's host names the endpoint in its options, and keeps the others that it has.
 func TestByAddress(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *neon.Config) { c.ByAddress = true })
+	s := start(t, func(c *neon.Config) { c.ByAddress = net.IPv4(127, 0, 0, 1) })
 	root := rootURI(t, s)
 	if got := query(t, s, strings.Replace(root, "&", "%20-c%20work_mem%3D5MB&", 1), `SELECT current_setting('work_mem')`); got != "5MB" {
 		t.Errorf("the other options: %q", got)
