@@ -134,6 +134,7 @@ func demoCommand(stdout, stderr io.Writer) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&options.Once, "once", false, "end after the story; exit 0 only if every step was verified")
 	cmd.Flags().BoolVar(&options.JSON, "json", false, "with --once: print one JSON object")
+	cmd.Flags().BoolVar(&options.Clouds, "clouds", false, "make previews at stand-ins of Neon, Cloudflare and Postman")
 	cmd.Flags().BoolVar(&options.Verbose, "verbose", false, "print the server's log")
 	return cmd
 }

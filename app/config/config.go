@@ -22,7 +22,10 @@ import (
 	"github.com/flaresmith/flaresmith/app/secretbox"
 )
 
-const minLinkKey = 32
+const (
+	minLinkKey   = 32
+	mostPreviews = 15 // at a time in one repository
+)
 
 // Config is everything the server is told by its operator. Defaults stand in the tags.
 type Config struct {
@@ -46,6 +49,11 @@ type Config struct {
 	// Parents are the databases that previews may branch from: name=database, the first is the default.
 	Parents     []string `env:"FLARESMITH_PARENTS"`
 	MaxPreviews int      `env:"FLARESMITH_MAX_PREVIEWS" envDefault:"15"`
+	// Clouds are where the environments of AllowedOrgs are made.
+	Clouds Clouds
+	// TenantsFile holds the operator's table for several organisations; Tenants are its rows.
+	TenantsFile string   `env:"FLARESMITH_TENANTS_FILE"`
+	Tenants     []Tenant `env:"-"`
 	// Onboarding lets repositories without a configuration get one pull request that proposes it.
 	Onboarding bool `env:"FLARESMITH_ONBOARDING" envDefault:"true"`
 
@@ -107,6 +115,7 @@ func Load(variables map[string]string) (Config, error) {
 		c.GitHubPrivateKey = preview.Secret(key)
 	}
 	c.check(problem)
+	c.readTenants(problem)
 	if dir, err := filepath.Abs(c.DataDir); err != nil {
 		problem("FLARESMITH_DATA_DIR", "%v", err)
 	} else {
@@ -147,11 +156,17 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 			problem("FLARESMITH_PARENTS", "%q is not name=database", parent)
 		}
 	}
-	if len(c.AllowedOrgs) > 0 && len(c.Parents) == 0 {
+	if len(c.AllowedOrgs) > 0 && len(c.ParentMap()) == 0 {
 		problem("FLARESMITH_PARENTS", "is missing: the databases that previews branch from, e.g. main=shop")
 	}
-	if c.MaxPreviews < 1 || c.MaxPreviews > 15 {
-		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and 15", c.MaxPreviews)
+	for name, parent := range c.ParentMap() {
+		if parent != "" && parent == c.Clouds.Neon.Branches.Prod {
+			problem("FLARESMITH_PARENTS", "%s is NEON_BRANCH_PROD: production is never branched from", name)
+		}
+	}
+	c.Clouds.check(func(key string) string { return key }, problem)
+	if c.MaxPreviews < 1 || c.MaxPreviews > mostPreviews {
+		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and %d", c.MaxPreviews, mostPreviews)
 	}
 	checkURL := func(key, value string) {
 		if u, err := url.Parse(value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -219,23 +234,32 @@ func wrongDatabaseURL(text string) string {
 	return ""
 }
 
-// ParentMap is Parents as a map from the name that a repository picks to the database.
+// ParentMap is Parents as a map from the name that a repository picks to the database, or the branch at Neon. Without
+// Parents it is the long-lived branches of Neon but production.
 func (c Config) ParentMap() map[string]string {
-	m := map[string]string{}
-	for _, parent := range c.Parents {
-		name, database, _ := strings.Cut(parent, "=")
-		m[name] = database
-	}
-	return m
+	parents, _ := c.parents()
+	return parents
 }
 
 // DefaultParent is the name of the first parent; empty when there is none.
 func (c Config) DefaultParent() string {
-	if len(c.Parents) == 0 {
-		return ""
+	_, first := c.parents()
+	return first
+}
+
+func (c Config) parents() (parents map[string]string, first string) {
+	if len(c.Parents) == 0 && c.Clouds.Neon.Used() {
+		return c.Clouds.Neon.Branches.parents()
 	}
-	name, _, _ := strings.Cut(c.Parents[0], "=")
-	return name
+	parents = map[string]string{}
+	for i, parent := range c.Parents {
+		name, database, _ := strings.Cut(parent, "=")
+		parents[name] = database
+		if i == 0 {
+			first = name
+		}
+	}
+	return parents, first
 }
 
 // Headers are OTLPHeaders by name.
@@ -254,15 +278,7 @@ func (c Config) Headers() (map[string]preview.Secret, error) {
 
 // Secrets are all secret values of the configuration, and the parts of them that are secret by themselves.
 func (c Config) Secrets() []preview.Secret {
-	var list []preview.Secret
-	for _, field := range reflect.ValueOf(c).Fields() {
-		switch value := field.Interface().(type) {
-		case preview.Secret:
-			list = append(list, value)
-		case []preview.Secret:
-			list = append(list, value...)
-		}
-	}
+	list := secretsIn(reflect.ValueOf(c))
 	for key := range strings.SplitSeq(c.MasterKeys.Reveal(), ",") {
 		list = append(list, preview.Secret(strings.TrimSpace(key)))
 	}
@@ -271,6 +287,25 @@ func (c Config) Secrets() []preview.Secret {
 		list = append(list, value)
 	}
 	return slices.DeleteFunc(list, func(s preview.Secret) bool { return s == "" })
+}
+
+// secretsIn are those of a value and of all that is in it.
+func secretsIn(v reflect.Value) []preview.Secret {
+	if secret, ok := v.Interface().(preview.Secret); ok {
+		return []preview.Secret{secret}
+	}
+	var list []preview.Secret
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			list = append(list, secretsIn(field)...)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			list = append(list, secretsIn(v.Index(i))...)
+		}
+	}
+	return list
 }
 
 func trimmed[S ~string](values []S) []S {

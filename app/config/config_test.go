@@ -85,6 +85,18 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"collector", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT"}},
 		{"headers", map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=fine,hush"}, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not name=value"}},
 		{"share of traces", map[string]string{"OTEL_TRACES_SAMPLER_ARG": "NaN"}, []string{"OTEL_TRACES_SAMPLER_ARG: NaN is not"}},
+		{"half of an account", map[string]string{"NEON_API_KEY": "hush", "CLOUDFLARE_ACCOUNT_ID": "a", "POSTMAN_WORKSPACE_ID": "w"},
+			[]string{"NEON_API_KEY: goes with NEON_PROJECT_ID", "CLOUDFLARE_ACCOUNT_ID: goes with CLOUDFLARE_API_TOKEN", "POSTMAN_WORKSPACE_ID: goes with POSTMAN_API_KEY"}},
+		{"Neon without Cloudflare", map[string]string{"NEON_API_KEY": "hush", "NEON_PROJECT_ID": "p"}, []string{"NEON_API_KEY: needs CLOUDFLARE_API_TOKEN, too: a Worker on this machine"}},
+		{"Cloudflare without Neon", map[string]string{"CLOUDFLARE_API_TOKEN": "hush", "CLOUDFLARE_ACCOUNT_ID": "a"},
+			[]string{"CLOUDFLARE_API_TOKEN: needs NEON_API_KEY, too: a Worker at Cloudflare"}},
+		{"production as a parent", map[string]string{"FLARESMITH_PARENTS": "main=br-prod", "NEON_BRANCH_PROD": "br-prod", "NEON_BRANCH_DEV": "br-prod"},
+			[]string{"FLARESMITH_PARENTS: main is NEON_BRANCH_PROD", "NEON_BRANCH_PROD: is another branch's name"}},
+		{"clouds' URLs", map[string]string{"NEON_API_URL": "neon", "CLOUDFLARE_API_URL": "ftp://x", "POSTMAN_API_URL": "https://user:hush@x"},
+			[]string{"NEON_API_URL: is not", "CLOUDFLARE_API_URL: is not", "POSTMAN_API_URL: is not"}},
+		{"no branch at Neon", map[string]string{"NEON_API_KEY": "hush", "NEON_PROJECT_ID": "p", "NEON_BRANCH_PROD": "prod", "FLARESMITH_PARENTS": ""},
+			[]string{"FLARESMITH_PARENTS: is missing"}},
+		{"tenants file", map[string]string{"FLARESMITH_TENANTS_FILE": "/does/not/exist"}, []string{"FLARESMITH_TENANTS_FILE: open"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
 	}
 	for _, tt := range tests {

@@ -49,9 +49,9 @@ type LogLine struct {
 	Text   string // hostile text
 }
 
-// Services tells how the outside systems do that a project's installation depends on.
+// Services tells how the outside systems do that a project depends on.
 type Services interface {
-	Services(installationID int64) []Service
+	Services(p preview.Project) []Service
 }
 
 // Service is one outside system.
@@ -90,6 +90,9 @@ type Config struct {
 	Store Store
 	Logs  Logs  // nil: no logs are shown
 	Files fs.FS // <environment's name>/<file>; nil: no downloads
+	// Here says which parts of a project are on this machine: of the others there are neither logs nor downloads.
+	// Nil: all are.
+	Here func(p preview.Project) (workers, collections bool)
 	// Services are shown below the environments; nil: none.
 	Services Services
 	Links    *Links
@@ -113,6 +116,9 @@ type Dashboard struct {
 func New(c Config) *Dashboard {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Here == nil {
+		c.Here = func(preview.Project) (workers, collections bool) { return true, true }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

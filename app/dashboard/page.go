@@ -23,6 +23,8 @@ type page struct {
 	Cards      []card
 	Services   []service
 	Gone       []gone
+	// logs and files say whether those of the project are on this machine.
+	logs, files bool
 }
 
 // count is how many environments are in one state.
@@ -147,6 +149,7 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 		return page{}, err
 	}
 	p := page{Title: project.FullName(), Repository: d.repository(project), Archived: project.Archived}
+	p.logs, p.files = d.Here(project)
 	for _, e := range environments {
 		if e.State == preview.StateArchived {
 			p.Gone = append(p.Gone, p.goneOf(e))
@@ -156,7 +159,7 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 	}
 	p.Summary = summary(p.Cards)
 	if d.Services != nil {
-		for _, s := range d.Services.Services(project.InstallationID) {
+		for _, s := range d.Services.Services(project) {
 			p.Services = append(p.Services, serviceOf(s))
 		}
 	}
@@ -199,7 +202,7 @@ func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, pas
 		}
 		c.Earlier = append(c.Earlier, shown)
 	}
-	if d.Files != nil {
+	if d.Files != nil && p.files {
 		for _, file := range out.Files {
 			c.Files = append(c.Files, download{Name: file, URL: "environments/" + url.PathEscape(e.Name) + "/files/" + url.PathEscape(file)})
 		}
@@ -209,7 +212,7 @@ func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, pas
 			c.Workers = append(c.Workers, worker(w))
 		}
 	}
-	if d.Logs != nil {
+	if d.Logs != nil && p.logs {
 		c.Logs, c.LogSpan = d.logs(e, out), "15 minutes"
 	}
 	return c

@@ -13,6 +13,7 @@ type Options struct {
 	Once    bool // end after the story
 	JSON    bool // with Once: print one JSON object to Out and nothing else
 	Verbose bool // the server's log goes to Err
+	Clouds  bool // previews are made at stand-ins of Neon, Cloudflare and Postman
 	Out     io.Writer
 	Err     io.Writer // progress and logs
 }
@@ -36,7 +37,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errors.New("--json needs --once")
 	}
 	show := newShow(o)
-	show.printf("Starting Postgres, a stand-in GitHub and the server…\n")
+	what := "Postgres, a stand-in GitHub"
+	if o.Clouds {
+		what += ", stand-ins of Neon, Cloudflare and Postman"
+	}
+	show.printf("Starting %s and the server…\n", what)
 	sctx, cancel := context.WithTimeout(ctx, startTimeout)
 	w, err := start(sctx, o, show)
 	cancel()

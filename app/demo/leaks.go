@@ -7,17 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// leaks looks for everything that a preview is made of and that should be gone: databases, roles,
-// processes, ports and files.
-func (w *world) leaks(ctx context.Context) ([]string, error) {
-	rows, err := w.admin.Query(ctx, `
+// found looks for databases, roles, processes, ports and files.
+func (m machine) found(ctx context.Context) ([]string, error) {
+	rows, err := m.admin.Query(ctx, `
 		SELECT 'database ' || datname FROM pg_database WHERE datname LIKE 'preview-%'
 		UNION ALL SELECT 'role ' || rolname FROM pg_roles WHERE rolname LIKE 'preview-%' ORDER BY 1`)
 	if err != nil {
@@ -31,34 +28,14 @@ func (w *world) leaks(ctx context.Context) ([]string, error) {
 	for _, look := range []func() ([]string, error){
 		workerProcesses,
 		openSockets,
-		w.newPorts,
-		func() ([]string, error) { return w.files("workers") },
-		func() ([]string, error) { return w.files("collections") },
-		func() ([]string, error) { return w.files("source") },
+		m.newPorts,
+		func() ([]string, error) { return m.files("workers") },
+		func() ([]string, error) { return m.files("collections") },
 	} {
 		found, err := look()
 		leaks, errs = append(leaks, found...), append(errs, err)
 	}
-	slices.Sort(leaks)
 	return leaks, errors.Join(errs...)
-}
-
-// wantFound makes sure, while the preview is up, that looking finds what it looks for.
-func (w *world) wantFound(ctx context.Context) error {
-	found, err := w.leaks(ctx)
-	if err != nil {
-		return err
-	}
-	kinds := []string{"database ", "role ", "file workers/", "file collections/"}
-	if runtime.GOOS == "linux" {
-		kinds = append(kinds, "process ", "socket ")
-	}
-	for _, kind := range kinds {
-		if !slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, kind) }) {
-			return fmt.Errorf("there is no %sof the preview", kind)
-		}
-	}
-	return nil
 }
 
 // newPorts tells how many more TCP ports this process listens on than before the first preview.

@@ -81,8 +81,8 @@ func (s *show) printf(format string, args ...any) {
 
 func (s *show) ready(w *world) {
 	s.printf("\nFlaresmith demo, everything on this machine (%s to start)\n\n", round(time.Since(s.started)))
-	s.printf("  server   %s\n  GitHub   %s/%s  (a stand-in over real git)\n  Postgres database %q is the parent of every preview\n\n",
-		w.server.URL(), w.github.URL(), repo, parent)
+	s.printf("  server   %s\n  GitHub   %s/%s  (a stand-in over real git)\n  %s\n\n",
+		w.server.URL(), w.github.URL(), repo, w.place.introduce())
 }
 
 // step prints the outcome of one step with its duration and a link.

@@ -28,7 +28,7 @@ type story struct {
 
 // previewFacts is where the preview is, as GitHub was told.
 type previewFacts struct {
-	url  string // http://<name>.localhost:<port>/
+	url  string // e.g. http://<name>.localhost:<port>/
 	name string
 }
 
@@ -118,12 +118,13 @@ func (s *story) open(ctx context.Context) ([]string, error) {
 	if err := s.get(ctx, "", &health); err != nil {
 		return nil, err
 	}
-	if health.Database != s.preview.name {
-		return nil, fmt.Errorf("the Worker serves database %q and not %q", health.Database, s.preview.name)
+	if want := s.place.database(s.preview.name); health.Database != want {
+		return nil, fmt.Errorf("the Worker serves database %q and not %q", health.Database, want)
 	}
-	files, err := s.files("collections")
-	if err != nil || len(files) < 2 {
-		return nil, errors.Join(fmt.Errorf("%d collection files were written", len(files)), err)
+	found, err := s.place.found(ctx)
+	collected := withWord(found, s.place.collected()...)
+	if err != nil || len(collected) < 2 {
+		return nil, errors.Join(fmt.Errorf("for Postman there is only: %v", collected), err)
 	}
 	body, err := s.previewComment(ctx, s.preview.url)
 	if err != nil {
@@ -134,8 +135,9 @@ func (s *story) open(ctx context.Context) ([]string, error) {
 	}
 	return []string{
 		fmt.Sprintf("check %q: %s, %s", check.Name, check.Conclusion, check.Title),
-		fmt.Sprintf("database %s, Worker at %s", s.preview.name, s.preview.url),
-		fmt.Sprintf("%d Postman files; a deployment; a comment of %d characters", len(files), len(body)),
+		fmt.Sprintf("database %s, Worker at %s", health.Database, s.preview.url),
+		fmt.Sprintf("Postman: %s", strings.Join(shortly(collected), ", ")),
+		fmt.Sprintf("a deployment; a comment of %d characters", len(body)),
 	}, nil
 }
 
@@ -271,8 +273,8 @@ func (s *story) close(ctx context.Context) ([]string, error) {
 	if err != nil || len(leaks) > 0 {
 		return nil, errors.Join(fmt.Errorf("left behind: %s", strings.Join(leaks, ", ")), err)
 	}
-	if err := s.get(ctx, "", nil); err == nil {
-		return nil, errors.New("the preview still answers")
+	if err := s.until(ctx, "the preview answers no more", func() (bool, error) { return s.get(ctx, "", nil) != nil, nil }); err != nil {
+		return nil, err
 	}
-	return []string{"database, role, process, port and files are gone; the deployment is inactive; the comment says so"}, nil
+	return []string{"nothing of it is left; the deployment is inactive; the comment says so"}, nil
 }

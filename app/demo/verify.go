@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -141,7 +142,7 @@ func (s *story) post(ctx context.Context, path string, body any) error {
 	return s.ask(ctx, http.MethodPost, path, body, nil)
 }
 
-// ask sends a request as a browser would, but dials 127.0.0.1: *.localhost resolves in browsers
+// ask sends a request as a browser would, but dials the address: *.localhost resolves in browsers
 // and not everywhere else.
 func (s *story) ask(ctx context.Context, method, path string, body, into any) error {
 	public, err := url.Parse(s.preview.url)
@@ -156,7 +157,7 @@ func (s *story) ask(ctx context.Context, method, path string, body, into any) er
 		}
 		reader = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, s.server.URL()+"/"+path, reader)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.place.address()+"/"+path, reader)
 	if err != nil {
 		return err
 	}
@@ -187,7 +188,7 @@ func (s *story) ask(ctx context.Context, method, path string, body, into any) er
 
 // parentState counts, in the parent database itself, the products of that name and the public tables.
 func (s *story) parentState(ctx context.Context, product string) (products, tables int, err error) {
-	conn, err := pgx.Connect(ctx, s.databaseURL(parent).Reveal())
+	conn, err := pgx.Connect(ctx, s.place.parent().Reveal())
 	if err != nil {
 		return 0, 0, errors.New("connect to the parent database") // the cause may quote the URL
 	}
@@ -212,6 +213,17 @@ func diffLines(comment string) []string {
 		lines[i] = "  " + lines[i]
 	}
 	return lines
+}
+
+// shortly names what is for Postman, without folders and our own notes.
+func shortly(things []string) []string {
+	var names []string
+	for _, thing := range things {
+		if name := path.Base(thing); name != "mark.json" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func firstLine(text string) string {

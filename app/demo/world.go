@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,6 +44,7 @@ type world struct {
 	admin    *pgxpool.Pool // superuser in the server's default database, to look and to verify
 	github   *github.Server
 	server   *server.Server
+	place    place
 	client   *http.Client
 	ports    int // that this process listens on while there is no preview
 
@@ -80,6 +82,9 @@ func start(ctx context.Context, o Options, show *show) (_ *world, err error) {
 	if err := w.startPostgres(ctx, tools); err != nil {
 		return nil, err
 	}
+	if err := w.startPlace(ctx, tools, o); err != nil {
+		return nil, err
+	}
 	if err := w.startGitHub(); err != nil {
 		return nil, err
 	}
@@ -104,10 +109,30 @@ func (w *world) startPostgres(ctx context.Context, tools embedded.Tools) error {
 	if w.admin, err = pgxpool.New(ctx, w.postgres.URL().Reveal()); err != nil {
 		return errors.New("connect to the embedded Postgres") // the cause may quote the URL
 	}
-	for _, name := range []string{storeName, parent} {
-		if _, err := w.admin.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-			return fmt.Errorf("create database %s: %w", name, err)
-		}
+	return w.createDatabase(ctx, storeName)
+}
+
+func (w *world) createDatabase(ctx context.Context, name string) error {
+	if _, err := w.admin.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// startPlace makes where previews are made, with the database that they branch from.
+func (w *world) startPlace(ctx context.Context, tools embedded.Tools, o Options) error {
+	if o.Clouds {
+		made, err := startClouds(ctx, w.dir, tools)
+		w.place = made
+		return err
+	}
+	workerd, err := tools.Workerd(ctx)
+	if err != nil {
+		return err
+	}
+	w.place = machine{world: w, workerd: workerd}
+	if err := w.createDatabase(ctx, parent); err != nil {
+		return err
 	}
 	conn, err := pgx.Connect(ctx, w.databaseURL(parent).Reveal())
 	if err != nil {
@@ -139,12 +164,8 @@ func (w *world) startGitHub() (err error) {
 }
 
 func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options) error {
-	workerd, err := tools.Workerd(ctx)
-	if err != nil {
-		return err
-	}
 	secret := rand.Text()
-	c, err := config.Load(map[string]string{
+	variables := map[string]string{
 		"DATABASE_URL":              w.databaseURL(storeName).Reveal(),
 		"GITHUB_APP_ID":             fmt.Sprint(appID),
 		"GITHUB_APP_PRIVATE_KEY":    string(w.github.AppKeyPEM()),
@@ -153,13 +174,12 @@ func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options
 		"GITHUB_CLIENT_ID":          w.github.ClientID(),
 		"GITHUB_CLIENT_SECRET":      w.github.ClientSecret(),
 		"FLARESMITH_ALLOWED_ORGS":   owner,
-		"FLARESMITH_PARENTS":        "main=" + parent,
 		"FLARESMITH_LISTEN":         "127.0.0.1:0",
 		"FLARESMITH_METRICS_LISTEN": "127.0.0.1:0",
-		"FLARESMITH_PREVIEW_URL":    "http://localhost:0",
 		"FLARESMITH_DATA_DIR":       filepath.Join(w.dir, "data"),
-		"FLARESMITH_WORKERD":        workerd,
-	})
+	}
+	maps.Copy(variables, w.place.variables())
+	c, err := config.Load(variables)
 	if err != nil {
 		return err
 	}
@@ -168,7 +188,7 @@ func (w *world) startServer(ctx context.Context, tools embedded.Tools, o Options
 		log = o.Err
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	if w.server, err = server.New(ctx, c, server.Options{Logger: logger, PackageCache: w.packages, Progress: tools.Progress}); err != nil {
+	if w.server, err = server.New(ctx, c, server.Options{Logger: logger, PackageCache: w.packages, Progress: tools.Progress, StandIns: w.place.standIns()}); err != nil {
 		return err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -209,6 +229,9 @@ func (w *world) stop(ctx context.Context) error {
 		case <-ctx.Done():
 			errs = append(errs, errors.New("the server did not stop in time"))
 		}
+	}
+	if w.place != nil {
+		errs = append(errs, w.place.stop(ctx))
 	}
 	if w.github != nil {
 		errs = append(errs, w.github.Close())

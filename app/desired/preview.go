@@ -23,7 +23,7 @@ type Facts struct {
 	ConfigProblems []preview.Problem
 	Policy         repoconfig.Policy // of the default branch
 	Layout         preview.Layout    // of the pull request's base
-	// Offered are the names of the providers that this server has, as the policy may pick them.
+	// Offered are the names of the providers that the project may use, as the policy may pick them.
 	Offered      []string
 	Entitlement  *preview.Entitlement // nil: the operator listed neither the installation nor the repository
 	ChangedFiles []string             // read only when the policy asks for paths
@@ -95,7 +95,7 @@ func judge(f Facts) Verdict {
 	case !policy.Enabled:
 		return skip("Previews are turned off: preview.enabled is false.")
 	case unoffered(f) != "":
-		return Verdict{Outcome: Invalid, Reason: fmt.Sprintf("preview.providers asks for %s, which this server does not have.", unoffered(f))}
+		return Verdict{Outcome: Invalid, Reason: fmt.Sprintf("preview.providers asks for %s, which the operator does not offer here.", unoffered(f))}
 	case pr.Fork:
 		return skip("The head is in a fork. Code from forks is not deployed.")
 	case !baseAllowed(policy, pr.BaseRef):
@@ -130,11 +130,11 @@ func IsExpired(e preview.Environment, headSHA string, now time.Time) bool {
 	return e.HeadSHA == headSHA && !e.ExpiresAt.IsZero() && !now.Before(e.ExpiresAt)
 }
 
-// unoffered is the first provider that the policy asks for and the server lacks; empty: none.
+// unoffered is the first provider that the policy asks for and the operator does not offer; empty: none.
 func unoffered(f Facts) string {
 	wanted := f.Policy.Providers
 	for _, name := range []string{wanted.Database, wanted.Worker, wanted.Collection} {
-		if !slices.Contains(f.Offered, name) {
+		if name != "" && !slices.Contains(f.Offered, name) {
 			return name
 		}
 	}

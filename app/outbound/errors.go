@@ -20,6 +20,9 @@ func (e *OpenError) Error() string {
 // RetryAfter is how long the caller should wait, from now; never negative.
 func (e *OpenError) RetryAfter() time.Duration { return max(time.Until(e.Until), 0) }
 
+// Uncalled is the provider, for who knows the error by this method alone.
+func (e *OpenError) Uncalled() string { return e.Provider }
+
 // LimitError says that a call was not made because a limit would be passed and the wait does not fit
 // into the caller's deadline or the policy's MaxWait.
 type LimitError struct {

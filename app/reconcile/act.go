@@ -169,7 +169,7 @@ func (p *pass) do(ctx context.Context, s plan.Step, m *materials) error {
 // checkApproval refuses a reset after which the migrations would wait for an approval: what serves
 // would be left without them.
 func (p *pass) checkApproval(ctx context.Context, r preview.Resource, m *materials) error {
-	checker, ok := p.Providers[preview.KindSchema].(ApprovalChecker)
+	checker, ok := p.set.Kinds[preview.KindSchema].(ApprovalChecker)
 	if !ok || !r.RequireApproval || r.Approved {
 		return nil
 	}
@@ -204,7 +204,7 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 		in.Redact = []preview.Secret{in.Outputs.DatabaseURL}
 	}
 	m.mu.Unlock()
-	out, err := p.Providers[r.Kind].Apply(ctx, r, in)
+	out, err := p.set.Kinds[r.Kind].Apply(ctx, r, in)
 	if err != nil {
 		return ofWorker(r, err)
 	}
@@ -242,7 +242,7 @@ func ofWorker(r preview.Resource, err error) error {
 }
 
 func (p *pass) remove(ctx context.Context, r preview.Resource) error {
-	if err := p.Providers[r.Kind].Delete(ctx, r); err != nil {
+	if err := p.set.Kinds[r.Kind].Delete(ctx, r); err != nil {
 		return err
 	}
 	return storeError("forget "+r.Key().String(), p.Store.Forget(ctx, p.lease, r.Key()))

@@ -31,6 +31,19 @@ type Provider interface {
 	List(ctx context.Context) ([]preview.Found, error)
 }
 
+// Set is the providers that one project uses.
+type Set struct {
+	Kinds map[preview.Kind]Provider
+	// Offered are their names, as a repository's policy may pick them.
+	Offered []string
+}
+
+// Providers tells what each project uses: nothing in a pass knows which. It is safe for concurrent use.
+type Providers interface {
+	// Set of a project that the operator does not list is what everybody gets: what was made for it can still be deleted.
+	Set(ctx context.Context, p preview.Project) (Set, error)
+}
+
 // ApprovalChecker is implemented by a provider of KindSchema that can tell, before the database exists or
 // is reset, that Apply would answer with a *preview.ApprovalError. It changes nothing.
 type ApprovalChecker interface {

@@ -21,7 +21,7 @@ const patience = 4
 // readFacts asks GitHub and the store for everything that decides, in one round. Only what another branch
 // or commit than usual says takes a second one.
 func (p *pass) readFacts(ctx context.Context) error {
-	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.Offered, Now: p.Now()}
+	p.facts = desired.Facts{Project: p.project, Environment: p.env, Offered: p.set.Offered, Now: p.Now()}
 	if p.project.Archived {
 		p.gone = true
 		return nil

@@ -79,7 +79,7 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 	observed := map[preview.Key]preview.Observed{}
 	group, gctx := errgroup.WithContext(ctx)
 	for _, r := range resources {
-		provider, ok := p.Providers[r.Kind]
+		provider, ok := p.set.Kinds[r.Kind]
 		if !ok {
 			return nil, fmt.Errorf("no provider for %s", r.Kind)
 		}

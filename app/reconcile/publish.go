@@ -112,23 +112,43 @@ func (p *pass) write(ctx, until context.Context, s report.Status) error {
 	if p.env.Kind.Core() { // no pull request to check or to comment on
 		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
 	}
+	prev := p.published
+	if err := p.beginReport(ctx); err != nil {
+		return err
+	}
 	published := p.published
 	err := span(until, "publish", func(ctx context.Context) (err error) {
-		published, err = p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, p.published, rendering)
+		published, err = p.Reporter.Publish(ctx, p.project, p.facts.PullRequest, prev, rendering)
 		return err
 	}, attribute.String("phase", string(s.Phase)))
+	if saveErr := p.savePublished(ctx, published); saveErr != nil {
+		return saveErr
+	}
+	return err
+}
+
+// beginReport notes that the environment's first report begins: from then on there may be one that was interrupted, which is
+// looked for.
+func (p *pass) beginReport(ctx context.Context) error {
+	published := p.published
+	published.Begun = true
+	return p.savePublished(ctx, published)
+}
+
+// savePublished remembers what was published, if that is news.
+func (p *pass) savePublished(ctx context.Context, published report.Published) error {
 	if published == p.published {
-		return err
+		return nil
 	}
-	text, encodeErr := json.Marshal(published)
-	if encodeErr != nil {
-		return storeError("encode report", encodeErr)
+	text, err := json.Marshal(published)
+	if err != nil {
+		return storeError("encode report", err)
 	}
-	if saveErr := p.Store.SavePublished(ctx, p.lease, p.publishedText, text); saveErr != nil {
-		return storeError("save report", saveErr)
+	if err := p.Store.SavePublished(ctx, p.lease, p.publishedText, text); err != nil {
+		return storeError("save report", err)
 	}
 	p.published, p.publishedText = published, text
-	return err
+	return nil
 }
 
 // MergeGroup answers the required check on a merge group's commit, which has no preview of its own.

@@ -20,8 +20,7 @@ type Config struct {
 	Conversation Conversation
 	Reporter     Reporter
 	Builder      Builder
-	Providers    map[preview.Kind]Provider
-	Offered      []string // the providers' names, as a repository's policy picks them
+	Providers    Providers
 	// DetailsURL is where people see more of a project. It stands in public; nil: nowhere.
 	DetailsURL func(p preview.Project) string
 
@@ -57,6 +56,7 @@ type pass struct {
 	lease     preview.Lease
 	env       preview.Environment
 	project   preview.Project
+	set       Set // of the project
 	facts     desired.Facts
 	published report.Published
 	// publishedText is published as the store has it, for the exchange of old for new.
@@ -149,6 +149,9 @@ func (p *pass) load(ctx context.Context) error {
 	var err error
 	if p.project, err = p.Store.Project(ctx, p.env.ProjectID); err != nil {
 		return storeError("project of environment", err)
+	}
+	if p.set, err = p.Providers.Set(ctx, p.project); err != nil {
+		return storeError("providers of project", err)
 	}
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
 		return storeError("ledger", err)

@@ -51,8 +51,11 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 		}
 		p.sayLater(said)
 	}
-	if p.env.Attempts++; transientOf(err) == nil && transientOf(said) == nil {
+	switch {
+	case transientOf(err) == nil && transientOf(said) == nil:
 		p.env.Attempts = 0
+	case uncalled(err) == "": // where nobody was called, nothing was tried
+		p.env.Attempts++
 	}
 	return phase, span(ctx, "record", func(ctx context.Context) error {
 		if err := p.saveEnvironment(ctx); err != nil {
@@ -299,6 +302,9 @@ func personal(err error) string {
 	case preview.ClassApproval:
 		return needsApproval
 	case preview.ClassTransient:
+		if system := uncalled(err); system != "" {
+			return systemName(system) + " fails too often, so that it is not called for a while; the server goes on by itself when it answers again."
+		}
 		return "An outside system does not answer as it should; the server keeps trying."
 	case preview.ClassConflict:
 		return "Something of the same name exists that Flaresmith did not make. The operator has to move it."
@@ -307,6 +313,15 @@ func personal(err error) string {
 	default:
 		return "An unexpected error; the operator finds the cause in the server's log."
 	}
+}
+
+// systemName is how people know an outside system.
+func systemName(system string) string {
+	names := map[string]string{"cloudflare": "Cloudflare", "github": "GitHub", "neon": "Neon", "postman": "Postman"}
+	if name := names[system]; name != "" {
+		return name
+	}
+	return "An outside system"
 }
 
 // sentence makes one of the words of an error.

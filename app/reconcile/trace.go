@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -58,6 +59,15 @@ func (p *pass) saveEnvironment(ctx context.Context) error {
 	return nil
 }
 
+// uncalled is the outside system that was not called because its calls fail too often; empty: the error is another one.
+func uncalled(err error) string {
+	var open interface{ Uncalled() string }
+	if errors.As(err, &open) {
+		return open.Uncalled()
+	}
+	return ""
+}
+
 // failure is an error of a pass as a metric and the log name it: a code of few, and its severity.
 func failure(err error) (code, severity string) {
 	switch preview.Classify(err) {
@@ -66,6 +76,9 @@ func failure(err error) (code, severity string) {
 	case preview.ClassApproval:
 		return "ENV_APPROVAL_REQUIRED", "info"
 	case preview.ClassTransient:
+		if system := uncalled(err); system != "" {
+			return "INTEGRATION_" + strings.ToUpper(system) + "_UNAVAILABLE", "warn"
+		}
 		return "INTEGRATION_UNAVAILABLE", "warn"
 	case preview.ClassConflict:
 		return "INTEGRATION_CONFLICT", "error"

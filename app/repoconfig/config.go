@@ -75,7 +75,7 @@ const (
 	DestructiveRequireApproval Destructive = "require-approval" // a Maintainer approves the commit before anything is migrated
 )
 
-// Providers names the implementation of each part.
+// Providers names the implementation of each part; empty: the one that the operator offers.
 type Providers struct {
 	Database   string // postgres or neon
 	Worker     string // workerd or cloudflare
@@ -117,7 +117,6 @@ func Default() Config {
 			Bots:         true,
 			Database:     Database{Data: DataCopy},
 			Migrations:   Migrations{Destructive: DestructiveWarn},
-			Providers:    Providers{Database: "postgres", Worker: "workerd", Collection: "collection"},
 			Environments: map[preview.EnvironmentKind]Core{},
 		},
 		Layout: preview.Layout{

@@ -99,6 +99,9 @@ type Deployment struct {
 // Published is what is remembered of a report: where it was written, and digests of what was
 // written, so that an unchanged part costs no call.
 type Published struct {
+	// Begun says that a report may have been written, wholly or in part, that the rest does not tell of.
+	Begun bool `json:"begun,omitempty"`
+
 	CheckRunID       int64  `json:"checkRunId,omitempty"`
 	CheckSHA         string `json:"checkSha,omitempty"`
 	CheckDigest      string `json:"checkDigest,omitempty"`

@@ -25,7 +25,7 @@ import (
 )
 
 // newDashboard makes the status pages; people is who says what somebody is on a repository.
-func (s *Server) newDashboard(people dashboard.Repositories) (*dashboard.Dashboard, error) {
+func (s *Server) newDashboard(people dashboard.Repositories, operator table) (*dashboard.Dashboard, error) {
 	c := dashboard.Config{Store: s.store, Links: s.links, Repositories: people, GitHubURL: gitHubURL(s.config.GitHubAPIURL), Logger: s.logger}
 	if s.config.GitHubClientID != "" {
 		signIn, err := github.NewSignIn(github.SignInConfig{ClientID: s.config.GitHubClientID, ClientSecret: s.config.GitHubClientSecret,
@@ -36,13 +36,17 @@ func (s *Server) newDashboard(people dashboard.Repositories) (*dashboard.Dashboa
 		c.SignIn = signIn
 	}
 	if s.calls != nil {
-		c.Services = outsideSystems{s.calls}
+		c.Services = outsideSystems{github: s.calls, table: operator}
 	}
 	if s.workers != nil {
 		c.Logs = workerLogs{workers: s.workers, redactor: telemetry.NewRedactor(s.config.Secrets()...)}
 	}
 	if s.collections != nil {
 		c.Files = s.collections.FS()
+	}
+	c.Here = func(p preview.Project) (workers, collections bool) {
+		made := operator.setOf(p)
+		return made.here(onWorkerd), made.here(onCollection)
 	}
 	return dashboard.New(c), nil
 }
@@ -77,24 +81,34 @@ func visible(line string) string {
 }
 
 // outsideSystems shows the state of calls to the dashboard.
-type outsideSystems struct{ github *outbound.Transport }
+type outsideSystems struct {
+	github *outbound.Transport
+	table  table
+}
 
-func (o outsideSystems) Services(installationID int64) []dashboard.Service {
+// Services implements dashboard.Services.
+func (o outsideSystems) Services(p preview.Project) []dashboard.Service {
+	installation := account{name: strconv.FormatInt(p.InstallationID, 10), transport: o.github}
 	var shown []dashboard.Service
-	for _, status := range o.github.Status() {
-		if status.Account != strconv.FormatInt(installationID, 10) {
-			continue // somebody else's
+	for _, calls := range append([]account{installation}, o.table.setOf(p).calls...) {
+		for _, status := range calls.transport.Status() {
+			if status.Account == calls.name { // the others are somebody else's
+				shown = append(shown, serviceOf(status))
+			}
 		}
-		service := dashboard.Service{Name: status.Provider, Breaker: status.Breaker, Until: status.OpenUntil}
-		if service.Until.IsZero() {
-			service.Until = status.PausedUntil
-		}
-		for _, b := range status.Budgets {
-			service.Budgets = append(service.Budgets, dashboard.Budget{Name: b.Name, Remaining: max(b.Remaining, 0), Burst: b.Burst})
-		}
-		shown = append(shown, service)
 	}
 	return shown
+}
+
+func serviceOf(status outbound.Status) dashboard.Service {
+	service := dashboard.Service{Name: status.Provider, Breaker: status.Breaker, Until: status.OpenUntil}
+	if service.Until.IsZero() {
+		service.Until = status.PausedUntil
+	}
+	for _, b := range status.Budgets {
+		service.Budgets = append(service.Budgets, dashboard.Budget{Name: b.Name, Remaining: max(b.Remaining, 0), Burst: b.Burst})
+	}
+	return service
 }
 
 // newLinks makes the links of a server that listens at address. Without a key of the operator's a

@@ -3,29 +3,85 @@ package server
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
+	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
 )
 
-// tenants is the store with the operator's variables as its last word: for one organisation they
-// are the mapping, for several there are rows in the operator's table, which come first.
-type tenants struct {
+// table is the operator's: the store with what the configuration says as its last word. Rows of the database say what an
+// installation may branch from, and use the providers of the variables.
+type table struct {
 	*store.Store
-	accounts    []string // logins, compared whole and without case
-	entitlement preview.Entitlement
+	rows []tenant
+	// all is what the variables name, for whom no row covers.
+	all set
+}
+
+// tenant is a row of the configuration's with its providers.
+type tenant struct {
+	config.Tenant
+	set set
+}
+
+// table opens the providers that the rows name.
+func (s *Server) table(ctx context.Context, o Options) (table, error) {
+	t := table{Store: s.store}
+	if o.Providers != nil {
+		t.all = set{Set: reconcile.Set{Kinds: o.Providers, Offered: []string{onPostgres, onWorkerd, onCollection}}}
+		for _, row := range s.config.Table() {
+			t.rows = append(t.rows, tenant{row, t.all})
+		}
+		return t, nil
+	}
+	open := newProviders(s, o)
+	var err error
+	if len(s.config.Tenants) == 0 || len(s.config.AllowedOrgs) > 0 {
+		if t.all, err = open.set(ctx, s.config.Clouds); err != nil {
+			return table{}, err
+		}
+	}
+	for _, row := range s.config.Table() {
+		made, err := open.set(ctx, row.Clouds)
+		if err != nil {
+			return table{}, err
+		}
+		t.rows = append(t.rows, tenant{row, made})
+	}
+	return t, nil
+}
+
+// row is the first that covers the project.
+func (t table) row(p preview.Project) (tenant, bool) {
+	for _, row := range t.rows {
+		if row.Covers(p) {
+			return row, true
+		}
+	}
+	return tenant{}, false
 }
 
 // Entitlement implements reconcile.Projects.
-func (t tenants) Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error) {
+func (t table) Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error) {
 	e, err := t.Store.Entitlement(ctx, p)
 	if !errors.Is(err, preview.ErrNotFound) {
 		return e, err
 	}
-	if slices.ContainsFunc(t.accounts, func(login string) bool { return strings.EqualFold(login, p.Owner) }) {
-		return t.entitlement, nil
+	if row, ok := t.row(p); ok {
+		return row.Entitlement(), nil
 	}
 	return preview.Entitlement{}, preview.ErrNotFound
+}
+
+// Set implements reconcile.Providers.
+func (t table) Set(_ context.Context, p preview.Project) (reconcile.Set, error) {
+	return t.setOf(p).Set, nil
+}
+
+func (t table) setOf(p preview.Project) set {
+	if row, ok := t.row(p); ok {
+		return row.set
+	}
+	return t.all
 }

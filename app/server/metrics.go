@@ -92,6 +92,9 @@ func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
 	}
 	r.MustRegister(m.attempts, m.took, m.retries, m.waits, m.spent, m.opened)
 	m.opened.WithLabelValues(outbound.GitHub().Provider) // 0 until it opens, so that the first time is seen
+	for provider := range cloudPolicies() {
+		m.opened.WithLabelValues(provider)
+	}
 	return m
 }
 

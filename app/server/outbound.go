@@ -8,6 +8,21 @@ import (
 	"github.com/flaresmith/flaresmith/app/outbound"
 )
 
+// account is one account of an outside system, and how it is called.
+type account struct {
+	name      string
+	transport *outbound.Transport
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a account) RoundTrip(r *http.Request) (*http.Response, error) {
+	return a.transport.For(a.name).RoundTrip(r)
+}
+
+func cloudPolicies() map[string]outbound.Policy {
+	return map[string]outbound.Policy{onNeon: outbound.Neon(), onCloudflare: outbound.Cloudflare(), onPostman: outbound.Postman()}
+}
+
 // newGitHubCalls is what every call to GitHub goes over.
 func (s *Server) newGitHubCalls() *outbound.Transport {
 	api, _ := url.Parse(s.config.GitHubAPIURL) // checked by config

@@ -76,7 +76,7 @@ func TestPassIsParallel(t *testing.T) {
 	w := newWorld(t, sampleFiles(), nil)
 	facts := newMeeting("facts", repo+"/pulls/{pull_number}", repo+"/contents/{path}", repo+"/pulls/{pull_number}/files")
 	both := newMeeting("database and source", repo+"/tarball/{ref}", "database")
-	first := newMeeting("first report", repo+"/commits/{ref}/check-runs", repo+"/issues/{issue_number}/comments", repo+"/deployments")
+	first := newMeeting("first report", "POST "+repo+"/check-runs", "POST "+repo+"/issues/{issue_number}/comments", "POST "+repo+"/deployments")
 	last := newMeeting("last report", "PATCH "+repo+"/check-runs/{check_run_id}", repo+"/issues/comments/{comment_id}",
 		"POST "+repo+"/deployments/{deployment_id}/statuses")
 	w.github.SetFaults(meetAt(facts, both, first))

@@ -20,13 +20,10 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/dashboard"
-	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/inbox"
-	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/provider/collection"
 	"github.com/flaresmith/flaresmith/app/provider/github"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
@@ -44,8 +41,9 @@ type Options struct {
 	PackageCache string
 	// Progress is told of downloads at start; may be nil.
 	Progress func(name string, done, total int64)
-	// Providers replaces the local providers, for tests of what the server does with any; nil: the local ones.
+	// Providers replaces the providers of the configuration, for tests of what the server does with any; nil: these.
 	Providers map[preview.Kind]reconcile.Provider
+	StandIns  StandIns
 }
 
 const (
@@ -117,23 +115,18 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
-	providers := o.Providers
-	if providers == nil {
-		if providers, err = s.providers(ctx, o); err != nil {
-			return nil, err
-		}
+	table, err := s.table(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	builds, err := newBuilder(filepath.Join(c.DataDir, "source"), o.PackageCache)
 	if err != nil {
 		return nil, err
 	}
-	tenants := tenants{Store: s.store, accounts: c.AllowedOrgs, entitlement: preview.Entitlement{
-		Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews}}
 	reconciler := reconcile.New(reconcile.Config{
-		Store:  tenants,
-		GitHub: gh, Conversation: gh, Reporter: gh, Providers: providers,
+		Store:  table,
+		GitHub: gh, Conversation: gh, Reporter: gh, Providers: table,
 		Builder: builds,
-		Offered: []string{"postgres", "workerd", "collection"},
 		// No token: whoever sees a public repository's check must not see more of it.
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
 		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: o.Logger,
@@ -143,7 +136,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if s.worker, err = inbox.NewWorker(s.store, all, s.metrics, o.Logger); err != nil {
 		return nil, err
 	}
-	if s.pages, err = s.newDashboard(gh); err != nil {
+	if s.pages, err = s.newDashboard(gh, table); err != nil {
 		return nil, err
 	}
 	hook, err := s.hook()
@@ -152,7 +145,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	}
 	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(all),
 		Observer: s.metrics, Logger: o.Logger})
-	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: tenants, GitHub: gh, Proposer: gh, Logger: o.Logger}}
+	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: table, GitHub: gh, Proposer: gh, Logger: o.Logger}}
 	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, onboarding, s.metrics, s.exporter.Tracer(), o.Logger); err != nil {
 		return nil, err
 	}
@@ -176,48 +169,6 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		return fmt.Errorf("FLARESMITH_METRICS_LISTEN: %w", err)
 	}
 	return nil
-}
-
-// providers opens the three local providers.
-func (s *Server) providers(ctx context.Context, o Options) (map[preview.Kind]reconcile.Provider, error) {
-	c := s.config
-	var err error
-	if s.branches, err = postgres.New(ctx, postgres.Config{AdminURL: c.BranchDatabaseURL,
-		MigrationTimeout: c.MigrationTimeout, Logger: o.Logger}); err != nil {
-		return nil, err
-	}
-	packages, err := npm.NewClient(npm.Config{CacheDir: o.PackageCache})
-	if err != nil {
-		return nil, err
-	}
-	tools := embedded.Tools{Client: packages, CacheDir: filepath.Join(c.DataDir, "tools"), WorkerdPath: c.WorkerdPath, Progress: o.Progress}
-	binary, err := tools.Workerd(ctx)
-	if err != nil {
-		return nil, err
-	}
-	public, port, err := s.previewURL()
-	if err != nil {
-		return nil, err
-	}
-	s.domain = public.Hostname()
-	if s.workers, err = workerd.New(workerd.Config{Binary: binary, Dir: filepath.Join(c.DataDir, "workers"),
-		Domain: s.domain, PublicScheme: public.Scheme, PublicPort: port,
-		SwitchUser: canSwitchUser(), Logger: o.Logger}); err != nil {
-		return nil, err
-	}
-	files, err := collection.New(collection.Config{Dir: filepath.Join(c.DataDir, "collections"), Logger: o.Logger})
-	if err != nil {
-		return nil, err
-	}
-	if s.collections, err = os.OpenRoot(filepath.Join(c.DataDir, "collections")); err != nil {
-		return nil, fmt.Errorf("collections folder: %w", err)
-	}
-	return map[preview.Kind]reconcile.Provider{
-		preview.KindDatabase:   s.branches.Branches(),
-		preview.KindSchema:     s.branches.Schema(),
-		preview.KindWorker:     s.workers,
-		preview.KindCollection: files,
-	}, nil
 }
 
 func (s *Server) previewURL() (*url.URL, int, error) {

@@ -46,7 +46,9 @@ type world struct {
 	stop   func()
 	config map[string]string
 	log    logLines // all that the server logs, JSON
-	local  bool     // the real local providers instead of the cloud
+	local  bool     // the configuration's providers instead of the cloud
+	// options are given to the server beside what every world needs.
+	options Options
 }
 
 func sampleFiles() fstest.MapFS {
@@ -61,7 +63,12 @@ func sampleFiles() fstest.MapFS {
 // newWorld starts everything; files is the sample repository's content.
 func newWorld(t testing.TB, files fstest.MapFS, variables map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != ""}
+	return newWorldWith(t, files, variables, Options{})
+}
+
+func newWorldWith(t testing.TB, files fstest.MapFS, variables map[string]string, options Options) *world {
+	t.Helper()
+	w := &world{t: t, cloud: newCloud(), local: variables["FLARESMITH_WORKERD"] != "" || variables["NEON_API_KEY"] != "", options: options}
 	var err error
 	if w.github, err = github.New(github.Config{Dir: t.TempDir(), AppID: 7, Validate: true, FirstID: firstID.Add(1_000_000), Permissions: map[string]string{
 		"metadata": "read", "contents": "write", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}}); err != nil {
@@ -108,7 +115,8 @@ func (w *world) start() {
 	logger := slog.New(slog.NewMultiHandler(
 		slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}),
 		slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	options := Options{Logger: logger}
+	options := w.options
+	options.Logger = logger
 	if !w.local {
 		options.Providers = w.cloud.providers()
 	}

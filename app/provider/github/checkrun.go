@@ -77,6 +77,9 @@ func (w *publisher) placeCheck(ctx context.Context, c *report.Check, notes int, 
 		return nil
 	}
 	w.forgetCheck(c.HeadSHA)
+	if w.fresh {
+		return nil
+	}
 	run, found, err := w.findCheck(ctx, c)
 	if err != nil || !found {
 		return err

@@ -49,7 +49,7 @@ func (a *App) Reply(ctx context.Context, p preview.Project, pr int, marker, body
 func (w *publisher) upsertComment(ctx context.Context, number int, id int64, marker, body string, create bool) (int64, error) {
 	body = clip(body, maxComment)
 	comment, err := w.ownComment(ctx, id, marker)
-	if errors.Is(err, preview.ErrNotFound) {
+	if errors.Is(err, preview.ErrNotFound) && !w.fresh {
 		comment, err = w.findComment(ctx, number, marker)
 	}
 	switch {

@@ -63,7 +63,10 @@ func (w *publisher) deploy(ctx context.Context, d *report.Deployment) error {
 // placeDeployment finds the commit's deployment, which an interrupted report may have left, or
 // creates it, and makes the one before inactive unless that serves.
 func (w *publisher) placeDeployment(ctx context.Context, d *report.Deployment) error {
-	id, err := w.findDeployment(ctx, d)
+	id, err := int64(0), preview.ErrNotFound
+	if !w.fresh {
+		id, err = w.findDeployment(ctx, d)
+	}
 	if errors.Is(err, preview.ErrNotFound) {
 		id, err = w.createDeployment(ctx, d)
 	}

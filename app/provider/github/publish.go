@@ -24,6 +24,8 @@ type publisher struct {
 	client  *gh.Client
 	project preview.Project
 	state   report.Published
+	// fresh: nothing was ever written, so that nothing of an interrupted report has to be looked for.
+	fresh bool
 }
 
 func (a *App) publisher(p preview.Project, prev report.Published) *publisher {
@@ -31,10 +33,12 @@ func (a *App) publisher(p preview.Project, prev report.Published) *publisher {
 }
 
 // Publish shows a rendering on a pull request. It writes only the parts that changed since prev,
-// so an unchanged report calls nobody, and goes on with the other parts when one fails. When ctx ends,
+// so an unchanged report calls nobody, looks for what an interrupted report left unless prev is zero, and goes on with the other parts when one fails. When ctx ends,
 // it finishes the writes at hand and begins no other. It returns what was published so far even with an error.
 func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error) {
 	w := a.publisher(p, prev)
+	w.fresh = prev == report.Published{}
+	w.state.Begun = true
 	parts := []struct {
 		name  string
 		write func(context.Context) error

@@ -32,7 +32,7 @@ func TestPublishWritesOnce(t *testing.T) {
 		t.Errorf("an unchanged report made %d requests", n)
 	}
 	// A process that died before it could remember finds all of it again.
-	if diff := cmp.Diff(first, b.publish(report.Published{}, again)); diff != "" {
+	if diff := cmp.Diff(first, b.publish(report.Published{Begun: true}, again)); diff != "" {
 		t.Error(diff)
 	}
 	want = map[string]int{"PATCH " + repo + "/check-runs/{check_run_id}": 1, "POST " + repo + "/deployments/{deployment_id}/statuses": 1}
@@ -224,7 +224,7 @@ func TestAnnotationsAreNeverDoubled(t *testing.T) {
 	changed := b.rendering(report.PhaseInvalid, b.sha, many...)
 	changed.Check.Title = "Another title"
 	second := b.publish(first, changed)
-	b.publish(report.Published{}, changed) // after a crash
+	b.publish(report.Published{Begun: true}, changed) // after a crash
 	fewer := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, many[:2]...))
 	runs, err := b.sim.CheckRuns("acme/shop", b.sha)
 	b.check(err)
@@ -266,7 +266,7 @@ func TestCommentIsFoundOrMadeAnew(t *testing.T) {
 		b.check(err)
 	}
 	first := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
-	found := b.publish(report.Published{}, b.rendering(report.PhaseReady, b.sha)) // on the second page
+	found := b.publish(report.Published{Begun: true}, b.rendering(report.PhaseReady, b.sha)) // on the second page
 	if found.CommentID != first.CommentID {
 		t.Errorf("comment %d, want %d", found.CommentID, first.CommentID)
 	}
@@ -299,7 +299,7 @@ func TestPublishIsStopped(t *testing.T) {
 			})
 			ready := b.rendering(report.PhaseReady, b.sha)
 			ready.Comment, ready.Deployment = "", nil
-			published, err := b.app.Publish(ctx, b.project, preview.PullRequest{Number: b.pr}, report.Published{}, ready)
+			published, err := b.app.Publish(ctx, b.project, preview.PullRequest{Number: b.pr}, report.Published{Begun: true}, ready)
 			writing := name == "while writing"
 			if writing != (err == nil) || writing != (published.CheckRunID != 0) {
 				t.Errorf("published %+v, error %v", published, err)

@@ -60,11 +60,15 @@ func (p *Branches) forget(id string) {
 	delete(p.urls, id)
 }
 
-// pooled is the host of an endpoint's pooler, which has the endpoint's id with a suffix for its first label.
+// pooled is the host of an endpoint's pooler, which has the endpoint's id with a suffix for its first label. An address
+// that is no name leads to a proxy that is told the endpoint otherwise, and stays.
 func pooled(host string) string {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		name, port = host, ""
+	}
+	if net.ParseIP(name) != nil {
+		return host
 	}
 	first, rest, _ := strings.Cut(name, ".")
 	name = strings.TrimSuffix(first, poolerSuffix) + poolerSuffix + "." + rest

@@ -1,6 +1,9 @@
 package cloudflare
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Script is what a scenario sees of a script, and can change behind the API's back.
 type Script struct {
@@ -30,6 +33,13 @@ func (s *Server) Script(name string) (Script, bool) {
 		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service}
 	}
 	return seen, true
+}
+
+// Names lists the account's scripts, in order.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.scripts))
 }
 
 // Change changes tags and host of a script, as a person at the dashboard might.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Deployment is a deployment as it stands.
@@ -264,7 +265,7 @@ func (c *call) createDeploymentStatus() (answer, error) {
 	if !slices.Contains([]string{"error", "failure", "inactive", "in_progress", "queued", "pending", "success"}, in.State) {
 		return answer{}, invalid("DeploymentStatus", "state", "invalid", "")
 	}
-	if len(in.Description) > 140 {
+	if utf8.RuneCountInString(in.Description) > 140 {
 		return answer{}, invalid("DeploymentStatus", "description", "custom", "description is too long (maximum is 140 characters)")
 	}
 	if in.LogURL == "" {

@@ -10,20 +10,21 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"time"
 )
 
 // domain is below which the endpoints' hosts are.
 const domain = region + ".aws.neon.localhost"
 
-// authority is a certificate of its own making for all hosts below domain.
+// authority is a certificate of its own making for all hosts below domain, and for the address that they are at.
 type authority struct {
 	certificate, key []byte // PEM
 	pair             tls.Certificate
 	pool             *x509.CertPool
 }
 
-func newAuthority() (authority, error) {
+func newAuthority(address net.IP) (authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return authority{}, fmt.Errorf("make a key: %w", err)
@@ -31,7 +32,7 @@ func newAuthority() (authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "*." + domain},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
-		DNSNames: []string{"*." + domain}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		DNSNames: []string{"*." + domain}, IPAddresses: []net.IP{address}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // host is where an endpoint is reached, directly or by its pooler.
@@ -107,8 +108,14 @@ func (s *Server) wakeUp(endpoint string) {
 
 // uri is a connection string. Neon's own has no port.
 func (s *Server) uri(b *branch, role, database string, pooled bool) string {
+	host, query := b.endpoint.host(pooled), url.Values{"sslmode": {"require"}}
+	if s.cfg.ByAddress != nil {
+		endpoint, _, _ := strings.Cut(host, ".")
+		host = s.cfg.ByAddress.String()
+		query.Set("options", endpointOption+endpoint)
+	}
 	u := url.URL{Scheme: "postgresql", User: url.UserPassword(role, b.roles[role]),
-		Host: net.JoinHostPort(b.endpoint.host(pooled), strconv.Itoa(s.gate.port())), Path: "/" + database, RawQuery: "sslmode=require"}
+		Host: net.JoinHostPort(host, strconv.Itoa(s.gate.port())), Path: "/" + database, RawQuery: query.Encode()}
 	return u.String()
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +23,8 @@ const (
 )
 
 // gateway is the one port of all branches. It reads the host name from the TLS greeting and hands the
-// connection, still sealed, to the branch's cluster, so that channel binding works as with Neon.
+// connection, still sealed, to the branch's cluster, so that channel binding works as with Neon. A client that greets
+// no endpoint's host names the endpoint in its first message instead.
 type gateway struct {
 	server   *Server
 	listener net.Listener
@@ -35,7 +35,7 @@ type gateway struct {
 
 func newGateway(s *Server) (*gateway, error) {
 	var lc net.ListenConfig
-	listener, err := lc.Listen(s.ctx, "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(s.ctx, "tcp", net.JoinHostPort(s.gateAddress().String(), "0"))
 	if err != nil {
 		return nil, fmt.Errorf("sim/neon: gateway: %w", err)
 	}
@@ -112,10 +112,14 @@ func (g *gateway) handle(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	branch, port, err := g.wake(host)
+	sealed := tls.Server(&replayed{Conn: conn, first: bytes.NewReader(hello)},
+		&tls.Config{Certificates: []tls.Certificate{g.server.tls.pair}, MinVersion: tls.VersionTLS12})
+	if !strings.HasSuffix(host, "."+domain) {
+		return g.relay(conn, sealed)
+	}
+	first, _, _ := strings.Cut(host, ".")
+	branch, port, err := g.wake(first)
 	if err != nil {
-		sealed := tls.Server(&replayed{Conn: conn, first: bytes.NewReader(hello)},
-			&tls.Config{Certificates: []tls.Certificate{g.server.tls.pair}, MinVersion: tls.VersionTLS12})
 		if _, readErr := io.ReadFull(sealed, start); readErr != nil {
 			return readErr
 		}
@@ -125,10 +129,9 @@ func (g *gateway) handle(conn net.Conn) error {
 	return g.splice(conn, hello, port)
 }
 
-// wake waits for the compute of a host to answer: a first connection may be a cold one.
-func (g *gateway) wake(host string) (branch string, port int, err error) {
-	first, _, _ := strings.Cut(host, ".")
-	id := strings.TrimSuffix(first, "-pooler")
+// wake waits for the compute of an endpoint to answer: a first connection may be a cold one.
+func (g *gateway) wake(endpoint string) (branch string, port int, err error) {
+	id := strings.TrimSuffix(endpoint, "-pooler")
 	ctx, cancel := context.WithTimeout(g.server.ctx, wakeWithin)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -168,35 +171,18 @@ func (s *Server) compute(endpoint string) (branch string, port int, state string
 
 // splice hands the connection to the cluster with what was read of it.
 func (g *gateway) splice(conn net.Conn, hello []byte, port int) error {
-	var dialer net.Dialer
 	ctx, cancel := context.WithTimeout(g.server.ctx, helloWithin)
 	defer cancel()
-	backend, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	cluster, err := g.knock(ctx, port)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = backend.Close() }()
-	if _, err := backend.Write(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, sslRequest)); err != nil {
-		return err
-	}
-	answer := make([]byte, 1)
-	if _, err := io.ReadFull(backend, answer); err != nil || answer[0] != 'S' {
-		return fmt.Errorf("the cluster offers no TLS: %q %w", answer, err)
-	}
-	if _, err := backend.Write(hello); err != nil {
+	defer func() { _ = cluster.Close() }()
+	if _, err := cluster.Write(hello); err != nil {
 		return err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(backend, conn)
-		_ = backend.Close()
-	}()
-	_, err = io.Copy(conn, backend)
-	_ = conn.Close()
-	<-ended
-	return err
+	return both(conn, cluster)
 }
 
 // refuse says why in PostgreSQL's words.

@@ -34,6 +34,19 @@ func (s *Server) BranchesNamed(prefix string) (n int) {
 	return n
 }
 
+// Names lists the project's branches, oldest first.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, b := range s.project.all() {
+		if !b.deleting {
+			names = append(names, b.name)
+		}
+	}
+	return names
+}
+
 // RootURI is the connection string of the root branch's owner.
 func (s *Server) RootURI() string {
 	s.mu.Lock()

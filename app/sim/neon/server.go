@@ -28,6 +28,9 @@ type Config struct {
 	Validate bool
 	// Unlimited turns the rate limits off.
 	Unlimited bool
+	// ByAddress makes connection strings that lead to this address and name the endpoint in options, for clients that can't
+	// resolve hosts below localhost, such as Workers. It must be one of this machine's own. Nil: they lead to host names.
+	ByAddress net.IP
 	Logger    *slog.Logger // nil: discard
 }
 
@@ -78,7 +81,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{cfg: c, log: c.Logger, limits: newLimits(!c.Unlimited)}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
-	if s.tls, err = newAuthority(); err != nil {
+	if s.tls, err = newAuthority(s.gateAddress()); err != nil {
 		return nil, err
 	}
 	if c.Validate {
@@ -113,6 +116,14 @@ func (s *Server) Start(ctx context.Context, address string) error {
 	s.work.Go(gate.serve)
 	s.work.Go(s.expire)
 	return nil
+}
+
+// gateAddress is where branches are reached.
+func (s *Server) gateAddress() net.IP {
+	if s.cfg.ByAddress != nil {
+		return s.cfg.ByAddress
+	}
+	return net.IPv4(127, 0, 0, 1)
 }
 
 // URL is where the API is, as a client is configured with it.

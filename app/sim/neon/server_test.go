@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -382,6 +383,29 @@ func TestGateway(t *testing.T) {
 		"insecure":            strings.Replace(root, "sslmode=require", "sslmode=disable", 1),
 		"could not be found":  strings.Replace(root, endpoint, "ep-none", 1),
 		"password authentica": strings.Replace(root, "neondb_owner:", "neondb_owner:x", 1),
+	} {
+		conn, err := connect(t.Context(), s, uri)
+		if err == nil {
+			_ = conn.Close(t.Context())
+		}
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want %q", err, name)
+		}
+	}
+}
+
+// A client that can't greet an endpoint's host names the endpoint in its options, and keeps the others that it has.
+func TestByAddress(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *neon.Config) { c.ByAddress = net.IPv4(127, 0, 0, 1) })
+	root := rootURI(t, s)
+	if got := query(t, s, strings.Replace(root, "&", "%20-c%20work_mem%3D5MB&", 1), `SELECT current_setting('work_mem')`); got != "5MB" {
+		t.Errorf("the other options: %q", got)
+	}
+	for name, uri := range map[string]string{
+		"Endpoint ID is not specified": strings.Replace(root, "options=", "application_name=", 1),
+		"could not be found":           strings.Replace(root, "endpoint%3Dep-", "endpoint%3Dep-no", 1),
+		"password authentica":          strings.Replace(root, "neondb_owner:", "neondb_owner:x", 1),
 	} {
 		conn, err := connect(t.Context(), s, uri)
 		if err == nil {

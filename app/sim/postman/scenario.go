@@ -46,6 +46,23 @@ func (s *Server) LastChange(name string) Change {
 	return Change{}
 }
 
+// Names lists the collections and environments of a workspace by their names.
+func (s *Server) Names(workspace string) (collections, environments []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.collections {
+		if c.workspace == workspace {
+			collections = append(collections, c.name())
+		}
+	}
+	for _, e := range s.environments {
+		if e.workspace == workspace {
+			environments = append(environments, e.name)
+		}
+	}
+	return collections, environments
+}
+
 // Named is how many collections and environments of a workspace have that name.
 func (s *Server) Named(workspace, name string) (collections, environments int) {
 	s.mu.Lock()

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"net/url"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// Clouds are the outside accounts that environments are made in. What is left out is made on this machine.
+type Clouds struct {
+	Neon       Neon       `yaml:"neon"`
+	Cloudflare Cloudflare `yaml:"cloudflare"`
+	Postman    Postman    `yaml:"postman"`
+}
+
+// Neon is a project at Neon that database branches are made in.
+type Neon struct {
+	APIURL    string         `env:"NEON_API_URL"    yaml:"api_url"` // empty: Neon's own
+	APIKey    preview.Secret `env:"NEON_API_KEY"    yaml:"api_key"`
+	ProjectID string         `env:"NEON_PROJECT_ID" yaml:"project_id"`
+	Database  string         `env:"NEON_DATABASE"   yaml:"database"` // that previews use; empty: the only one
+	// Branches are the long-lived ones, by name or id. None of them is ever taken for a preview's.
+	Branches NeonBranches `yaml:"branches"`
+}
+
+// NeonBranches are long-lived branches of a project. All but Prod may be branched from.
+type NeonBranches struct {
+	Main    string `env:"NEON_BRANCH_MAIN"    yaml:"main"`
+	Dev     string `env:"NEON_BRANCH_DEV"     yaml:"dev"`
+	Staging string `env:"NEON_BRANCH_STAGING" yaml:"staging"`
+	Prod    string `env:"NEON_BRANCH_PROD"    yaml:"prod"`
+}
+
+// Cloudflare is an account at Cloudflare that Workers are deployed to.
+type Cloudflare struct {
+	APIURL    string         `env:"CLOUDFLARE_API_URL"    yaml:"api_url"` // empty: Cloudflare's own
+	APIToken  preview.Secret `env:"CLOUDFLARE_API_TOKEN"  yaml:"api_token"`
+	AccountID string         `env:"CLOUDFLARE_ACCOUNT_ID" yaml:"account_id"`
+}
+
+// Postman is a workspace at Postman that collections and environments are put into.
+type Postman struct {
+	APIURL      string         `env:"POSTMAN_API_URL"      yaml:"api_url"` // empty: Postman's own
+	APIKey      preview.Secret `env:"POSTMAN_API_KEY"      yaml:"api_key"`
+	WorkspaceID string         `env:"POSTMAN_WORKSPACE_ID" yaml:"workspace_id"`
+}
+
+// Used reports whether branches are made at Neon.
+func (n Neon) Used() bool { return n.APIKey != "" }
+
+// Used reports whether Workers are deployed to Cloudflare.
+func (c Cloudflare) Used() bool { return c.APIToken != "" }
+
+// Used reports whether collections are put into Postman.
+func (p Postman) Used() bool { return p.APIKey != "" }
+
+// Forbidden are the branches that are no preview's, whatever their names and marks say.
+func (b NeonBranches) Forbidden() []string {
+	var list []string
+	for _, branch := range []string{b.Main, b.Dev, b.Staging, b.Prod} {
+		if branch != "" {
+			list = append(list, branch)
+		}
+	}
+	return list
+}
+
+// parents are the branches that may be branched from, by the name that a repository picks, and the name of the default one.
+func (b NeonBranches) parents() (parents map[string]string, first string) {
+	parents = map[string]string{}
+	for _, p := range []struct{ name, branch string }{{"main", b.Main}, {"dev", b.Dev}, {"staging", b.Staging}} {
+		if p.branch == "" {
+			continue
+		}
+		parents[p.name] = p.branch
+		if first == "" {
+			first = p.name
+		}
+	}
+	return parents, first
+}
+
+// check reports what is wrong with the accounts. name is what a key is called where it is read from.
+func (c Clouds) check(name func(key string) string, problem func(key, format string, args ...any)) {
+	pair := func(secret preview.Secret, key, id, idKey, what string) {
+		switch {
+		case secret == "" && id != "":
+			problem(name(idKey), "goes with %s, %s", name(key), what)
+		case secret != "" && id == "":
+			problem(name(key), "goes with %s, %s", name(idKey), what)
+		}
+	}
+	pair(c.Neon.APIKey, "NEON_API_KEY", c.Neon.ProjectID, "NEON_PROJECT_ID", "set both to make database branches at Neon")
+	pair(c.Cloudflare.APIToken, "CLOUDFLARE_API_TOKEN", c.Cloudflare.AccountID, "CLOUDFLARE_ACCOUNT_ID", "set both to deploy Workers to Cloudflare")
+	pair(c.Postman.APIKey, "POSTMAN_API_KEY", c.Postman.WorkspaceID, "POSTMAN_WORKSPACE_ID", "set both to put collections into Postman")
+	switch {
+	case c.Neon.Used() && !c.Cloudflare.Used():
+		problem(name("NEON_API_KEY"), "needs %s, too: a Worker on this machine reaches no database but this machine's", name("CLOUDFLARE_API_TOKEN"))
+	case c.Cloudflare.Used() && !c.Neon.Used():
+		problem(name("CLOUDFLARE_API_TOKEN"), "needs %s, too: a Worker at Cloudflare can't reach databases of this machine", name("NEON_API_KEY"))
+	}
+	if b := c.Neon.Branches; b.Prod != "" && (b.Prod == b.Main || b.Prod == b.Dev || b.Prod == b.Staging) {
+		problem(name("NEON_BRANCH_PROD"), "is another branch's name as well, which may be branched from: production never is")
+	}
+	for _, address := range []struct{ key, value string }{
+		{"NEON_API_URL", c.Neon.APIURL}, {"CLOUDFLARE_API_URL", c.Cloudflare.APIURL}, {"POSTMAN_API_URL", c.Postman.APIURL},
+	} {
+		if u, err := url.Parse(address.value); address.value != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") {
+			problem(name(address.key), "is not an http or https URL without a user")
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// load reads a table beside the usual variables and more.
+func load(t *testing.T, table string, more map[string]string) (Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tenants.yml")
+	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variables := complete()
+	variables["FLARESMITH_TENANTS_FILE"] = file
+	for key, value := range more {
+		variables[key] = value
+	}
+	return Load(variables)
+}
+
+const severalTenants = `
+tenants:
+  - account: globex
+    installation: 42
+    max_previews: 3
+    neon:
+      api_key: napi_globex
+      project_id: quiet-sea
+      branches: {dev: br-dev, prod: br-prod}
+    cloudflare: {api_token: cf_globex, account_id: a1}
+  - account: globex
+    repositories: [Web, api]
+    parents: {main: shop}
+    postman: {api_key: PMAK-globex, workspace_id: w1}
+`
+
+// The first row that covers a project is the most specific one: of the file, then of the variables.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, severalTenants, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		project preview.Project
+		want    string // the default parent's database and the accounts; empty: nobody
+	}{
+		{"whole account", preview.Project{InstallationID: 42, Owner: "GLOBEX", Name: "site"}, "br-dev napi_globex cf_globex "},
+		{"one repository", preview.Project{InstallationID: 42, Owner: "globex", Name: "web"}, "shop   PMAK-globex"},
+		{"another installation", preview.Project{InstallationID: 43, Owner: "globex", Name: "site"}, ""},
+		{"of the variables", preview.Project{InstallationID: 7, Owner: "acme", Name: "shop"}, "shop   "},
+		{"a name that begins so", preview.Project{InstallationID: 42, Owner: "globex-evil", Name: "site"}, ""},
+	}
+	for _, tt := range tests {
+		got := ""
+		if i := slices.IndexFunc(c.Table(), func(row Tenant) bool { return row.Covers(tt.project) }); i >= 0 {
+			row := c.Table()[i]
+			e := row.Entitlement()
+			got = strings.Join([]string{e.Parents[e.DefaultParent], row.Neon.APIKey.Reveal(), row.Cloudflare.APIToken.Reveal(), row.Postman.APIKey.Reveal()}, " ")
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if diff := cmp.Diff([]string{"br-dev", "br-prod"}, c.Tenants[0].Neon.Branches.Forbidden()); diff != "" {
+		t.Errorf("forbidden branches (-want +got):\n%s", diff)
+	}
+	if c.Tenants[0].MaxPreviews != 3 || c.Tenants[1].MaxPreviews != 15 {
+		t.Errorf("max_previews %d and %d", c.Tenants[0].MaxPreviews, c.Tenants[1].MaxPreviews)
+	}
+	for _, secret := range []preview.Secret{"napi_globex", "cf_globex", "PMAK-globex"} {
+		if !slices.Contains(c.Secrets(), secret) {
+			t.Errorf("%s is not known as a secret", secret.Reveal())
+		}
+	}
+}
+
+// Everything that is wrong with a table is said at once, with its place and without a value that may be secret.
+func TestTableProblems(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, table string
+		want        []string
+	}{
+		{"no account, no parent", "tenants: [{}]", []string{"tenants[0]: account is missing", "tenants[0]: parents is missing"}},
+		{"half of an account", "tenants: [{account: a, parents: {main: x}, neon: {api_key: hush}}]",
+			[]string{"tenants[0]: neon.api_key goes with neon.project_id", "tenants[0]: neon.api_key needs cloudflare.api_token"}},
+		{"production", "tenants: [{account: a, parents: {main: p}, neon: {branches: {prod: p}}}]", []string{"tenants[0]: parents.main is production"}},
+		{"default parent", "tenants: [{account: a, parents: {x: a, y: b}}]", []string{"tenants[0]: default_parent must be one of parents"}},
+		{"previews", "tenants: [{account: a, parents: {x: a}, max_previews: 16}]", []string{"tenants[0]: max_previews 16"}},
+		{"twice", "tenants: [{account: a, parents: {x: a}}, {account: A, parents: {x: a}}]", []string{"tenants[1]: a/* of installation 0 is in the table twice"}},
+		{"unknown key", "tenants:\n- account: a\n  neon: {api_keys: hush}", []string{"line 3: unknown key api_keys"}},
+		{"another type", "tenants:\n- account: a\n  installation: hush", []string{"line 3: the value there is of another type"}},
+		{"no YAML", "tenants: [hush", []string{"line 1: it is no YAML"}},
+	}
+	for _, tt := range tests {
+		_, err := load(t, tt.table, nil)
+		if err == nil {
+			t.Errorf("%s: no error", tt.name)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), "FLARESMITH_TENANTS_FILE: "+want) {
+				t.Errorf("%s: the error lacks %q:\n%v", tt.name, want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: the error shows a value:\n%v", tt.name, err)
+		}
+	}
+}
+
+// Without FLARESMITH_PARENTS previews branch from Neon's long-lived branches, and never from production.
+func TestParentsOfNeon(t *testing.T) {
+	t.Parallel()
+	variables := complete()
+	variables["FLARESMITH_PARENTS"] = ""
+	for key, value := range map[string]string{"NEON_API_KEY": "k", "NEON_PROJECT_ID": "p", "NEON_BRANCH_DEV": "br-dev", "NEON_BRANCH_STAGING": "staging",
+		"NEON_BRANCH_PROD": "prod", "CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_ACCOUNT_ID": "a"} {
+		variables[key] = value
+	}
+	c, err := Load(variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"dev": "br-dev", "staging": "staging"}, c.ParentMap()); diff != "" || c.DefaultParent() != "dev" {
+		t.Errorf("default %q, parents (-want +got):\n%s", c.DefaultParent(), diff)
+	}
+}

@@ -1,0 +1,317 @@
+package server
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/app/embedded"
+	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/outbound"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/sim/cloudflare"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
+	"github.com/flaresmith/flaresmith/app/sim/neon"
+	"github.com/flaresmith/flaresmith/app/sim/postman"
+)
+
+const (
+	neonKey         = "napi_of_the_test"
+	cloudflareToken = "cf-token-of-the-test"
+	postmanKey      = "PMAK-of-the-test"
+)
+
+// cloudWorld is a world whose previews are made at stand-ins of Neon, Cloudflare and Postman.
+type cloudWorld struct {
+	*world
+	neon       *neon.Server
+	cloudflare *cloudflare.Server
+	postman    *postman.Server
+	seen       map[string]int // calls that are not counted any more
+}
+
+// closer is a stand-in.
+type closer interface{ Close() error }
+
+func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld {
+	t.Helper()
+	w := &cloudWorld{}
+	ends := func(s closer) {
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	tools, err := embeddedtest.Tools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries, err := tools.Postgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	ends(w.neon)
+	if w.cloudflare, err = cloudflare.New(cloudflare.Config{Workerd: embeddedtest.Workerd(t), Token: cloudflareToken,
+		Reach: []string{"127.0.0.1"}, Trust: w.neon.CertificatePEM()}); err != nil {
+		t.Fatal(err)
+	}
+	ends(w.cloudflare)
+	if w.postman, err = postman.New(postman.Config{APIKey: postmanKey}); err != nil {
+		t.Fatal(err)
+	}
+	ends(w.postman)
+	for _, s := range []interface {
+		Start(ctx context.Context, address string) error
+	}{w.neon, w.cloudflare, w.postman} {
+		if err := s.Start(t.Context(), "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	query(t, w.neon.RootURI(), parent)
+	cache, err := embedded.DefaultCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.world = newWorldWith(t, files, map[string]string{
+		"NEON_API_KEY": neonKey, "NEON_API_URL": w.neon.URL(), "NEON_PROJECT_ID": w.neon.ProjectID(), "NEON_BRANCH_MAIN": "main",
+		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_API_URL": w.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": w.cloudflare.AccountID(),
+		"POSTMAN_API_KEY": postmanKey, "POSTMAN_API_URL": w.postman.URL(), "POSTMAN_WORKSPACE_ID": w.postman.Team(),
+		"FLARESMITH_PARENTS": "",
+	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: hurried}})
+	return w
+}
+
+// hurried lets an outage take seconds.
+func hurried(p *outbound.Policy) {
+	p.Retry.Base, p.Retry.Most, p.Breaker.OpenFor = time.Millisecond, time.Millisecond, time.Second
+}
+
+// reach leads to the Workers, whose hosts no resolver but a browser's knows.
+func reach(s *cloudflare.Server) http.RoundTripper {
+	return &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, network, s.Addr())
+	}}
+}
+
+// get asks a Worker.
+func (w *cloudWorld) get(url string) (status int, body string) {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer, err := reach(w.cloudflare).RoundTrip(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// shopFiles is the demo's sample repository, whose Worker asks its database.
+func shopFiles(t *testing.T) fstest.MapFS {
+	t.Helper()
+	const root = "../demo/sample"
+	files := fstest.MapFS{}
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		files[name] = &fstest.MapFile{Data: text}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func shopSQL(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../demo/story/parent.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// urls are where the newest deployment of a pull request's preview is.
+func (w *cloudWorld) url() string {
+	w.t.Helper()
+	deployments, err := w.github.Deployments(testRepo)
+	if err != nil || len(deployments) == 0 {
+		w.t.Fatalf("deployments: %v %v", deployments, err)
+	}
+	statuses := deployments[len(deployments)-1].Statuses
+	return statuses[len(statuses)-1].EnvironmentURL
+}
+
+// A pull request's preview is made at Neon, Cloudflare and Postman with few calls, answers from its own branch there, waits for
+// a system that fails, and goes without a trace.
+func TestCloudPreview(t *testing.T) {
+	t.Parallel()
+	files := shopFiles(t)
+	for name := range files {
+		if strings.HasPrefix(name, "drizzle/") {
+			delete(files, name)
+		}
+	}
+	w := newCloudWorld(t, files, shopSQL(t))
+	pr, name := w.made()
+	w.wantCalls("a new preview", map[string]int{"neon": 6, "cloudflare": 8, "postman": 3, "github": 12})
+	address := w.url()
+	if !strings.HasPrefix(address, "http://"+name+".sim.workers.localhost:") {
+		t.Errorf("the preview is at %s", address)
+	}
+	if status, body := w.get(address + "products"); status != http.StatusOK || !strings.Contains(body, "Teapot") {
+		t.Errorf("GET products: %d %s", status, body)
+	}
+	if collections, environments := w.postman.Named(w.postman.Team(), name); collections != 1 || environments != 1 {
+		t.Errorf("%d collections and %d environments at Postman", collections, environments)
+	}
+
+	w.forget()
+	project := w.environment(pr).ProjectID
+	if err := w.server.store.WantProject(t.Context(), project); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	for system, requests := range w.calls() {
+		if i := slices.IndexFunc(requests, func(r string) bool { return !strings.HasPrefix(r, "GET ") }); i >= 0 {
+			t.Errorf("a pass over an unchanged preview wrote to %s: %s", system, requests[i])
+		}
+	}
+	w.outage(pr)
+
+	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if got := w.environment(pr); got.State != preview.StateArchived {
+		t.Errorf("state %q, want archived", got.State)
+	}
+	w.wantNothingAt(name)
+	w.wantNoSecret(neonKey, cloudflareToken, postmanKey, "npg_")
+	w.valid()
+}
+
+// made opens a pull request and waits for its preview.
+func (w *cloudWorld) made() (pr int, name string) {
+	w.t.Helper()
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{"README.md": "changed"}, "change")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+	w.forget() // what the push alone asked for
+	if pr, err = w.github.OpenPR(testRepo, "Change", "feature/a", "", "octo-dev"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wantCheck(sha, "success")
+	w.settle()
+	return pr, w.environment(pr).Name
+}
+
+// outage: while Neon fails, it is soon called no more, the check and the status page say so, and nothing counts as a try.
+func (w *cloudWorld) outage(pr int) {
+	w.t.Helper()
+	w.neon.SetFaults(func(*http.Request) *fault.Fault { return &fault.Fault{Status: http.StatusServiceUnavailable} })
+	sha := w.push("feature/a", "while Neon is down")
+	project, err := w.server.store.Project(w.t.Context(), w.environment(pr).ProjectID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	states := map[string]string{}
+	w.until("the check says that Neon is not called", func() bool {
+		for _, s := range w.server.pages.Services.Services(project) {
+			states[s.Name] = s.Breaker
+		}
+		check, ok := w.check(testRepo, sha)
+		return ok && strings.Contains(check.Summary, "Neon fails too often") && states["neon"] == "open"
+	})
+	if diff := cmp.Diff(map[string]string{"github": "closed", "neon": "open", "cloudflare": "closed", "postman": "closed"}, states); diff != "" {
+		w.t.Errorf("on the status page (-want +got):\n%s", diff)
+	}
+	attempts := w.environment(pr).Attempts
+	w.until("Neon is asked again, and fails", func() bool { return strings.Contains(w.scraped(), `circuit_breaker_open_total{provider="neon"} 2`) })
+	if got := w.environment(pr).Attempts; got > attempts+1 {
+		w.t.Errorf("%d attempts became %d while nobody was called", attempts, got)
+	}
+	w.neon.SetFaults()
+	w.wantCheck(sha, "success")
+	w.settle()
+}
+
+// requests are all that each system got, but those to GitHub that no preview causes.
+func (w *cloudWorld) requests() map[string][]string {
+	var toGitHub []string
+	for _, r := range w.github.Requests() {
+		if r.Route != "GET /app/hook/deliveries" && r.Route != "POST /app/installations/{installation_id}/access_tokens" {
+			toGitHub = append(toGitHub, r.Method+" "+r.Path)
+		}
+	}
+	return map[string][]string{"neon": w.neon.Requests(), "cloudflare": w.cloudflare.Requests(), "postman": w.postman.Requests(), "github": toGitHub}
+}
+
+// forget begins the counts of calls anew.
+func (w *cloudWorld) forget() {
+	w.github.ResetRequests()
+	w.seen = map[string]int{}
+	for system, requests := range w.requests() {
+		w.seen[system] = len(requests)
+	}
+}
+
+// calls are those since then. How often one has to look until a branch is ready depends on the machine, so that it counts once.
+func (w *cloudWorld) calls() map[string][]string {
+	const look = "GET /projects/{project_id}/operations/{operation_id}"
+	all := map[string][]string{}
+	for system, requests := range w.requests() {
+		all[system] = slices.CompactFunc(slices.Clone(requests[w.seen[system]:]), func(a, b string) bool { return a == look && b == look })
+	}
+	return all
+}
+
+func (w *cloudWorld) wantCalls(what string, most map[string]int) {
+	w.t.Helper()
+	for system, requests := range w.calls() {
+		w.t.Logf("%s: %s %d of %d", what, system, len(requests), most[system])
+		if len(requests) > most[system] {
+			w.t.Errorf("%s took %d calls to %s, of %d:\n%s", what, len(requests), system, most[system], strings.Join(requests, "\n"))
+		}
+	}
+}
+
+// wantNothingAt looks whether anything of a preview is left at the stand-ins.
+func (w *cloudWorld) wantNothingAt(name string) {
+	w.t.Helper()
+	collections, environments := w.postman.Named(w.postman.Team(), name)
+	_, script := w.cloudflare.Script(name)
+	if branches := w.neon.BranchesNamed(name); branches+collections+environments > 0 || script {
+		w.t.Errorf("left: %d branches, %d collections, %d environments, a script: %t", branches, collections, environments, script)
+	}
+	for _, v := range w.neon.Violations() {
+		w.t.Errorf("not as Neon describes it: %s", v)
+	}
+}
