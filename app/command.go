@@ -40,6 +40,9 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 				return err
 			}
 			logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+			for _, warning := range c.Warnings {
+				logger.Warn("configuration", slog.String("warning", warning))
+			}
 			if c, err = server.WithApp(cmd.Context(), c, logger, stderr); err != nil {
 				return ended(cmd.Context(), err)
 			}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,6 +56,8 @@ type Config struct {
 	// TenantsFile holds the operator's table for several organisations; Tenants are its rows.
 	TenantsFile string   `env:"FLARESMITH_TENANTS_FILE"`
 	Tenants     []Tenant `env:"-"`
+	// Warnings are what Load found that keeps nothing from starting, by variable.
+	Warnings []string `env:"-"`
 	// Onboarding lets repositories without a configuration get one pull request that proposes it.
 	Onboarding bool `env:"FLARESMITH_ONBOARDING" envDefault:"true"`
 
@@ -127,6 +131,7 @@ func Load(variables map[string]string) (Config, error) {
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
 	}
+	c.Warnings = c.warnings(variables)
 	return c, nil
 }
 
@@ -167,6 +172,11 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	c.Clouds.check(func(key string) string { return key }, problem)
 	if c.MaxPreviews < 1 || c.MaxPreviews > mostPreviews {
 		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and %d", c.MaxPreviews, mostPreviews)
+	}
+	for key, address := range map[string]string{"FLARESMITH_LISTEN": c.Listen, "FLARESMITH_METRICS_LISTEN": c.MetricsListen} {
+		if wrong := wrongAddress(address); wrong != "" {
+			problem(key, "%q %s", address, wrong)
+		}
 	}
 	checkURL := func(key, value string) {
 		if u, err := url.Parse(value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -213,6 +223,18 @@ func (c *Config) checkApp(problem func(key, format string, args ...any)) {
 	case len(c.GitHubWebhookSecrets) > 2:
 		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
 	}
+}
+
+// wrongAddress says what is wrong with an address to listen at; empty: nothing.
+func wrongAddress(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "is not host:port: 127.0.0.1:8080, or :8080 for every address of this machine"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "has no port from 0 to 65535 at its end"
+	}
+	return ""
 }
 
 // wrongDatabaseURL says what is wrong with a URL of Postgres, without any part of it; empty: nothing.
@@ -334,7 +356,7 @@ func withoutValues(err error, unreadable map[string]bool) []error {
 		}
 		key := keyOf(parse.Name)
 		unreadable[key] = true
-		out = append(out, fmt.Errorf("%s: is not a valid %s", key, parse.Type))
+		out = append(out, fmt.Errorf("%s: is not %s", key, shape(parse.Type)))
 	}
 	return out
 }
