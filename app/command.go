@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/demo"
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/server"
 	"github.com/flaresmith/flaresmith/app/store"
 )
@@ -25,7 +27,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(stderr), migrateCommand(), linkCommand(stdout), rotateCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
+	root.AddCommand(serveCommand(stderr), doctorCommand(stdout, stderr), migrateCommand(), linkCommand(stdout), rotateCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
 	return root
 }
 
@@ -83,6 +85,36 @@ func rotateCommand(stdout io.Writer) *cobra.Command {
 			}
 			_, err = fmt.Fprintln(stdout, result)
 			return err
+		},
+	}
+}
+
+// errAmiss ends doctor after it said what is amiss.
+var errAmiss = errors.New("something needs you, see above")
+
+func doctorCommand(stdout, stderr io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at every account that the environment names, change nothing, and say what works; exit 0 only if all does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			progress := func(name string, done, total int64) {
+				if done == total {
+					fmt.Fprintf(stderr, "fetched %s\n", name)
+				}
+			}
+			var broken error
+			amiss := server.Diagnose(cmd.Context(), c, server.Options{Progress: progress}, func(f preview.Finding) {
+				broken = errors.Join(broken, server.WriteFinding(stdout, f))
+			})
+			if amiss > 0 {
+				return errAmiss
+			}
+			return broken
 		},
 	}
 }

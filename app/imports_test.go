@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"action":                    {"action/secretscan", "codegen", "codegen/drift"},
 	"action/secretscan":         {},
 	"action/secretscan/rulegen": {},
-	"app":                       {"app/config", "app/demo", "app/server", "app/store", "app/telemetry"},
+	"app":                       {"app/config", "app/demo", "app/preview", "app/server", "app/store", "app/telemetry"},
 	"app/build":                 {"app/preview", "app/npm"},
 	"app/config":                {"app/preview", "app/secretbox", "app/spelling"},
 	"app/dashboard":             {"app/preview"},

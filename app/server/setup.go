@@ -63,11 +63,15 @@ func WithApp(ctx context.Context, c config.Config, logger *slog.Logger, out io.W
 	if err != nil {
 		return c, err
 	}
+	return withApp(c, app), nil
+}
+
+func withApp(c config.Config, app setup.App) config.Config {
 	c.GitHubAppID, c.GitHubPrivateKey, c.GitHubWebhookSecrets = app.ID, app.PrivateKey, []preview.Secret{app.WebhookSecret}
 	if c.GitHubClientID == "" {
 		c.GitHubClientID, c.GitHubClientSecret = app.ClientID, app.ClientSecret
 	}
-	return c, nil
+	return c
 }
 
 // RotateMasterKey seals what the database keeps with the first of the master keys, and reports whether there was something to do.

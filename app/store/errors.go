@@ -20,6 +20,7 @@ const (
 	codeDeadlock      = "40P01"
 	codeLockTimeout   = "55P03"
 	codeQueryCanceled = "57014" // also statement_timeout
+	codeNoTable       = "42P01"
 )
 
 // classed gives err the class that package preview knows: a missing row is preview.ErrNotFound,

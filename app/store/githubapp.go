@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -14,10 +17,14 @@ type GitHubApp struct {
 	Sealed         []byte // its secrets
 }
 
-// GitHubApp returns the App that was created on the setup page, or preview.ErrNotFound.
+// GitHubApp returns the App that was created on the setup page, or preview.ErrNotFound, also of a database that is not migrated yet.
 func (s *Store) GitHubApp(ctx context.Context) (GitHubApp, error) {
 	var a GitHubApp
 	err := s.pool.QueryRow(ctx, `SELECT app_id, slug, client_id, sealed FROM github_app`).Scan(&a.ID, &a.Slug, &a.ClientID, &a.Sealed)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == codeNoTable {
+		err = preview.ErrNotFound
+	}
 	if err != nil {
 		return GitHubApp{}, fmt.Errorf("GitHub App: %w", classed(err))
 	}

@@ -228,6 +228,18 @@ func (s *Server) SetWebhook(w Webhook) {
 	s.hooks.target = w
 }
 
+// getHookConfig shows where deliveries go; the secret is masked.
+func (c *call) getHookConfig() (answer, error) {
+	c.s.hooks.mu.Lock()
+	defer c.s.hooks.mu.Unlock()
+	target := c.s.hooks.target
+	body := object{"url": target.URL, "content_type": "json", "insecure_ssl": "0"}
+	if target.Secret != "" {
+		body["secret"] = "********"
+	}
+	return answer{body: body}, nil
+}
+
 // PauseDeliveries holds deliveries back, as if GitHub were slow; false lets them go.
 func (s *Server) PauseDeliveries(paused bool) {
 	s.hooks.mu.Lock()

@@ -62,6 +62,7 @@ func routes() []route {
 		{"GET", "/app/installations", asApp, "", (*call).listInstallations, false},
 		{"GET", "/app/installations/{installation_id}", asApp, "", (*call).getInstallation, false},
 		{"POST", "/app/installations/{installation_id}/access_tokens", asApp, "", (*call).createToken, false},
+		{"GET", "/app/hook/config", asApp, "", (*call).getHookConfig, false},
 		{"GET", "/app/hook/deliveries", asApp, "", (*call).listDeliveries, false},
 		{"GET", "/app/hook/deliveries/{delivery_id}", asApp, "", (*call).getDelivery, false},
 		{"POST", "/app/hook/deliveries/{delivery_id}/attempts", asApp, "", (*call).redeliver, false},

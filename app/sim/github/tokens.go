@@ -110,7 +110,7 @@ func (c *call) getApp() (answer, error) {
 			count++
 		}
 	}
-	app["installations_count"] = count
+	app["installations_count"], app["events"] = count, hookEvents()
 	return answer{body: app}, nil
 }
 
