@@ -79,7 +79,8 @@ func (p Plan) Has(name string) bool {
 //
 // What follows from another step:
 //   - a fresh or reset database gets its schema again;
-//   - a created or updated database has new credentials, so its Worker is deployed again;
+//   - a created or updated database has new credentials, so its Worker is deployed again, as it is after
+//     a reset of one that gets new ones by it (Observed.ResetRenews);
 //   - migrations of a database that existed wait for every bundle, as does its reset: a build that
 //     fails touches no database. On first creation both sides run beside each other.
 //   - each Worker waits for every bundle: an environment is one commit, so that none is deployed at
@@ -105,12 +106,13 @@ func Calculate(desired, undesired []preview.Resource, observed map[preview.Key]p
 			}
 		}
 	}
-	switch ops[preview.Key{Kind: preview.KindDatabase}] {
-	case OpCreate, OpUpdate:
+	database := preview.Key{Kind: preview.KindDatabase}
+	switch op := ops[database]; op {
+	case OpCreate, OpUpdate, OpReset:
 		force(preview.KindSchema)
-		force(preview.KindWorker)
-	case OpReset:
-		force(preview.KindSchema)
+		if op != OpReset || observed[database].ResetRenews {
+			force(preview.KindWorker)
+		}
 	}
 	plan := applySteps(desired, ops)
 	plan.Steps = append(plan.Steps, deleteSteps(undesired, observed)...)

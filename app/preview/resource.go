@@ -110,6 +110,8 @@ type Observed struct {
 	Owned   bool   // it carries exactly the resource's mark
 	Digest  string // of the last finished Apply; empty while unfinished or unhealthy
 	Outputs Outputs
+	// ResetRenews says that a reset gives it other credentials (KindDatabase), so that what uses them is made again.
+	ResetRenews bool
 }
 
 // Inputs is what Apply may need besides the resource itself. Which fields are set follows from

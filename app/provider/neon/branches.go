@@ -143,7 +143,7 @@ func (p *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if p.check(f, r.Mark) != nil {
 		return preview.Observed{Exists: true}, nil
 	}
-	observed := preview.Observed{Exists: true, Owned: true}
+	observed := preview.Observed{Exists: true, Owned: true, ResetRenews: true}
 	if f.finished == nil || f.draft != nil {
 		return observed, nil
 	}
