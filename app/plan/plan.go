@@ -19,6 +19,7 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpReset  Op = "reset"
+	OpExtend Op = "extend" // moves the time at which it goes by itself, and nothing else
 	OpDelete Op = "delete"
 )
 
@@ -72,6 +73,7 @@ func (p Plan) Has(name string) bool {
 //	yes      missing                   create
 //	yes      without our mark          error: preview.ErrConflict
 //	yes      other digest, unfinished  update
+//	yes      same digest, other end    extend (Observed.Extend)
 //	yes      same digest               none
 //	yes      any, Resource.Reset asks  reset of the database, update of the others
 //	no       with our mark             delete
@@ -129,6 +131,8 @@ func diff(r preview.Resource, o preview.Observed) (Op, error) {
 		return OpReset, nil
 	case r.Reset, o.Digest != r.Digest:
 		return OpUpdate, nil
+	case o.Extend:
+		return OpExtend, nil
 	default:
 		return "", nil
 	}

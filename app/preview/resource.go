@@ -112,6 +112,9 @@ type Observed struct {
 	Outputs Outputs
 	// ResetRenews says that a reset gives it other credentials (KindDatabase), so that what uses them is made again.
 	ResetRenews bool
+	// Extend says that nothing but the time at which the provider lets it go by itself is not as Resource.ExpiresAt
+	// asks for. Apply of what is up to date moves that alone.
+	Extend bool
 }
 
 // Inputs is what Apply may need besides the resource itself. Which fields are set follows from

@@ -222,10 +222,7 @@ func (p *pass) trackLifetime(v desired.Verdict) {
 	head := p.facts.PullRequest.HeadSHA
 	switch v.Outcome {
 	case desired.Wanted:
-		if p.env.HeadSHA != head || p.env.ExpiresAt.IsZero() {
-			p.env.ExpiresAt = later(p.env.ExpiresAt, p.Now().Add(p.facts.Policy.TTL)) // it may have been extended
-		}
-		p.env.ExpiredSHA = ""
+		p.env.ExpiresAt, p.env.ExpiredSHA = desired.ExpiresAt(p.facts), ""
 	case desired.Expired:
 		p.env.ExpiredSHA, p.env.ExpiresAt = head, time.Time{}
 	default:

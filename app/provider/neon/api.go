@@ -162,8 +162,8 @@ func (c *client) restore(ctx context.Context, id, parent string) ([]operation, e
 	return answer.Operations, err
 }
 
-// expire sets when a branch goes by itself.
-func (c *client) expire(ctx context.Context, id string, at time.Time) error {
+// expire sets when a branch goes by itself; nil: never.
+func (c *client) expire(ctx context.Context, id string, at *time.Time) error {
 	return c.call(ctx, http.MethodPatch, "/branches/"+id, map[string]any{"branch": map[string]any{"expires_at": at}}, nil)
 }
 

@@ -150,7 +150,7 @@ func (p *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if observed.Outputs, err = p.outputs(ctx, *f.finished); err != nil {
 		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
 	}
-	observed.Digest = f.finished.annotation[markDigest]
+	observed.Digest, observed.Extend = f.finished.annotation[markDigest], lapsesWrongly(*f.finished, r)
 	return observed, nil
 }
 
@@ -206,6 +206,11 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 			return preview.Outputs{}, err
 		}
 		return p.make(ctx, r)
+	}
+	if lapsesWrongly(*f.finished, r) {
+		if err := p.api.expire(ctx, f.finished.ID, expiry(r)); err != nil {
+			return preview.Outputs{}, err
+		}
 	}
 	return p.outputs(ctx, *f.finished)
 }
@@ -482,9 +487,22 @@ func expiry(r preview.Resource) *time.Time {
 	return &at
 }
 
+// lapsesWrongly reports whether Neon would end the branch at another time than it should. An hour more or less is not
+// worth a write.
+func lapsesWrongly(b branch, r preview.Resource) bool {
+	at := expiry(r)
+	if at == nil || b.ExpiresAt.IsZero() {
+		return (at == nil) != b.ExpiresAt.IsZero()
+	}
+	if r.ExpiresAt.Add(expirySlack).Sub(*at) >= time.Second { // beyond what Neon takes, which moves on by itself
+		return time.Until(b.ExpiresAt) < longestExpiry/2
+	}
+	return at.Sub(b.ExpiresAt).Abs() > time.Hour
+}
+
 func (p *Branches) renewExpiry(ctx context.Context, id string, r preview.Resource) error {
 	if at := expiry(r); at != nil {
-		return p.api.expire(ctx, id, *at)
+		return p.api.expire(ctx, id, at)
 	}
 	return nil
 }
