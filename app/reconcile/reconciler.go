@@ -122,6 +122,9 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
+	if err := p.leavePlaces(ctx); err != nil {
+		return want.Verdict, err
+	}
 	var undesired []preview.Resource
 	var observed map[preview.Key]preview.Observed
 	err := span(ctx, "observe", func(ctx context.Context) (err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -203,6 +204,7 @@ func TestCloudPreview(t *testing.T) {
 		}
 	}
 	w.outage(pr)
+	w.move(pr, name)
 
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)
@@ -263,6 +265,39 @@ func (w *cloudWorld) outage(pr int) {
 	w.settle()
 }
 
+// move: what was made at a place that the operator gives up is deleted there, as long as the table still names that place; until it
+// does, nothing is lost.
+func (w *cloudWorld) move(pr int, name string) {
+	w.t.Helper()
+	there := func(workspace string) int {
+		collections, environments := w.postman.Named(workspace, name)
+		return collections + environments
+	}
+	again := func(change map[string]string) {
+		w.stop()
+		maps.Copy(w.config, change)
+		w.start()
+		if err := w.server.store.WantProject(w.t.Context(), w.environment(pr).ProjectID); err != nil {
+			w.t.Fatal(err)
+		}
+		w.settle()
+	}
+	again(map[string]string{"POSTMAN_WORKSPACE_ID": w.postman.Personal()})
+	if got := w.environment(pr); got.State != preview.StateError || there(w.postman.Team()) != 2 || there(w.postman.Personal()) != 0 {
+		w.t.Errorf("state %s, %d things at the old place, %d at the new", got.State, there(w.postman.Team()), there(w.postman.Personal()))
+	}
+	file := filepath.Join(w.t.TempDir(), "tenants.yml")
+	table := "tenants: [{account: acme-old, parents: {main: shop}, postman: {api_key: " + postmanKey + ", workspace_id: " + w.postman.Team() +
+		", api_url: '" + w.postman.URL() + "'}, neon: {api_key: n, project_id: p}, cloudflare: {api_token: t, account_id: a}}]"
+	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	again(map[string]string{"FLARESMITH_TENANTS_FILE": file})
+	if got := w.environment(pr); got.State != preview.StateActive || there(w.postman.Team()) != 0 || there(w.postman.Personal()) != 2 {
+		w.t.Errorf("state %s, %d things at the old place, %d at the new", got.State, there(w.postman.Team()), there(w.postman.Personal()))
+	}
+}
+
 // requests are all that each system got, but those to GitHub that no preview causes.
 func (w *cloudWorld) requests() map[string][]string {
 	var toGitHub []string
@@ -306,10 +341,11 @@ func (w *cloudWorld) wantCalls(what string, most map[string]int) {
 // wantNothingAt looks whether anything of a preview is left at the stand-ins.
 func (w *cloudWorld) wantNothingAt(name string) {
 	w.t.Helper()
-	collections, environments := w.postman.Named(w.postman.Team(), name)
+	collections, environments := w.postman.Names(w.postman.Team())
+	more, others := w.postman.Names(w.postman.Personal())
 	_, script := w.cloudflare.Script(name)
-	if branches := w.neon.BranchesNamed(name); branches+collections+environments > 0 || script {
-		w.t.Errorf("left: %d branches, %d collections, %d environments, a script: %t", branches, collections, environments, script)
+	if branches := w.neon.BranchesNamed(name); branches+len(collections)+len(environments)+len(more)+len(others) > 0 || script {
+		w.t.Errorf("left: %d branches, collections %v %v, environments %v %v, a script: %t", branches, collections, more, environments, others, script)
 	}
 	for _, v := range w.neon.Violations() {
 		w.t.Errorf("not as Neon describes it: %s", v)

@@ -79,6 +79,20 @@ func (t table) Set(_ context.Context, p preview.Project) (reconcile.Set, error) 
 	return t.setOf(p).Set, nil
 }
 
+// At implements reconcile.Providers.
+func (t table) At(place string, kind preview.Kind) (reconcile.Provider, bool) {
+	sets := []set{t.all}
+	for _, row := range t.rows {
+		sets = append(sets, row.set)
+	}
+	for _, s := range sets {
+		if provider, ok := s.Kinds[kind]; ok && s.Places[kind] == place {
+			return provider, true
+		}
+	}
+	return nil, false
+}
+
 func (t table) setOf(p preview.Project) set {
 	if row, ok := t.row(p); ok {
 		return row.set
