@@ -48,6 +48,13 @@ type Providers interface {
 	At(place string, kind preview.Kind) (Provider, bool)
 }
 
+// Headroom is implemented by a provider that learns how many environments its account has room for, as it does from an answer that
+// is preview.ErrNoRoom.
+type Headroom interface {
+	// Headroom is how many environments of the project there can be; false: not known. It calls nobody.
+	Headroom(project string) (environments int, known bool)
+}
+
 // ApprovalChecker is implemented by a provider of KindSchema that can tell, before the database exists or
 // is reset, that Apply would answer with a *preview.ApprovalError. It changes nothing.
 type ApprovalChecker interface {

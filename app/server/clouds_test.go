@@ -63,7 +63,8 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1)}); err != nil {
+	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1),
+		Branches: 2}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.neon)
@@ -206,10 +207,21 @@ func TestCloudPreview(t *testing.T) {
 	w.outage(pr)
 	w.move(pr, name)
 
+	// Neon's project has no room for a second preview: it waits until the first one is gone.
+	second, sha := w.open("feature/b")
+	if check := w.wantCheck(sha, "queued"); !strings.Contains(check.Summary, "no room for more than 1 of this repository") || !strings.Contains(check.Summary, "number 1 in the queue") {
+		t.Errorf("the check of a preview without room: %s", check.Summary)
+	}
+	w.settle()
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)
 	}
+	w.wantCheck(sha, "success")
+	if err := w.github.ClosePR(testRepo, second, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
 	w.settle()
+	w.wantNothingAt(w.environment(second).Name)
 	if got := w.environment(pr); got.State != preview.StateArchived {
 		t.Errorf("state %q, want archived", got.State)
 	}

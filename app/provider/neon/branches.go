@@ -76,6 +76,7 @@ type Branches struct {
 	parents map[string]string         // name → id
 	absent  map[string]time.Time      // names that were not there at that time
 	urls    map[string]preview.Secret // direct connection strings by the branch's id
+	rooms   map[string]room           // by our project's id
 	schemas map[string]schemaResult   // of the last finished schema Apply, by the branch's id
 	books   map[string]book           // of parents, by their ids
 }
@@ -100,7 +101,7 @@ func New(c Config) (*Branches, error) {
 	}
 	return &Branches{
 		api:      &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, project: c.ProjectID},
-		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{},
+		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
 		schemas: map[string]schemaResult{}, books: map[string]book{}, roots: c.Roots, dial: c.Dial,
 		migrations: Migrations{Timeout: cmp.Or(c.Migrations.Timeout, time.Minute), GrowthMB: cmp.Or(c.Migrations.GrowthMB, 1024)},
 	}, nil
@@ -268,6 +269,9 @@ func (p *Branches) build(ctx context.Context, r preview.Resource) (branch, error
 	if status(err) == http.StatusNotFound { // the parent was made anew under its name
 		p.forgetParent(r.Parent)
 	}
+	if limited(err) {
+		return branch{}, p.noRoom(ctx, r.Mark.Project, err)
+	}
 	if err != nil {
 		return branch{}, err
 	}
@@ -417,6 +421,7 @@ func (p *Branches) remove(ctx context.Context, b branch) error {
 			return err
 		}
 		if !slices.ContainsFunc(list, func(other branch) bool { return other.ID == b.ID }) {
+			p.forgetRooms()
 			return nil
 		}
 		if err := pause(ctx, p.look); err != nil {
