@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -47,6 +48,7 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 		if err != nil {
 			return table{}, err
 		}
+		s.logger.InfoContext(ctx, "previews are made", slog.String("account", row.Account), slog.Any("repositories", row.Repositories), slog.Any("with", made.Offered))
 		t.rows = append(t.rows, tenant{row, made})
 	}
 	return t, nil
