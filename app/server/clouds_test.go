@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,6 +194,8 @@ func TestCloudPreview(t *testing.T) {
 		t.Errorf("%d collections and %d environments at Postman", collections, environments)
 	}
 
+	w.statusPage(address)
+
 	w.forget()
 	project := w.environment(pr).ProjectID
 	if err := w.server.store.WantProject(t.Context(), project); err != nil {
@@ -245,6 +248,25 @@ func (w *cloudWorld) made() (pr int, name string) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	return pr, w.environment(pr).Name
+}
+
+// statusPage: it leads to the Worker and tells of the clouds, and offers neither logs nor files, which are not here.
+func (w *cloudWorld) statusPage(address string) {
+	w.t.Helper()
+	link, err := w.server.OneTimeLink(w.t.Context(), testRepo, time.Hour)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	status, page := visitor(w.t, jar)(link)
+	for text, want := range map[string]bool{address: true, "neon": true, "cloudflare": true, "postman": true, "/files/": false, "15 minutes": false} {
+		if status != http.StatusOK || strings.Contains(page, text) != want {
+			w.t.Errorf("the status page answers %d, and that it has %q is %t:\n%s", status, text, !want, page)
+		}
+	}
 }
 
 // outage: while Neon fails, it is soon called no more, the check and the status page say so, and nothing counts as a try.
