@@ -117,7 +117,7 @@ func (c *clouds) standIns() server.StandIns {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, c.cloudflare.Addr())
 	}
-	return server.StandIns{WorkersURL: c.cloudflare.WorkersURL(), Reach: &http.Transport{DialContext: dial}}
+	return server.StandIns{NeonRoots: c.neon.Certificates(), WorkersURL: c.cloudflare.WorkersURL(), Reach: &http.Transport{DialContext: dial}}
 }
 
 func (c *clouds) introduce() string {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -86,7 +87,8 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	if branches == nil {
 		var err error
 		branches, err = neon.New(neon.Config{APIURL: c.Neon.APIURL, APIKey: c.Neon.APIKey, ProjectID: c.Neon.ProjectID, Database: c.Neon.Database,
-			Forbidden: c.Neon.Branches.Forbidden(), Transport: calls, Logger: p.server.logger})
+			Forbidden: c.Neon.Branches.Forbidden(), Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
+			Roots: p.options.StandIns.NeonRoots, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err
 		}
@@ -94,7 +96,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	}
 	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onNeon)
 	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindDatabase, branches)
-	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindSchema, newUnmigrated())
+	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindSchema, branches.Schema())
 
 	calls = p.callsTo(onCloudflare, c.Cloudflare.APIURL, c.Cloudflare.APIToken)
 	workers := p.cloudflare[c.Cloudflare]
@@ -223,6 +225,7 @@ func (p *providers) addCollections(to *set) error {
 
 // StandIns is where stand-ins of outside systems differ from them, for tests and the demo. Zero: the systems themselves.
 type StandIns struct {
+	NeonRoots  *x509.CertPool    // who vouch for the computes' certificates
 	WorkersURL string            // stands for https://workers.dev
 	Reach      http.RoundTripper // to the hosts of Workers
 	// Calls changes how an outside system is called; nil: nothing.
