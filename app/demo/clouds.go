@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -22,13 +23,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/sim/postman"
 )
 
-// Keys of the stand-ins, which let in whoever has them.
-const (
-	neonKey         = "napi_demo"
-	cloudflareToken = "demo-token-of-cloudflare"
-	postmanKey      = "PMAK-demo"
-)
-
 // What the clouds take, about as people measure it from Europe.
 const (
 	neonCall, neonBranch, neonCompute = 120 * time.Millisecond, time.Second, 400 * time.Millisecond
@@ -36,8 +30,9 @@ const (
 	postmanCall                       = 200 * time.Millisecond
 )
 
-// clouds are stand-ins of Neon, Cloudflare and Postman.
+// clouds are stand-ins of Neon, Cloudflare and Postman, which let in whoever has the key.
 type clouds struct {
+	key        string
 	neon       *neon.Server
 	cloudflare *cloudflare.Server
 	postman    *postman.Server
@@ -46,7 +41,7 @@ type clouds struct {
 // startClouds starts the stand-ins and fills the database that previews branch from. What is started is in the answer, even with
 // an error.
 func startClouds(ctx context.Context, dir string, tools embedded.Tools) (c *clouds, err error) {
-	c = &clouds{}
+	c = &clouds{key: rand.Text()}
 	binaries, err := tools.Postgres(ctx)
 	if err != nil {
 		return c, err
@@ -60,19 +55,19 @@ func startClouds(ctx context.Context, dir string, tools embedded.Tools) (c *clou
 		return c, err
 	}
 	folder := filepath.Join(dir, "neon")
-	if err := os.Mkdir(folder, 0o711); err != nil { //nolint:gosec // Postgres, a user of its own, passes through
+	if err := os.Mkdir(folder, 0o711); err != nil {
 		return c, fmt.Errorf("folder of Neon's stand-in: %w", err)
 	}
-	if c.neon, err = neon.New(ctx, neon.Config{Dir: folder, BinDir: binaries, APIKey: neonKey, ByAddress: address,
+	if c.neon, err = neon.New(ctx, neon.Config{Dir: folder, BinDir: binaries, APIKey: preview.Secret(c.key), ByAddress: address,
 		Latency: neon.Latency{Call: neonCall, Branch: neonBranch, Compute: neonCompute}}); err != nil {
 		return c, err
 	}
-	if c.cloudflare, err = cloudflare.New(cloudflare.Config{Workerd: workerd, Token: cloudflareToken, Subdomain: owner,
+	if c.cloudflare, err = cloudflare.New(cloudflare.Config{Workerd: workerd, Token: preview.Secret(c.key), Subdomain: owner,
 		Reach: []string{address.String()}, Trust: c.neon.CertificatePEM(),
 		Latency: cloudflare.Latency{Call: cloudflareCall, Host: cloudflareHost}}); err != nil {
 		return c, err
 	}
-	if c.postman, err = postman.New(postman.Config{APIKey: postmanKey, Latency: postmanCall}); err != nil {
+	if c.postman, err = postman.New(postman.Config{APIKey: preview.Secret(c.key), Latency: postmanCall}); err != nil {
 		return c, err
 	}
 	const free = "127.0.0.1:0"
@@ -110,9 +105,9 @@ func (c *clouds) fill(ctx context.Context) error {
 
 func (c *clouds) variables() map[string]string {
 	return map[string]string{
-		"NEON_API_KEY": neonKey, "NEON_API_URL": c.neon.URL(), "NEON_PROJECT_ID": c.neon.ProjectID(), "NEON_BRANCH_MAIN": "main",
-		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_API_URL": c.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": c.cloudflare.AccountID(),
-		"POSTMAN_API_KEY": postmanKey, "POSTMAN_API_URL": c.postman.URL(), "POSTMAN_WORKSPACE_ID": c.postman.Team(),
+		"NEON_API_KEY": c.key, "NEON_API_URL": c.neon.URL(), "NEON_PROJECT_ID": c.neon.ProjectID(), "NEON_BRANCH_MAIN": "main",
+		"CLOUDFLARE_API_TOKEN": c.key, "CLOUDFLARE_API_URL": c.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": c.cloudflare.AccountID(),
+		"POSTMAN_API_KEY": c.key, "POSTMAN_API_URL": c.postman.URL(), "POSTMAN_WORKSPACE_ID": c.postman.Team(),
 	}
 }
 
@@ -122,7 +117,7 @@ func (c *clouds) standIns() server.StandIns {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, c.cloudflare.Addr())
 	}
-	return server.StandIns{WorkersURL: c.cloudflare.WorkersURL(), Reach: &http.Transport{DialContext: dial}}
+	return server.StandIns{NeonRoots: c.neon.Certificates(), WorkersURL: c.cloudflare.WorkersURL(), Reach: &http.Transport{DialContext: dial}}
 }
 
 func (c *clouds) introduce() string {

@@ -130,6 +130,19 @@ func IsExpired(e preview.Environment, headSHA string, now time.Time) bool {
 	return e.HeadSHA == headSHA && !e.ExpiresAt.IsZero() && !now.Before(e.ExpiresAt)
 }
 
+// ExpiresAt is when a wanted preview's time is up: its lifetime begins anew with each head, unless more is left of what
+// it had, which a person may have extended.
+func ExpiresAt(f Facts) time.Time {
+	e := f.Environment
+	if e.HeadSHA == f.PullRequest.HeadSHA && !e.ExpiresAt.IsZero() {
+		return e.ExpiresAt
+	}
+	if anew := f.Now.Add(f.Policy.TTL); anew.After(e.ExpiresAt) {
+		return anew
+	}
+	return e.ExpiresAt
+}
+
 // unoffered is the first provider that the policy asks for and the operator does not offer; empty: none.
 func unoffered(f Facts) string {
 	wanted := f.Policy.Providers
@@ -174,10 +187,13 @@ func parentOf(f Facts) (string, bool) {
 }
 
 // stack is the resources of one environment at one commit. Each digest sums up what the resource
-// depends on; a new commit touches everything but the database itself.
+// depends on; a new commit touches everything but the database itself, and another lifetime none of them.
 func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 	e, layout := f.Environment, f.Layout
 	base := preview.Resource{Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
+	if !e.Kind.Core() {
+		base.ExpiresAt = ExpiresAt(f)
+	}
 	resource := func(key preview.Key, parent string, about ...any) preview.Resource {
 		r := base
 		r.Kind, r.Worker, r.Name, r.Parent = key.Kind, key.Worker, preview.WorkerName(e.Name, key.Worker), parent

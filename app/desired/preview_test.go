@@ -103,6 +103,7 @@ func TestPreviewDigests(t *testing.T) {
 			[]preview.Kind{preview.KindDatabase, preview.KindSchema}},
 		{"another migrations folder", func(f *Facts) { f.Layout.Migrations = "sql" }, []preview.Kind{preview.KindSchema}},
 		{"labels", func(f *Facts) { f.PullRequest.Labels = []string{"x"} }, nil},
+		{"another lifetime", func(f *Facts) { f.Policy.TTL, f.Environment.ExpiresAt = time.Hour, f.Now.Add(90*time.Hour) }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -251,6 +252,40 @@ func TestMadeAnew(t *testing.T) {
 				t.Errorf("made anew (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestLifetime: a preview's resources carry its end, those of a core environment none.
+func TestLifetime(t *testing.T) {
+	t.Parallel()
+	f := eligible()
+	anew, sooner, later := f.Now.Add(f.Policy.TTL), f.Now.Add(time.Hour), f.Now.Add(f.Policy.TTL+time.Hour)
+	tests := []struct {
+		name   string
+		change func(*Facts)
+		want   time.Time
+	}{
+		{"begins", func(*Facts) {}, anew},
+		{"goes on at the same head", func(f *Facts) { f.Environment.ExpiresAt = sooner }, sooner},
+		{"begins anew with a push", func(f *Facts) { f.Environment.ExpiresAt, f.PullRequest.HeadSHA = sooner, "sha2" }, anew},
+		{"extended", func(f *Facts) { f.Environment.ExpiresAt = later }, later},
+		{"a push takes nothing from an extended one", func(f *Facts) { f.Environment.ExpiresAt, f.PullRequest.HeadSHA = later, "sha2" }, later},
+	}
+	for _, tt := range tests {
+		f := eligible()
+		tt.change(&f)
+		for _, r := range Preview(f).Resources {
+			if !r.ExpiresAt.Equal(tt.want) {
+				t.Errorf("%s: %s ends %v, want %v", tt.name, r.Kind, r.ExpiresAt, tt.want)
+			}
+		}
+	}
+	f.Policy.Environments = map[preview.EnvironmentKind]repoconfig.Core{preview.EnvironmentDev: {Branch: "develop", Deploy: repoconfig.DeployPush}}
+	f.Environment = preview.Environment{ID: "d", Kind: preview.EnvironmentDev, Name: "dev-abc", SHA: "sha", ExpiresAt: sooner}
+	for _, r := range Core(f).Resources {
+		if !r.ExpiresAt.IsZero() {
+			t.Errorf("%s of a core environment ends %v", r.Kind, r.ExpiresAt)
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ type account struct {
 	slots   *semaphore.Weighted
 	buckets []*rate.Limiter // in the order of the policy's budgets
 
+	probe chan struct{} // taken by the one call that tries a provider whose breaker is half-open
+
 	mu        sync.Mutex
 	openUntil time.Time
 	paused    time.Time // not called before
@@ -37,7 +39,7 @@ type account struct {
 }
 
 func newAccount(name string, p *Policy, o Observer, changed func(account, from, to string, until time.Time)) *account {
-	a := &account{name: name, policy: p, observe: o, slots: semaphore.NewWeighted(int64(p.Concurrent))}
+	a := &account{name: name, policy: p, observe: o, slots: semaphore.NewWeighted(int64(p.Concurrent)), probe: make(chan struct{}, 1)}
 	for _, b := range p.Budgets {
 		refill := rate.Limit(float64(max(b.Limit-b.Burst, 1)) / b.Window.Seconds())
 		a.buckets = append(a.buckets, rate.NewLimiter(refill, b.Burst))
@@ -110,6 +112,30 @@ func (a *account) enter(r *http.Request) (leave func(), err error) {
 		a.mu.Unlock()
 		a.slots.Release(1)
 	}), nil
+}
+
+// turn lets one call at a time try a provider whose breaker is half-open; the others wait for what becomes of it. If they failed
+// at once, they would take down with them what they are part of, often the very call that tries. done must be called once if there
+// is no error.
+func (a *account) turn(ctx context.Context) (done func(), err error) {
+	if a.breaker.State() != gobreaker.StateHalfOpen {
+		return func() {}, nil
+	}
+	within, cancel := context.WithTimeout(ctx, a.policy.Timeout)
+	defer cancel()
+	select {
+	case a.probe <- struct{}{}:
+	case <-within.Done():
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, a.openError()
+	}
+	if a.breaker.State() == gobreaker.StateHalfOpen { // nobody else found out
+		return sync.OnceFunc(func() { <-a.probe }), nil
+	}
+	<-a.probe
+	return func() {}, a.checkOpen()
 }
 
 // spend takes the request's cost from every budget, and waits for the one that is furthest behind.

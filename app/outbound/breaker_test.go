@@ -159,45 +159,85 @@ func TestBreakerForgets(t *testing.T) {
 	})
 }
 
-// TestHalfOpen holds that of many callers one tries a provider that was down.
+// TestHalfOpen holds that of many callers one tries a provider that was down, and that the others wait for what becomes of it: it may
+// answer, fail, or be given up by its caller, so that the next one tries.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		provider := &script{answer: func(n int, r *http.Request) (*http.Response, error) {
-			if n <= 10 {
-				return nil, errReset
-			}
-			<-release
-			return status(200), nil
-		}}
-		rt := New(Policy{Provider: "p"}, provider, Options{})
-		for range 10 {
-			_, _ = send(rt, request(t.Context(), t, "POST", ""))
+	tests := []struct {
+		name    string
+		fails   int // how many of those that try fail
+		gives   bool
+		refused int
+		calls   int // after the breaker opened
+	}{
+		{name: "answers", calls: 20},
+		{name: "fails", fails: 1, refused: 19, calls: 1},
+		{name: "is given up", gives: true, calls: 20},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { halfOpen(t, tt.fails, tt.gives, tt.refused, tt.calls) })
+		})
+	}
+}
+
+func halfOpen(t *testing.T, fails int, gives bool, refused, calls int) {
+	t.Helper()
+	release := make(chan struct{})
+	provider := &script{answer: func(n int, r *http.Request) (*http.Response, error) {
+		if n <= 10 {
+			return nil, errReset
 		}
-		time.Sleep(31 * time.Second)
-		results := make(chan error, 20)
-		for range 20 {
-			go func() {
-				_, err := send(rt, request(t.Context(), t, "GET", ""))
-				results <- err
-			}()
+		select {
+		case <-release:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
 		}
+		if n <= 10+fails {
+			return nil, errReset
+		}
+		return status(200), nil
+	}}
+	rt := New(Policy{Provider: "p"}, provider, Options{})
+	for range 10 {
+		_, _ = send(rt, request(t.Context(), t, "POST", ""))
+	}
+	time.Sleep(31 * time.Second)
+	ctx, giveUp := context.WithCancel(t.Context())
+	results := make(chan error, 20)
+	call := func(ctx context.Context) {
+		_, err := send(rt, request(ctx, t, "POST", ""))
+		results <- err
+	}
+	go call(ctx)
+	synctest.Wait() // it tries
+	for range 19 {
+		go call(t.Context())
+	}
+	synctest.Wait()
+	if len(results) != 0 || provider.calls() != 11 {
+		t.Fatalf("%d ended, %d calls, while one tries", len(results), provider.calls())
+	}
+	if gives {
+		giveUp()
 		synctest.Wait()
-		if len(results) != 19 || provider.calls() != 11 {
-			t.Fatalf("%d refused, %d calls", len(results), provider.calls())
-		}
-		for range 19 {
-			var open *OpenError
-			if err := <-results; !errors.As(err, &open) || open.RetryAfter() <= 0 || open.RetryAfter() > 30*time.Second {
-				t.Errorf("while another tries: %v", err)
+	}
+	close(release)
+	opened := 0
+	for range 20 {
+		var open *OpenError
+		if err := <-results; errors.As(err, &open) {
+			opened++
+			if open.RetryAfter() <= 0 || open.RetryAfter() > 30*time.Second {
+				t.Errorf("refused until %v", open)
 			}
 		}
-		close(release)
-		if err := <-results; err != nil {
-			t.Errorf("the one that tries: %v", err)
-		}
-	})
+	}
+	giveUp()
+	if opened != refused || provider.calls() != 10+calls {
+		t.Errorf("%d were refused after %d calls, want %d after %d", opened, provider.calls()-10, refused, calls)
+	}
 }
 
 // TestOutage: twenty callers that go on all the time, an outage of every kind. In the minute after

@@ -194,6 +194,15 @@ func (c *call) attempt() (*http.Response, Result, error) {
 		}
 		return nil, c.notSent(err), err
 	}
+	done, err := c.account.turn(ctx)
+	if err != nil {
+		leave()
+		if c.number == 1 {
+			closeBody(c.request)
+		}
+		return nil, c.notSent(err), err
+	}
+	defer done()
 	within, cancel := context.WithCancelCause(ctx)
 	end := func() { cancel(nil); leave() }
 	timer := time.AfterFunc(p.Timeout, func() { cancel(&TimeoutError{Provider: p.Provider, Limit: p.Timeout}) })

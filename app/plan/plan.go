@@ -19,6 +19,7 @@ const (
 	OpCreate Op = "create"
 	OpUpdate Op = "update"
 	OpReset  Op = "reset"
+	OpExtend Op = "extend" // moves the time at which it goes by itself, and nothing else
 	OpDelete Op = "delete"
 )
 
@@ -72,6 +73,7 @@ func (p Plan) Has(name string) bool {
 //	yes      missing                   create
 //	yes      without our mark          error: preview.ErrConflict
 //	yes      other digest, unfinished  update
+//	yes      same digest, other end    extend (Observed.Extend)
 //	yes      same digest               none
 //	yes      any, Resource.Reset asks  reset of the database, update of the others
 //	no       with our mark             delete
@@ -79,7 +81,8 @@ func (p Plan) Has(name string) bool {
 //
 // What follows from another step:
 //   - a fresh or reset database gets its schema again;
-//   - a created or updated database has new credentials, so its Worker is deployed again;
+//   - a created or updated database has new credentials, so its Worker is deployed again, as it is after
+//     a reset of one that gets new ones by it (Observed.ResetRenews);
 //   - migrations of a database that existed wait for every bundle, as does its reset: a build that
 //     fails touches no database. On first creation both sides run beside each other.
 //   - each Worker waits for every bundle: an environment is one commit, so that none is deployed at
@@ -105,12 +108,13 @@ func Calculate(desired, undesired []preview.Resource, observed map[preview.Key]p
 			}
 		}
 	}
-	switch ops[preview.Key{Kind: preview.KindDatabase}] {
-	case OpCreate, OpUpdate:
+	database := preview.Key{Kind: preview.KindDatabase}
+	switch op := ops[database]; op {
+	case OpCreate, OpUpdate, OpReset:
 		force(preview.KindSchema)
-		force(preview.KindWorker)
-	case OpReset:
-		force(preview.KindSchema)
+		if op != OpReset || observed[database].ResetRenews {
+			force(preview.KindWorker)
+		}
 	}
 	plan := applySteps(desired, ops)
 	plan.Steps = append(plan.Steps, deleteSteps(undesired, observed)...)
@@ -127,6 +131,8 @@ func diff(r preview.Resource, o preview.Observed) (Op, error) {
 		return OpReset, nil
 	case r.Reset, o.Digest != r.Digest:
 		return OpUpdate, nil
+	case o.Extend:
+		return OpExtend, nil
 	default:
 		return "", nil
 	}

@@ -80,6 +80,32 @@ func TestCalculate(t *testing.T) {
 			want: []string{"source fetch", "database reset", "schema update <- database source"},
 		},
 		{
+			name: "another end", reason: "a lifetime alone changes nothing of what serves", desired: all,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: {Exists: true, Owned: true, Digest: "new", ResetRenews: true, Extend: true},
+				{Kind: "schema"}: ours("new"), {Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want: []string{"database extend"},
+		},
+		{
+			name: "a push with another end", reason: "the migrations come after it", desired: all,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: {Exists: true, Owned: true, Digest: "new", Extend: true},
+				{Kind: "schema"}: ours("old"), {Kind: "worker"}: ours("old"), {Kind: "collection"}: ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "database extend", "schema update <- database source bundle",
+				"worker update <- bundle database schema"},
+		},
+		{
+			name: "reset that renews the password", reason: "a Worker with an old password can't connect", desired: reset,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: {Exists: true, Owned: true, Digest: "new", ResetRenews: true},
+				{Kind: "schema"}: ours("new"), {Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want: []string{"source fetch", "bundle bundle <- source", "database reset <- bundle",
+				"schema update <- database source bundle", "worker update <- bundle database schema"},
+		},
+		{
+			name: "push to a database whose resets renew the password", reason: "nothing is reset", desired: all,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: {Exists: true, Owned: true, Digest: "new", ResetRenews: true},
+				{Kind: "schema"}: ours("old"), {Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want: []string{"source fetch", "schema update <- source"},
+		},
+		{
 			name: "reset behind an approval", reason: "the migrations are looked at before the data goes", desired: guarded,
 			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
 				{Kind: "worker"}: ours("new"), {Kind: "collection"}: ours("new")},

@@ -26,6 +26,9 @@ var ErrNotFound = errors.New("not found")
 // ErrConflict is returned when a thing of that name exists and does not carry our mark.
 var ErrConflict = errors.New("exists and is not ours")
 
+// ErrNoRoom is returned when an outside system holds as many things as its operator's account may have.
+var ErrNoRoom = errors.New("there is no room for another one")
+
 // ErrGone is returned when GitHub no longer lets us see the repository or installation.
 var ErrGone = errors.New("installation or repository is gone")
 

@@ -29,6 +29,7 @@ type LedgerEntry struct {
 	Kind    Kind
 	Worker  string // the name in its key
 	Name    string
+	Place   string // where it was made, as the providers call it; empty: not noted
 	Digest  string
 	Outputs Outputs // of the last finished Apply; never a secret
 }

@@ -110,6 +110,11 @@ type Observed struct {
 	Owned   bool   // it carries exactly the resource's mark
 	Digest  string // of the last finished Apply; empty while unfinished or unhealthy
 	Outputs Outputs
+	// ResetRenews says that a reset gives it other credentials (KindDatabase), so that what uses them is made again.
+	ResetRenews bool
+	// Extend says that nothing but the time at which the provider lets it go by itself is not as Resource.ExpiresAt
+	// asks for. Apply of what is up to date moves that alone.
+	Extend bool
 }
 
 // Inputs is what Apply may need besides the resource itself. Which fields are set follows from
@@ -127,12 +132,14 @@ type Inputs struct {
 // Outputs is what one resource offers to the next ones and to the report. Each provider fills
 // the fields of its kind.
 type Outputs struct {
-	DatabaseURL  Secret `json:"-"`                      // KindDatabase: postgres:// URL of the branch's own role
+	// DatabaseURL is the postgres:// URL of the branch's own role (KindDatabase; KindSchema, where the data was reset and the
+	// address or the password became another by that).
+	DatabaseURL  Secret `json:"-"`
 	DatabaseName string `json:"databaseName,omitempty"` // KindDatabase
 
 	Migrations   []string `json:"migrations,omitempty"`   // KindSchema: names applied in this branch beyond the parent's, in order
 	SchemaDiff   string   `json:"schemaDiff,omitempty"`   // KindSchema: SQL that leads from the parent to the branch
-	BehindParent []string `json:"behindParent,omitempty"` // KindSchema: names that the parent has and the branch lacks
+	BehindParent []string `json:"behindParent,omitempty"` // KindSchema: names that the parent has and the branch lacks; nil: not known
 	DataReset    string   `json:"dataReset,omitempty"`    // KindSchema: why the data was reset in this Apply
 	// Warnings name what is destructive in the migrations that the parent lacks (KindSchema).
 	Warnings []Problem `json:"warnings,omitempty"`

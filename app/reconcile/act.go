@@ -195,7 +195,7 @@ func (p *pass) fetch(ctx context.Context, m *materials) error {
 }
 
 func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) error {
-	if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name); err != nil {
+	if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name, p.set.Places[r.Kind]); err != nil {
 		return storeError("record intent", err)
 	}
 	m.mu.Lock()

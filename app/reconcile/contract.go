@@ -36,12 +36,23 @@ type Set struct {
 	Kinds map[preview.Kind]Provider
 	// Offered are their names, as a repository's policy may pick them.
 	Offered []string
+	// Places are where each makes things: no two accounts have the same. Without, what is in the ledger is there.
+	Places map[preview.Kind]string
 }
 
 // Providers tells what each project uses: nothing in a pass knows which. It is safe for concurrent use.
 type Providers interface {
 	// Set of a project that the operator does not list is what everybody gets: what was made for it can still be deleted.
 	Set(ctx context.Context, p preview.Project) (Set, error)
+	// At is the provider of a kind at a place where something was made before; false: the operator names that place no longer.
+	At(place string, kind preview.Kind) (Provider, bool)
+}
+
+// Headroom is implemented by a provider that learns how many environments its account has room for, as it does from an answer that
+// is preview.ErrNoRoom.
+type Headroom interface {
+	// Headroom is how many environments of the project there can be; false: not known. It calls nobody.
+	Headroom(project string) (environments int, known bool)
 }
 
 // ApprovalChecker is implemented by a provider of KindSchema that can tell, before the database exists or
@@ -106,8 +117,8 @@ type Commands interface {
 type Ledger interface {
 	// Ledger lists what was ever begun for the environment and not yet forgotten.
 	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
-	// RecordIntent is written before a provider creates or changes a resource.
-	RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name string) error
+	// RecordIntent is written before a provider creates or changes a resource. place is where: Set.Places.
+	RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name, place string) error
 	RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, digest string, out preview.Outputs) error
 	Forget(ctx context.Context, l preview.Lease, key preview.Key) error
 }

@@ -58,7 +58,7 @@ func (p *pass) know(desired []preview.Resource, observed map[preview.Key]preview
 	for _, r := range desired {
 		o := observed[r.Key()]
 		known := p.outputs[r.Key()].Merge(named(r, o.Outputs))
-		if r.Kind == preview.KindSchema && o.Digest == r.Digest {
+		if r.Kind == preview.KindSchema && o.Digest == r.Digest && o.Outputs.BehindParent != nil { // nil: not known now
 			known.BehindParent = o.Outputs.BehindParent
 		}
 		outputs[r.Key()] = known

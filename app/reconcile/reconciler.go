@@ -122,6 +122,9 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
+	if err := p.leavePlaces(ctx); err != nil {
+		return want.Verdict, err
+	}
 	var undesired []preview.Resource
 	var observed map[preview.Key]preview.Observed
 	err := span(ctx, "observe", func(ctx context.Context) (err error) {
@@ -142,7 +145,9 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.begin(ctx, want); err != nil {
 		return want.Verdict, err
 	}
-	return want.Verdict, span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
+	err = span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
+	err = p.queueAgain(ctx, &want, err)
+	return want.Verdict, err
 }
 
 func (p *pass) load(ctx context.Context) error {
@@ -222,10 +227,7 @@ func (p *pass) trackLifetime(v desired.Verdict) {
 	head := p.facts.PullRequest.HeadSHA
 	switch v.Outcome {
 	case desired.Wanted:
-		if p.env.HeadSHA != head || p.env.ExpiresAt.IsZero() {
-			p.env.ExpiresAt = later(p.env.ExpiresAt, p.Now().Add(p.facts.Policy.TTL)) // it may have been extended
-		}
-		p.env.ExpiredSHA = ""
+		p.env.ExpiresAt, p.env.ExpiredSHA = desired.ExpiresAt(p.facts), ""
 	case desired.Expired:
 		p.env.ExpiredSHA, p.env.ExpiresAt = head, time.Time{}
 	default:
@@ -246,15 +248,52 @@ func (p *pass) admit(ctx context.Context, want *desired.Desired) error {
 	if want.Verdict.Outcome != desired.Wanted || p.env.Kind.Core() {
 		return nil
 	}
-	limit := min(p.facts.Policy.MaxActive, p.facts.Entitlement.MaxPreviews)
+	limit, places := min(p.facts.Policy.MaxActive, p.facts.Entitlement.MaxPreviews), "All %d places are taken"
+	if room, known := p.headroom(); known && room < limit {
+		limit, places = room, "The account of the databases has no room for more than %d of this repository"
+	}
 	position, err := p.Store.Admit(ctx, p.lease, limit)
 	if err != nil {
 		return storeError("admit preview", err)
 	}
 	if position > 0 {
 		*want = desired.Desired{Verdict: desired.Verdict{Outcome: desired.Queued,
-			Reason: fmt.Sprintf("All %d places are taken; this preview is number %d in the queue.", limit, position)}}
+			Reason: fmt.Sprintf(places+"; this preview is number %d in the queue.", limit, position)}}
 	}
+	return nil
+}
+
+// headroom is how many previews of the project there can be, as far as a provider knows.
+func (p *pass) headroom() (environments int, known bool) {
+	for _, kind := range preview.Kinds() {
+		provider, ok := p.set.Kinds[kind].(Headroom)
+		if !ok {
+			continue
+		}
+		if room, ok := provider.Headroom(p.project.ID); ok && (!known || room < environments) {
+			environments, known = room, true
+		}
+	}
+	return environments, known
+}
+
+// queueAgain gives the place back when there turned out to be no room for a first creation, and takes its turn again now that this
+// is known.
+func (p *pass) queueAgain(ctx context.Context, want *desired.Desired, err error) error {
+	if !errors.Is(err, preview.ErrNoRoom) || len(invalidErrors(err)) > 0 || p.env.Kind.Core() || p.env.GoodSHA != "" {
+		return err
+	}
+	if err := p.Store.Leave(ctx, p.lease); err != nil {
+		return storeError("leave", err)
+	}
+	again := *want
+	if err := p.admit(ctx, &again); err != nil {
+		return err
+	}
+	if again.Verdict.Outcome != desired.Queued {
+		return err
+	}
+	p.steps, *want = nil, again
 	return nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,7 +64,8 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1)}); err != nil {
+	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1),
+		Branches: 2}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.neon)
@@ -92,7 +95,7 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_API_URL": w.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": w.cloudflare.AccountID(),
 		"POSTMAN_API_KEY": postmanKey, "POSTMAN_API_URL": w.postman.URL(), "POSTMAN_WORKSPACE_ID": w.postman.Team(),
 		"FLARESMITH_PARENTS": "",
-	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: hurried}})
+	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{NeonRoots: w.neon.Certificates(), WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: hurried}})
 	return w
 }
 
@@ -128,10 +131,9 @@ func (w *cloudWorld) get(url string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// shopFiles is the demo's sample repository, whose Worker asks its database.
-func shopFiles(t *testing.T) fstest.MapFS {
+// filesIn are those of a folder, as of the demo's sample repository, whose Worker asks its database.
+func filesIn(t testing.TB, root string) fstest.MapFS {
 	t.Helper()
-	const root = "../demo/sample"
 	files := fstest.MapFS{}
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -171,15 +173,10 @@ func (w *cloudWorld) url() string {
 // a system that fails, and goes without a trace.
 func TestCloudPreview(t *testing.T) {
 	t.Parallel()
-	files := shopFiles(t)
-	for name := range files {
-		if strings.HasPrefix(name, "drizzle/") {
-			delete(files, name)
-		}
-	}
-	w := newCloudWorld(t, files, shopSQL(t))
+	w := newCloudWorld(t, filesIn(t, "../demo/sample"), shopSQL(t))
 	pr, name := w.made()
-	w.wantCalls("a new preview", map[string]int{"neon": 6, "cloudflare": 8, "postman": 3, "github": 12})
+	// Three of those to Neon are about the parent, once a server: 6 make the branch, the rest is about its schema.
+	w.wantCalls("a new preview", map[string]int{"neon": 13, "cloudflare": 8, "postman": 3, "github": 12})
 	address := w.url()
 	if !strings.HasPrefix(address, "http://"+name+".sim.workers.localhost:") {
 		t.Errorf("the preview is at %s", address)
@@ -190,6 +187,8 @@ func TestCloudPreview(t *testing.T) {
 	if collections, environments := w.postman.Named(w.postman.Team(), name); collections != 1 || environments != 1 {
 		t.Errorf("%d collections and %d environments at Postman", collections, environments)
 	}
+
+	w.statusPage(address)
 
 	w.forget()
 	project := w.environment(pr).ProjectID
@@ -203,11 +202,23 @@ func TestCloudPreview(t *testing.T) {
 		}
 	}
 	w.outage(pr)
+	w.move(pr, name)
 
+	// Neon's project has no room for a second preview: it waits until the first one is gone.
+	second, sha := w.open("feature/b")
+	if check := w.wantCheck(sha, "queued"); !strings.Contains(check.Summary, "no room for more than 1 of this repository") || !strings.Contains(check.Summary, "number 1 in the queue") {
+		t.Errorf("the check of a preview without room: %s", check.Summary)
+	}
+	w.settle()
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)
 	}
+	w.wantCheck(sha, "success")
+	if err := w.github.ClosePR(testRepo, second, "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
 	w.settle()
+	w.wantNothingAt(w.environment(second).Name)
 	if got := w.environment(pr); got.State != preview.StateArchived {
 		t.Errorf("state %q, want archived", got.State)
 	}
@@ -219,7 +230,11 @@ func TestCloudPreview(t *testing.T) {
 // made opens a pull request and waits for its preview.
 func (w *cloudWorld) made() (pr int, name string) {
 	w.t.Helper()
-	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{"README.md": "changed"}, "change")
+	changed := map[string]string{}
+	for name, file := range filesIn(w.t, "../demo/story/01-reviews") {
+		changed[name] = string(file.Data)
+	}
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", changed, "Customers review products, with a migration")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -231,6 +246,25 @@ func (w *cloudWorld) made() (pr int, name string) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	return pr, w.environment(pr).Name
+}
+
+// statusPage: it leads to the Worker and tells of the clouds, and offers neither logs nor files, which are not here.
+func (w *cloudWorld) statusPage(address string) {
+	w.t.Helper()
+	link, err := w.server.OneTimeLink(w.t.Context(), testRepo, time.Hour)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	status, page := visitor(w.t, jar)(link)
+	for text, want := range map[string]bool{address: true, "neon": true, "cloudflare": true, "postman": true, "/files/": false, "15 minutes": false} {
+		if status != http.StatusOK || strings.Contains(page, text) != want {
+			w.t.Errorf("the status page answers %d, and that it has %q is %t:\n%s", status, text, !want, page)
+		}
+	}
 }
 
 // outage: while Neon fails, it is soon called no more, the check and the status page say so, and nothing counts as a try.
@@ -261,6 +295,39 @@ func (w *cloudWorld) outage(pr int) {
 	w.neon.SetFaults()
 	w.wantCheck(sha, "success")
 	w.settle()
+}
+
+// move: what was made at a place that the operator gives up is deleted there, as long as the table still names that place; until it
+// does, nothing is lost.
+func (w *cloudWorld) move(pr int, name string) {
+	w.t.Helper()
+	there := func(workspace string) int {
+		collections, environments := w.postman.Named(workspace, name)
+		return collections + environments
+	}
+	again := func(change map[string]string) {
+		w.stop()
+		maps.Copy(w.config, change)
+		w.start()
+		if err := w.server.store.WantProject(w.t.Context(), w.environment(pr).ProjectID); err != nil {
+			w.t.Fatal(err)
+		}
+		w.settle()
+	}
+	again(map[string]string{"POSTMAN_WORKSPACE_ID": w.postman.Personal()})
+	if got := w.environment(pr); got.State != preview.StateError || there(w.postman.Team()) != 2 || there(w.postman.Personal()) != 0 {
+		w.t.Errorf("state %s, %d things at the old place, %d at the new", got.State, there(w.postman.Team()), there(w.postman.Personal()))
+	}
+	file := filepath.Join(w.t.TempDir(), "tenants.yml")
+	table := "tenants: [{account: acme-old, parents: {main: shop}, postman: {api_key: " + postmanKey + ", workspace_id: " + w.postman.Team() +
+		", api_url: '" + w.postman.URL() + "'}, neon: {api_key: n, project_id: p}, cloudflare: {api_token: t, account_id: a}}]"
+	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	again(map[string]string{"FLARESMITH_TENANTS_FILE": file})
+	if got := w.environment(pr); got.State != preview.StateActive || there(w.postman.Team()) != 0 || there(w.postman.Personal()) != 2 {
+		w.t.Errorf("state %s, %d things at the old place, %d at the new", got.State, there(w.postman.Team()), there(w.postman.Personal()))
+	}
 }
 
 // requests are all that each system got, but those to GitHub that no preview causes.
@@ -306,10 +373,11 @@ func (w *cloudWorld) wantCalls(what string, most map[string]int) {
 // wantNothingAt looks whether anything of a preview is left at the stand-ins.
 func (w *cloudWorld) wantNothingAt(name string) {
 	w.t.Helper()
-	collections, environments := w.postman.Named(w.postman.Team(), name)
+	collections, environments := w.postman.Names(w.postman.Team())
+	more, others := w.postman.Names(w.postman.Personal())
 	_, script := w.cloudflare.Script(name)
-	if branches := w.neon.BranchesNamed(name); branches+collections+environments > 0 || script {
-		w.t.Errorf("left: %d branches, %d collections, %d environments, a script: %t", branches, collections, environments, script)
+	if branches := w.neon.BranchesNamed(name); branches+len(collections)+len(environments)+len(more)+len(others) > 0 || script {
+		w.t.Errorf("left: %d branches, collections %v %v, environments %v %v, a script: %t", branches, collections, more, environments, others, script)
 	}
 	for _, v := range w.neon.Violations() {
 		w.t.Errorf("not as Neon describes it: %s", v)

@@ -17,7 +17,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
-	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 )
@@ -116,7 +115,7 @@ func (d *diagnosis) first(key any) bool {
 func (d *diagnosis) row(ctx context.Context, c config.Clouds, parents map[string]string) (findings []preview.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, 3*diagnosisTimeout)
 	defer cancel()
-	made := set{Set: reconcile.Set{Kinds: map[preview.Kind]reconcile.Provider{}}}
+	made := emptySet()
 	if c.Neon.Used() {
 		if err := d.providers.addClouds(&made, c); err != nil {
 			return []preview.Finding{preview.Amiss("Clouds", err.Error(), "check the configuration")}

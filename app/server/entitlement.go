@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -47,6 +48,7 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 		if err != nil {
 			return table{}, err
 		}
+		s.logger.InfoContext(ctx, "previews are made", slog.String("account", row.Account), slog.Any("repositories", row.Repositories), slog.Any("with", made.Offered))
 		t.rows = append(t.rows, tenant{row, made})
 	}
 	return t, nil
@@ -77,6 +79,20 @@ func (t table) Entitlement(ctx context.Context, p preview.Project) (preview.Enti
 // Set implements reconcile.Providers.
 func (t table) Set(_ context.Context, p preview.Project) (reconcile.Set, error) {
 	return t.setOf(p).Set, nil
+}
+
+// At implements reconcile.Providers.
+func (t table) At(place string, kind preview.Kind) (reconcile.Provider, bool) {
+	sets := []set{t.all}
+	for _, row := range t.rows {
+		sets = append(sets, row.set)
+	}
+	for _, s := range sets {
+		if provider, ok := s.Kinds[kind]; ok && s.Places[kind] == place {
+			return provider, true
+		}
+	}
+	return nil, false
 }
 
 func (t table) setOf(p preview.Project) set {

@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +41,10 @@ type set struct {
 	calls []account
 }
 
+func emptySet() set {
+	return set{Set: reconcile.Set{Kinds: map[preview.Kind]reconcile.Provider{}, Places: map[preview.Kind]string{}}}
+}
+
 // here reports whether a part is made on this machine.
 func (s set) here(name string) bool { return slices.Contains(s.Offered, name) }
 
@@ -65,7 +69,7 @@ func newProviders(s *Server, o Options) *providers {
 // set is that of some accounts; what they leave out is on this machine. The configuration was checked: databases and Workers are
 // at the same place.
 func (p *providers) set(ctx context.Context, c config.Clouds) (set, error) {
-	made := set{Set: reconcile.Set{Kinds: map[preview.Kind]reconcile.Provider{}}}
+	made := emptySet()
 	var err error
 	if c.Neon.Used() {
 		err = p.addClouds(&made, c)
@@ -87,14 +91,16 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	if branches == nil {
 		var err error
 		branches, err = neon.New(neon.Config{APIURL: c.Neon.APIURL, APIKey: c.Neon.APIKey, ProjectID: c.Neon.ProjectID, Database: c.Neon.Database,
-			Forbidden: c.Neon.Branches.Forbidden(), Transport: calls, Logger: p.server.logger})
+			Forbidden: c.Neon.Branches.Forbidden(), Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
+			Roots: p.options.StandIns.NeonRoots, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err
 		}
 		p.neon[c.Neon] = branches
 	}
-	to.add(onNeon, calls, branches, preview.KindDatabase)
-	to.Kinds[preview.KindSchema] = newUnmigrated()
+	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onNeon)
+	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindDatabase, branches)
+	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindSchema, branches.Schema())
 
 	calls = p.callsTo(onCloudflare, c.Cloudflare.APIURL, c.Cloudflare.APIToken)
 	workers := p.cloudflare[c.Cloudflare]
@@ -107,7 +113,8 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 		}
 		p.cloudflare[c.Cloudflare] = workers
 	}
-	to.add(onCloudflare, calls, workers, preview.KindWorker)
+	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onCloudflare)
+	to.add(onCloudflare+"/"+c.Cloudflare.AccountID, preview.KindWorker, workers)
 	return nil
 }
 
@@ -122,15 +129,14 @@ func (p *providers) addPostman(to *set, c config.Postman) error {
 		}
 		p.postman[c] = collections
 	}
-	to.add(onPostman, calls, collections, preview.KindCollection)
+	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onPostman)
+	to.add(onPostman+"/"+c.WorkspaceID, preview.KindCollection, collections)
 	return nil
 }
 
-// add makes a provider at an outside account part of the set.
-func (s *set) add(name string, calls account, provider reconcile.Provider, kind preview.Kind) {
-	s.Offered = append(s.Offered, name)
-	s.calls = append(s.calls, calls)
-	s.Kinds[kind] = provider
+// add makes the provider of a kind at a place part of the set.
+func (s *set) add(place string, kind preview.Kind, provider reconcile.Provider) {
+	s.Kinds[kind], s.Places[kind] = provider, place
 }
 
 // callsTo is what calls to a cloud go over: whoever has the same key has the same breaker and the same budget. The
@@ -159,7 +165,13 @@ func (p *providers) addLocal(ctx context.Context, to *set) error {
 		}
 	}
 	to.Offered = append(to.Offered, onPostgres, onWorkerd)
-	maps.Copy(to.Kinds, p.local)
+	for kind, provider := range p.local {
+		place := onPostgres
+		if kind == preview.KindWorker {
+			place = onWorkerd
+		}
+		to.add(place, kind, provider)
+	}
 	return nil
 }
 
@@ -211,12 +223,13 @@ func (p *providers) addCollections(to *set) error {
 		p.collections = files
 	}
 	to.Offered = append(to.Offered, onCollection)
-	to.Kinds[preview.KindCollection] = p.collections
+	to.add(onCollection, preview.KindCollection, p.collections)
 	return nil
 }
 
 // StandIns is where stand-ins of outside systems differ from them, for tests and the demo. Zero: the systems themselves.
 type StandIns struct {
+	NeonRoots  *x509.CertPool    // who vouch for the computes' certificates
 	WorkersURL string            // stands for https://workers.dev
 	Reach      http.RoundTripper // to the hosts of Workers
 	// Calls changes how an outside system is called; nil: nothing.

@@ -92,7 +92,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 	}
 	expire(t, s, id)
 	holder, _ := acquire(t, s, id)
-	if err := s.RecordIntent(t.Context(), holder, preview.Key{Kind: preview.KindDatabase}, e.Name); err != nil {
+	if err := s.RecordIntent(t.Context(), holder, preview.Key{Kind: preview.KindDatabase}, e.Name, ""); err != nil {
 		t.Fatal(err)
 	}
 	c := preview.Command{Key: "comment:1", ProjectID: p.ID, PR: e.PR, CommentID: 1, Verb: preview.VerbDestroy, Actor: "octo-lead", CreatedAt: second(1)}
@@ -108,7 +108,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 		"release": func() error { return s.Release(ctx, lost) },
 		"save":    func() error { return s.SaveEnvironment(ctx, lost, e) },
 		"admit":   func() error { _, err := s.Admit(ctx, lost, 15); return err },
-		"intent":  func() error { return s.RecordIntent(ctx, lost, preview.Key{Kind: preview.KindWorker}, e.Name) },
+		"intent":  func() error { return s.RecordIntent(ctx, lost, preview.Key{Kind: preview.KindWorker}, e.Name, "") },
 		"applied": func() error {
 			return s.RecordApplied(ctx, lost, preview.Key{Kind: preview.KindDatabase}, "stale", preview.Outputs{})
 		},

@@ -12,14 +12,14 @@ import (
 
 // Ledger lists what was begun for the environment and not forgotten, by kind and Worker.
 func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error) {
-	rows, err := s.pool.Query(ctx, `SELECT kind, worker, name, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind, worker`, environmentID)
+	rows, err := s.pool.Query(ctx, `SELECT kind, worker, name, place, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind, worker`, environmentID)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of %s: %w", environmentID, classed(err))
 	}
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (preview.LedgerEntry, error) {
 		var entry preview.LedgerEntry
 		var outputs []byte
-		if err := row.Scan(&entry.Kind, &entry.Worker, &entry.Name, &entry.Digest, &outputs); err != nil {
+		if err := row.Scan(&entry.Kind, &entry.Worker, &entry.Name, &entry.Place, &entry.Digest, &outputs); err != nil {
 			return entry, err
 		}
 		return entry, json.Unmarshal(outputs, &entry.Outputs)
@@ -30,12 +30,13 @@ func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.Led
 	return entries, nil
 }
 
-// RecordIntent notes that a resource is about to be created or changed.
-func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name string) error {
+// RecordIntent notes that a resource is about to be created or changed at a place.
+func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name, place string) error {
 	return s.leased(ctx, l, `
-		INSERT INTO resources (environment_id, kind, worker, name)
-		SELECT id, $3, $4, $5 FROM environments WHERE id = $1 AND lease_token = $2
-		ON CONFLICT (environment_id, kind, worker) DO UPDATE SET name = excluded.name, updated_at = now()`, key.Kind, key.Worker, name)
+		INSERT INTO resources (environment_id, kind, worker, name, place)
+		SELECT id, $3, $4, $5, $6 FROM environments WHERE id = $1 AND lease_token = $2
+		ON CONFLICT (environment_id, kind, worker) DO UPDATE SET name = excluded.name, place = excluded.place, updated_at = now()`,
+		key.Kind, key.Worker, name, place)
 }
 
 // RecordApplied notes what a finished Apply left. Outputs marshal without their secrets.

@@ -37,13 +37,13 @@ func TestLedger(t *testing.T) {
 	if got := ledger(); len(got) != 0 {
 		t.Errorf("a new environment has %v", got)
 	}
-	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindWorker}, e.Name))
-	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindDatabase}, e.Name))
+	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindWorker}, e.Name, "cloudflare/a1"))
+	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindDatabase}, e.Name, ""))
 	do(s.RecordApplied(ctx, l, preview.Key{Kind: preview.KindDatabase}, "d1", preview.Outputs{
 		DatabaseURL: "postgres://role:hunter2@db/x", DatabaseName: e.Name, Migrations: []string{"0000_a"}}))
 	known := []preview.LedgerEntry{
 		{Kind: preview.KindDatabase, Name: e.Name, Digest: "d1", Outputs: preview.Outputs{DatabaseName: e.Name, Migrations: []string{"0000_a"}}},
-		{Kind: preview.KindWorker, Name: e.Name},
+		{Kind: preview.KindWorker, Name: e.Name, Place: "cloudflare/a1"},
 	}
 	if diff := cmp.Diff(known, ledger()); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
@@ -53,7 +53,7 @@ func TestLedger(t *testing.T) {
 	}
 
 	// Another intent for the same kind keeps what the last Apply left, until the next one.
-	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindDatabase}, e.Name))
+	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindDatabase}, e.Name, ""))
 	if diff := cmp.Diff(known, ledger()); diff != "" {
 		t.Errorf("after an intent (-want +got):\n%s", diff)
 	}
@@ -65,7 +65,7 @@ func TestLedger(t *testing.T) {
 
 	// A second Worker is an entry of its own.
 	admin := preview.Key{Kind: preview.KindWorker, Worker: "admin"}
-	do(s.RecordIntent(ctx, l, admin, e.Name+"-admin"))
+	do(s.RecordIntent(ctx, l, admin, e.Name+"-admin", ""))
 	do(s.RecordApplied(ctx, l, admin, "d3", preview.Outputs{URL: "http://admin/", WorkerName: "admin"}))
 	second := preview.LedgerEntry{Kind: admin.Kind, Worker: admin.Worker, Name: e.Name + "-admin", Digest: "d3",
 		Outputs: preview.Outputs{URL: "http://admin/", WorkerName: "admin"}}

@@ -87,8 +87,8 @@ func TestMigrateKeepsTheLedger(t *testing.T) {
 	defer s.Close()
 	l, e := acquire(t, s, scalar[string](t, s, `SELECT id::text FROM environments`))
 	want := []preview.LedgerEntry{
-		{Kind: preview.KindDatabase, Name: name, Digest: "d-database", Outputs: preview.Outputs{DatabaseName: "x"}},
-		{Kind: preview.KindWorker, Name: name, Digest: "d-worker", Outputs: preview.Outputs{URL: "http://x/"}},
+		{Kind: preview.KindDatabase, Name: name, Place: "postgres", Digest: "d-database", Outputs: preview.Outputs{DatabaseName: "x"}},
+		{Kind: preview.KindWorker, Name: name, Place: "workerd", Digest: "d-worker", Outputs: preview.Outputs{URL: "http://x/"}},
 	}
 	ledger, err := s.Ledger(t.Context(), e.ID)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestMigrateKeepsTheLedger(t *testing.T) {
 	if diff := cmp.Diff(want, ledger); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
-	if err := s.RecordIntent(t.Context(), l, want[1].Key(), name); err != nil {
+	if err := s.RecordIntent(t.Context(), l, want[1].Key(), name, ""); err != nil {
 		t.Fatal(err)
 	}
 	if n := scalar[int](t, s, `SELECT count(*) FROM resources`); n != len(want) {

@@ -21,6 +21,7 @@ type branch struct {
 	Protected  bool      `json:"protected"`
 	InitSource string    `json:"init_source"`
 	ExpiresAt  time.Time `json:"expires_at"`
+	ResetAt    time.Time `json:"last_reset_at"`
 	// annotation is what was given at creation.
 	annotation map[string]string
 }
@@ -44,6 +45,13 @@ type database struct {
 	Owner string `json:"owner_name"`
 }
 
+// endpoint is a branch's compute.
+type endpoint struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
 type annotation struct {
 	Value map[string]string `json:"value"`
 }
@@ -62,6 +70,9 @@ type created struct {
 		} `json:"connection_parameters"`
 	} `json:"connection_uris"`
 }
+
+// readWrite is the type of the one compute that a branch's own connection string leads to.
+const readWrite = "read_write"
 
 // creation is the request: a branch and its compute in one call.
 type creation struct {
@@ -162,8 +173,8 @@ func (c *client) restore(ctx context.Context, id, parent string) ([]operation, e
 	return answer.Operations, err
 }
 
-// expire sets when a branch goes by itself.
-func (c *client) expire(ctx context.Context, id string, at time.Time) error {
+// expire sets when a branch goes by itself; nil: never.
+func (c *client) expire(ctx context.Context, id string, at *time.Time) error {
 	return c.call(ctx, http.MethodPatch, "/branches/"+id, map[string]any{"branch": map[string]any{"expires_at": at}}, nil)
 }
 
@@ -199,4 +210,39 @@ func (c *client) uri(ctx context.Context, id string, d database) (preview.Secret
 	}
 	err := c.call(ctx, http.MethodGet, "/connection_uri?"+query.Encode(), nil, &answer)
 	return preview.Secret(answer.URI), err
+}
+
+// compute is the branch's read-write endpoint.
+func (c *client) compute(ctx context.Context, id string) (endpoint, error) {
+	var answer struct {
+		Endpoints []endpoint `json:"endpoints"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/branches/"+id+"/endpoints", nil, &answer); err != nil {
+		return endpoint{}, fmt.Errorf("list computes: %w", err)
+	}
+	for _, e := range answer.Endpoints {
+		if e.Type == readWrite {
+			return e, nil
+		}
+	}
+	return endpoint{}, fmt.Errorf("compute of the branch: %w", preview.ErrNotFound)
+}
+
+func (c *client) nameCompute(ctx context.Context, endpoint, name string) error {
+	return c.call(ctx, http.MethodPatch, "/endpoints/"+endpoint, map[string]any{"endpoint": map[string]any{"name": name}}, nil)
+}
+
+// suspend ends a compute with all its sessions; the next connection starts it again.
+func (c *client) suspend(ctx context.Context, endpoint string) error {
+	return c.call(ctx, http.MethodPost, "/endpoints/"+endpoint+"/suspend", nil, nil)
+}
+
+// compareSchema is how the branch's schema differs from base's.
+func (c *client) compareSchema(ctx context.Context, id, base, database string) (string, error) {
+	query := url.Values{"base_branch_id": {base}, "db_name": {database}}
+	var answer struct {
+		Diff string `json:"diff"`
+	}
+	err := c.call(ctx, http.MethodGet, "/branches/"+id+"/compare_schema?"+query.Encode(), nil, &answer)
+	return answer.Diff, err
 }

@@ -3,6 +3,7 @@ package neon
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -40,10 +43,21 @@ type Config struct {
 	// Database is the one that previews use; empty: the branch's only one.
 	Database string
 	// Forbidden are ids and names of branches that are no previews: dev, staging, prod.
-	Forbidden []string
+	Forbidden  []string
+	Migrations Migrations
+	// Roots are who may vouch for the computes' certificates; nil: the system's.
+	Roots *x509.CertPool
+	// Dial connects to the computes; nil: as hosts are named.
+	Dial      pgconn.DialFunc
 	Look      time.Duration     // between looks at what goes on at Neon; default 750 ms
 	Transport http.RoundTripper // default http.DefaultTransport
 	Logger    *slog.Logger      // default: discard
+}
+
+// Migrations bound one run of migrations.
+type Migrations struct {
+	Timeout  time.Duration // of all pending migrations and the seed; default one minute
+	GrowthMB int           // what they may add to the parent's size, unless twice that is more; default 1024
 }
 
 // Branches is the provider of KindDatabase. It is safe for concurrent use.
@@ -54,10 +68,17 @@ type Branches struct {
 	look      time.Duration
 	log       *slog.Logger
 
+	migrations Migrations
+	roots      *x509.CertPool
+	dial       pgconn.DialFunc
+
 	mu      sync.Mutex
 	parents map[string]string         // name → id
 	absent  map[string]time.Time      // names that were not there at that time
 	urls    map[string]preview.Secret // direct connection strings by the branch's id
+	rooms   map[string]room           // by our project's id
+	schemas map[string]schemaResult   // of the last finished schema Apply, by the branch's id
+	books   map[string]book           // of parents, by their ids
 }
 
 // New checks the configuration and calls nobody.
@@ -80,7 +101,9 @@ func New(c Config) (*Branches, error) {
 	}
 	return &Branches{
 		api:      &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, project: c.ProjectID},
-		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{},
+		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
+		schemas: map[string]schemaResult{}, books: map[string]book{}, roots: c.Roots, dial: c.Dial,
+		migrations: Migrations{Timeout: cmp.Or(c.Migrations.Timeout, time.Minute), GrowthMB: cmp.Or(c.Migrations.GrowthMB, 1024)},
 	}, nil
 }
 
@@ -143,14 +166,14 @@ func (p *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if p.check(f, r.Mark) != nil {
 		return preview.Observed{Exists: true}, nil
 	}
-	observed := preview.Observed{Exists: true, Owned: true}
+	observed := preview.Observed{Exists: true, Owned: true, ResetRenews: true}
 	if f.finished == nil || f.draft != nil {
 		return observed, nil
 	}
 	if observed.Outputs, err = p.outputs(ctx, *f.finished); err != nil {
 		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
 	}
-	observed.Digest = f.finished.annotation[markDigest]
+	observed.Digest, observed.Extend = f.finished.annotation[markDigest], lapsesWrongly(*f.finished, r)
 	return observed, nil
 }
 
@@ -177,7 +200,8 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 	if err := p.check(f, r.Mark); err != nil {
 		return preview.Outputs{}, err
 	}
-	if f.draft != nil && f.draft.annotation[markDigest] != r.Digest { // of an older wish
+	if f.draft != nil && (f.draft.annotation[markDigest] != r.Digest || f.finished != nil && f.finished.annotation[markDigest] == r.Digest) {
+		// Of an older wish, or what a crash left of migrations that asked for a fresh copy: what serves stays.
 		if err := p.remove(ctx, *f.draft); err != nil {
 			return preview.Outputs{}, err
 		}
@@ -207,43 +231,60 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 		}
 		return p.make(ctx, r)
 	}
+	if lapsesWrongly(*f.finished, r) {
+		if err := p.api.expire(ctx, f.finished.ID, expiry(r)); err != nil {
+			return preview.Outputs{}, err
+		}
+	}
 	return p.outputs(ctx, *f.finished)
 }
 
 // make creates the branch and finishes it.
 func (p *Branches) make(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
+	b, err := p.build(ctx, r)
+	switch {
+	case status(err) == http.StatusConflict: // an earlier try that seemed to fail
+		return p.resumeByName(ctx, r)
+	case err != nil:
+		return preview.Outputs{}, err
+	}
+	return p.finish(ctx, r, b)
+}
+
+// build creates the branch under its unfinished name, with passwords of its own.
+func (p *Branches) build(ctx context.Context, r preview.Resource) (branch, error) {
 	parent, err := p.parent(ctx, r.Parent)
 	if err != nil {
-		return preview.Outputs{}, err
+		return branch{}, err
 	}
 	wish := creation{
 		Branch:     creationBranch{ParentID: parent, Name: unfinished(r.Name), InitSource: withData, ExpiresAt: expiry(r)},
-		Endpoints:  []creationEndpoint{{Type: "read_write"}},
+		Endpoints:  []creationEndpoint{{Type: readWrite}},
 		Annotation: map[string]string{markProject: r.Mark.Project, markEnvironment: r.Mark.Environment, markDigest: r.Digest},
 	}
 	if r.SchemaOnly {
 		wish.Branch.InitSource = schemaOnly
 	}
 	answer, err := p.api.create(ctx, wish)
-	switch {
-	case status(err) == http.StatusConflict: // an earlier try that seemed to fail
-		return p.resumeByName(ctx, r)
-	case status(err) == http.StatusNotFound: // the parent was made anew under its name
+	if status(err) == http.StatusNotFound { // the parent was made anew under its name
 		p.forgetParent(r.Parent)
-		return preview.Outputs{}, err
-	case err != nil:
-		return preview.Outputs{}, err
+	}
+	if limited(err) {
+		return branch{}, p.noRoom(ctx, r.Mark.Project, err)
+	}
+	if err != nil {
+		return branch{}, err
 	}
 	if err := p.wait(ctx, answer.Operations); err != nil {
-		return preview.Outputs{}, err
+		return branch{}, err
 	}
 	d, err := p.pick(answer.Databases)
 	if err != nil {
-		return preview.Outputs{}, err
+		return branch{}, err
 	}
 	passwords, err := p.renewPasswords(ctx, answer.Branch.ID, answer.Roles)
 	if err != nil {
-		return preview.Outputs{}, err
+		return branch{}, err
 	}
 	for _, u := range answer.URIs {
 		if u.Parameters.Database != d.Name || u.Parameters.Role != d.Owner {
@@ -251,11 +292,12 @@ func (p *Branches) make(ctx context.Context, r preview.Resource) (preview.Output
 		}
 		direct, err := withPassword(u.URI, passwords[d.Owner])
 		if err != nil {
-			return preview.Outputs{}, err
+			return branch{}, err
 		}
 		p.remember(answer.Branch.ID, direct)
 	}
-	return p.finish(ctx, r, answer.Branch)
+	answer.Branch.annotation = wish.Annotation
+	return answer.Branch, nil
 }
 
 // resumeByName goes on with a branch whose creation was not answered.
@@ -379,6 +421,7 @@ func (p *Branches) remove(ctx context.Context, b branch) error {
 			return err
 		}
 		if !slices.ContainsFunc(list, func(other branch) bool { return other.ID == b.ID }) {
+			p.forgetRooms()
 			return nil
 		}
 		if err := pause(ctx, p.look); err != nil {
@@ -482,9 +525,22 @@ func expiry(r preview.Resource) *time.Time {
 	return &at
 }
 
+// lapsesWrongly reports whether Neon would end the branch at another time than it should. An hour more or less is not
+// worth a write.
+func lapsesWrongly(b branch, r preview.Resource) bool {
+	at := expiry(r)
+	if at == nil || b.ExpiresAt.IsZero() {
+		return (at == nil) != b.ExpiresAt.IsZero()
+	}
+	if r.ExpiresAt.Add(expirySlack).Sub(*at) >= time.Second { // beyond what Neon takes, which moves on by itself
+		return time.Until(b.ExpiresAt) < longestExpiry/2
+	}
+	return at.Sub(b.ExpiresAt).Abs() > time.Hour
+}
+
 func (p *Branches) renewExpiry(ctx context.Context, id string, r preview.Resource) error {
 	if at := expiry(r); at != nil {
-		return p.api.expire(ctx, id, *at)
+		return p.api.expire(ctx, id, at)
 	}
 	return nil
 }

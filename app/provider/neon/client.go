@@ -60,7 +60,7 @@ func classify(err error) error {
 	case api.Status == http.StatusNotFound:
 		return fmt.Errorf("%w: %w", preview.ErrNotFound, err)
 	case api.Status == http.StatusLocked, api.Status == http.StatusTooManyRequests, api.Status >= http.StatusInternalServerError,
-		api.Status == http.StatusRequestTimeout, api.Code == "BRANCHES_LIMIT_EXCEEDED":
+		api.Status == http.StatusRequestTimeout, limited(err):
 		return &preview.TransientError{After: api.after, Err: err}
 	}
 	return err

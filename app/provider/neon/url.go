@@ -54,10 +54,19 @@ func (p *Branches) remember(id string, direct preview.Secret) {
 	p.urls[id] = direct
 }
 
+// forgetURL makes the next session ask for the password of today.
+func (p *Branches) forgetURL(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.urls, id)
+}
+
+// forget drops what is known of a branch that becomes another.
 func (p *Branches) forget(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.urls, id)
+	delete(p.schemas, id)
 }
 
 // pooled is the host of an endpoint's pooler, which has the endpoint's id with a suffix for its first label. An address

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -27,7 +28,7 @@ func (b *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	defer cancel()
 	l, err := b.server.look(ctx, r.Name)
 	if err != nil {
-		return preview.Observed{}, classify(err)
+		return preview.Observed{}, migrator.Classify(err)
 	}
 	observed := preview.Observed{Exists: l.database || l.role, Owned: l.owned(r.Mark)}
 	password := b.server.recall(r.Name).password
@@ -48,7 +49,7 @@ func (b *Branches) Apply(ctx context.Context, r preview.Resource, _ preview.Inpu
 	defer cancel()
 	outputs, err := b.apply(ctx, r)
 	if err != nil {
-		return preview.Outputs{}, fmt.Errorf("database branch %s: %w", r.Name, classify(err))
+		return preview.Outputs{}, fmt.Errorf("database branch %s: %w", r.Name, migrator.Classify(err))
 	}
 	return outputs, nil
 }
@@ -97,7 +98,7 @@ func (b *Branches) Delete(ctx context.Context, r preview.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if err := b.delete(ctx, r); err != nil {
-		return fmt.Errorf("database branch %s: %w", r.Name, classify(err))
+		return fmt.Errorf("database branch %s: %w", r.Name, migrator.Classify(err))
 	}
 	return nil
 }
@@ -165,7 +166,7 @@ func (b *Branches) List(ctx context.Context) ([]preview.Found, error) {
 			UNION ALL SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles
 		) c WHERE comment IS NOT NULL ORDER BY name COLLATE "C"`)
 	if err != nil {
-		return nil, fmt.Errorf("list database branches: %w", classify(err))
+		return nil, fmt.Errorf("list database branches: %w", migrator.Classify(err))
 	}
 	var found []preview.Found
 	var name, comment string
@@ -181,7 +182,7 @@ func (b *Branches) List(ctx context.Context) ([]preview.Found, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list database branches: %w", classify(err))
+		return nil, fmt.Errorf("list database branches: %w", migrator.Classify(err))
 	}
 	return found, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -94,7 +95,7 @@ func (s *Server) copyParent(ctx context.Context, parent, draft string) (way stri
 	}
 	if !busy {
 		err := s.copyTemplate(ctx, parent, draft)
-		if err == nil || code(err) != codeObjectInUse {
+		if err == nil || migrator.Code(err) != codeObjectInUse {
 			return "template", err
 		}
 	}
@@ -218,19 +219,12 @@ func (s *Server) rollBackPrepared(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", name, err)
 	}
-	defer closeConn(ctx, conn)
+	defer migrator.Close(ctx, conn)
 	for _, gid := range gids {
 		literal := "'" + strings.ReplaceAll(gid, "'", "''") + "'"
-		if _, err := conn.Exec(ctx, `ROLLBACK PREPARED `+literal); err != nil && code(err) != codeUndefinedObject {
+		if _, err := conn.Exec(ctx, `ROLLBACK PREPARED `+literal); err != nil && migrator.Code(err) != codeUndefinedObject {
 			return fmt.Errorf("roll back prepared transaction of %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// closeConn ends a session in an orderly way even if ctx is over.
-func closeConn(ctx context.Context, conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	_ = conn.Close(ctx) // nothing is left to lose
 }

@@ -8,19 +8,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // Diagnose reads whether branches of the parents, databases by the name that repositories pick, can be made at the server of adminURL. It changes nothing.
 func Diagnose(ctx context.Context, adminURL preview.Secret, parents map[string]string) []preview.Finding {
 	const what = "Branch server"
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, migrator.ConnectTimeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, adminURL.Reveal())
 	if err != nil {
 		return []preview.Finding{preview.Amiss(what, err.Error(), "check FLARESMITH_BRANCH_DATABASE_URL, or DATABASE_URL in its place")}
 	}
-	defer closeConn(ctx, conn)
+	defer migrator.Close(ctx, conn)
 	var version int
 	var super bool
 	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, rolsuper FROM pg_roles WHERE rolname = current_user`).Scan(&version, &super); err != nil {

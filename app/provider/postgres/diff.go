@@ -12,13 +12,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stripe/pg-schema-diff/pkg/diff"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 const (
 	diffTimeout = 30 * time.Second
-	maxDiff     = 20_000 // bytes
-	diffCut     = "-- … truncated\n"
 	// What is compared at most.
 	maxDefinitions = 32 << 20 // bytes
 	maxObjects     = 100_000
@@ -44,7 +43,7 @@ func (s *Server) schemaDiff(ctx context.Context, r preview.Resource) (string, er
 	}
 	plan, err := diff.Generate(ctx, diff.DBSchemaSource(parent), diff.DBSchemaSource(branch),
 		diff.WithDoNotValidatePlan(), diff.WithNoConcurrentIndexOps(), diff.WithLogger(diffLog{s.log}),
-		diff.WithExcludeSchemas(bookSchemas()...))
+		diff.WithExcludeSchemas(migrator.BookSchemas()...))
 	if err != nil {
 		return "", fmt.Errorf("schema difference: %w", err)
 	}
@@ -52,7 +51,7 @@ func (s *Server) schemaDiff(ctx context.Context, r preview.Resource) (string, er
 	for _, st := range plan.Statements {
 		text.WriteString(strings.TrimRight(strings.TrimSpace(st.DDL), ";") + ";\n")
 	}
-	return truncate(text.String(), maxDiff), nil
+	return migrator.TruncateDiff(text.String()), nil
 }
 
 // checkEffort refuses what the library would work on for too long, and can't be stopped at: its time
@@ -138,29 +137,12 @@ const objectNames = `
 	UNION ALL SELECT format('label %s %L', e.enumtypid::regtype, e.enumlabel), '' FROM pg_catalog.pg_enum e WHERE e.oid >= $1
 	LIMIT $2`
 
-func bookSchemas() []string {
-	var names []string
-	for _, b := range books() {
-		names = append(names, b.schema)
-	}
-	return names
-}
-
 // openDB opens a few sessions that end with the returned DB.
 func openDB(config *pgx.ConnConfig) *sql.DB {
 	config.RuntimeParams["default_transaction_read_only"] = "on"
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(2)
 	return db
-}
-
-// truncate cuts text to at most limit bytes, at the end of a line, and says so.
-func truncate(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	text = text[:limit-len(diffCut)]
-	return text[:strings.LastIndexByte(text, '\n')+1] + diffCut
 }
 
 // diffLog is the library's logger.

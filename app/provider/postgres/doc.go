@@ -42,11 +42,7 @@
 //
 // # Migrations
 //
-// They run statement by statement in one transaction, as drizzle-orm's migrator runs them, on a login of the
-// branch's role that the administrator ends after a time limit. Folders of drizzle-kit (meta/_journal.json) are recorded
-// in drizzle.__drizzle_migrations exactly as drizzle-orm 0.45 does it, so that its own migrator finds nothing
-// pending; a migration older than the newest applied one runs here though drizzle would skip it. Plain
-// *.sql files run in name order, without *.down.sql, and are recorded in flaresmith.migrations.
+// Package migrator applies them, on a login of the branch's role that the administrator ends after a time limit.
 //
 // # Limits
 //

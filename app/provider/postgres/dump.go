@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/flaresmith/flaresmith/app/migrator"
 )
 
 // dumpTools are pg_dump and pg_restore of at least the server's major version.
@@ -46,7 +48,7 @@ func findDumpTools(ctx context.Context, path string, major int) *dumpTools {
 }
 
 func toolVersion(ctx context.Context, tool string) int {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, migrator.ConnectTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, tool, "--version").Output()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -17,8 +18,8 @@ func (s *Server) empty(ctx context.Context, r preview.Resource, database string)
 	if err != nil {
 		return err
 	}
-	defer func() { l.end(ctx, err != nil) }()
-	return l.cause(pgx.BeginFunc(ctx, l.Conn, func(tx pgx.Tx) error {
+	defer func() { l.End(ctx, err != nil) }()
+	return l.Cause(pgx.BeginFunc(ctx, l.Conn, func(tx pgx.Tx) error {
 		views, err := ownRelations(ctx, tx, "m")
 		if err != nil {
 			return err
@@ -47,7 +48,7 @@ func (s *Server) empty(ctx context.Context, r preview.Resource, database string)
 func ownRelations(ctx context.Context, q querier, kinds ...string) ([]string, error) {
 	rows, err := q.Query(ctx, `
 		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind::text = ANY($1) AND c.relowner = current_user::regrole AND n.nspname <> ALL($2) ORDER BY c.oid`, kinds, bookSchemas())
+		WHERE c.relkind::text = ANY($1) AND c.relowner = current_user::regrole AND n.nspname <> ALL($2) ORDER BY c.oid`, kinds, migrator.BookSchemas())
 	if err != nil {
 		return nil, fmt.Errorf("list relations: %w", err)
 	}

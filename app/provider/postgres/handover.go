@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/flaresmith/flaresmith/app/migrator"
 )
 
 // firstUserOID is the first object id that a fresh database does not have (FirstNormalObjectId).
@@ -73,7 +75,7 @@ func (s *Server) reown(ctx context.Context, database, role string, empty bool) e
 	if err != nil {
 		return err
 	}
-	defer closeConn(ctx, conn)
+	defer migrator.Close(ctx, conn)
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// The parent's event triggers would run on the statements below, as a superuser.
 		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {

@@ -58,7 +58,7 @@ func TestHostileMigrationIsRefused(t *testing.T) {
 		{"set role in a function", `DO $$ BEGIN EXECUTE 'SET ROLE postgres'; END $$`, "permission denied"},
 		{"password hashes", `SELECT rolpassword FROM pg_authid`, "permission denied"},
 		{"other sessions", `SELECT 1 / (SELECT count(*) FROM pg_stat_activity WHERE usename <> current_user AND query LIKE '%a%')`, "division by zero"},
-		{"end other sessions", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user AND datname IS NOT NULL`, "superuser"},
+		{"end other sessions", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user AND datname IS NOT NULL`, "terminate"},
 		{"reload", `SELECT pg_reload_conf()`, "permission denied"},
 		{"new database", `CREATE DATABASE "` + r.Name + `-x"`, ""},
 		{"drop the parent", `DROP DATABASE "` + parent + `"`, ""},

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -20,7 +21,7 @@ type memory struct {
 type schemaMemory struct {
 	oid     uint32
 	digest  string
-	applied []applied // in the branch: the parent's and its own
+	applied []migrator.Row // in the branch: the parent's and its own
 	outputs preview.Outputs
 }
 

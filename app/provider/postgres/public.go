@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -28,11 +29,11 @@ func (s *Server) closeToPublic(ctx context.Context) error {
 		again := false
 		for _, name := range names {
 			err := s.closeDatabase(ctx, name)
-			switch c := code(err); {
+			switch c := migrator.Code(err); {
 			case err == nil:
 				s.log.InfoContext(ctx, "revoked connect from public", "database", name)
 			case c == codeUndefinedDatabase: // dropped meanwhile
-			case c == codeInternal && passing(err):
+			case c == codeInternal && migrator.Passing(err):
 				again = true
 			default:
 				return fmt.Errorf("revoke connect on %s: %w", name, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -88,7 +89,7 @@ func (s *Server) dropRole(ctx context.Context, name string) error {
 	return pgx.BeginFunc(ctx, s.admin, func(tx pgx.Tx) error {
 		for _, statement := range []string{`DROP OWNED BY ` + quote(name), `DROP ROLE ` + quote(name)} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
-				if code(err) == codeUndefinedObject {
+				if migrator.Code(err) == codeUndefinedObject {
 					return nil
 				}
 				return fmt.Errorf("drop role %s: %w", name, err)

@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/flaresmith/flaresmith/app/migration"
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -26,7 +26,7 @@ func (p *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 	defer cancel()
 	l, err := s.look(ctx, r.Name)
 	if err != nil {
-		return preview.Observed{}, classify(err)
+		return preview.Observed{}, migrator.Classify(err)
 	}
 	switch {
 	case !l.database:
@@ -47,9 +47,9 @@ func (p *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 	}
 	parent, err := s.parentRows(ctx, r.Parent)
 	if err != nil {
-		return preview.Observed{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+		return preview.Observed{}, fmt.Errorf("schema of %s: %w", r.Name, migrator.Classify(err))
 	}
-	observed.Outputs.BehindParent = behind(known.applied, parent)
+	observed.Outputs.BehindParent = migrator.Behind(known.applied, parent)
 	return observed, nil
 }
 
@@ -65,7 +65,7 @@ func (p *Schema) Apply(ctx context.Context, r preview.Resource, in preview.Input
 	defer cancel()
 	outputs, err := p.apply(ctx, r, in)
 	if err != nil {
-		return preview.Outputs{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+		return preview.Outputs{}, fmt.Errorf("schema of %s: %w", r.Name, migrator.Classify(err))
 	}
 	return outputs, nil
 }
@@ -92,13 +92,13 @@ func (p *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if err := approve(r, f, parent); err != nil {
+	if err := migrator.Approve(r, f, parent); err != nil {
 		return preview.Outputs{}, err
 	}
 	j := job{server: s, r: r, folder: f, redact: in.Redact}
 	branch, reset, err := j.converge(ctx, l, parent)
 	if err != nil {
-		return preview.Outputs{}, warned(err, destructive(f, parent), f.Unapplied())
+		return preview.Outputs{}, migrator.Warned(err, f, parent)
 	}
 	return j.finish(ctx, branch, parent, reset)
 }
@@ -113,51 +113,27 @@ func (p *Schema) CheckApproval(ctx context.Context, r preview.Resource, in previ
 	}
 	parent, err := p.server.parentRows(ctx, r.Parent)
 	if err != nil {
-		return fmt.Errorf("migrations of %s: %w", r.Name, classify(err))
+		return fmt.Errorf("migrations of %s: %w", r.Name, migrator.Classify(err))
 	}
-	return approve(r, f, parent)
+	return migrator.Approve(r, f, parent)
 }
 
-// approve is a *preview.ApprovalError while a person must look at the migrations first.
-func approve(r preview.Resource, f migration.Folder, parent []applied) error {
-	if !r.RequireApproval || r.Approved {
-		return nil
-	}
-	if problems := destructive(f, parent); len(problems) > 0 {
-		return &preview.ApprovalError{Problems: problems}
-	}
-	return nil
-}
-
-// warned adds to what is wrong with migrations what else should be known of them.
-func warned(err error, lists ...[]preview.Problem) error {
-	var invalid *preview.InvalidError
-	if !errors.As(err, &invalid) {
-		return err
-	}
-	for _, p := range slices.Concat(lists...) {
-		p.Warning = true
-		invalid.Problems = append(invalid.Problems, p)
-	}
-	return err
-}
-
-// destructive names what is destructive in the migrations that the parent lacks.
-func destructive(f migration.Folder, parent []applied) []preview.Problem {
-	return migration.Destructive(f.Format, compare(f, parent, parent).pending)
+// job is one Apply of the migrations of one branch.
+type job struct {
+	server *Server
+	r      preview.Resource
+	folder migration.Folder
+	redact []preview.Secret
 }
 
 // converge brings the branch up to date and returns its rows, and why its data was reset, if it was.
-func (j job) converge(ctx context.Context, l look, parent []applied) (branch []applied, reset string, err error) {
+func (j job) converge(ctx context.Context, l look, parent []migrator.Row) (branch []migrator.Row, reset string, err error) {
 	reset, branch, err = j.migrate(ctx, j.r.Name, parent, l.databaseNote.Schema == "")
 	if err != nil || reset == "" {
 		return branch, "", err
 	}
 	if j.r.Keep {
-		return nil, "", preview.Invalid(whatMigration, preview.Problem{
-			Path: j.r.Layout.Migrations, Message: reset,
-			Hint: "the data of a core environment is never reset: bring the migration back and add a new one",
-		})
+		return nil, "", j.migrator(j.r.Name).RefuseReset(reset)
 	}
 	kept := note{Mark: j.r.Mark, Digest: l.databaseNote.Digest, Parent: l.databaseNote.Parent, Emptied: l.databaseNote.Emptied}
 	err = j.server.recreate(ctx, j.r, kept, func(ctx context.Context, draft string) error {
@@ -172,53 +148,37 @@ func (j job) converge(ctx context.Context, l look, parent []applied) (branch []a
 }
 
 // migrate runs what is pending in database; when that can't be told without a fresh copy, it says why and does nothing.
-func (j job) migrate(ctx context.Context, database string, parent []applied, fresh bool) (reset string, branch []applied, err error) {
+func (j job) migrate(ctx context.Context, database string, parent []migrator.Row, fresh bool) (reset string, branch []migrator.Row, err error) {
 	l, err := j.server.login(ctx, j.r, database)
 	if err != nil {
 		return "", nil, err
 	}
 	defer func() {
-		l.end(ctx, err != nil)
-		if l.overgrew.Load() {
+		l.End(ctx, err != nil)
+		if l.Overgrew() {
 			j.server.reclaim(ctx, j.r, database)
 		}
 	}()
-	branch, err = readBooks(ctx, l.Conn)
-	if err != nil {
-		return "", nil, l.cause(err)
-	}
-	d := compare(j.folder, branch, parent)
-	if d.reset != "" {
-		return d.reset, nil, nil
-	}
-	seed := false
-	if fresh && j.folder.Seed != nil {
-		done, err := seeds().rows(ctx, l.Conn)
-		if err != nil {
-			return "", nil, l.cause(err)
-		}
-		seed = len(done) == 0
-	}
-	if err = j.run(ctx, l, d.pending, seed); err != nil {
-		return "", nil, err
-	}
-	for _, s := range d.pending {
-		branch = append(branch, rowOf(s, j.folder.Format))
-	}
-	return "", branch, nil
+	branch, reset, err = j.migrator(database).Migrate(ctx, l, parent, fresh)
+	return reset, branch, err
+}
+
+func (j job) migrator(database string) migrator.Job {
+	return migrator.Job{Resource: j.r, Folder: j.folder, Growth: j.server.growth(j.r, database),
+		Redact: append([]preview.Secret{j.server.recall(j.r.Name).password}, j.redact...)}
 }
 
 // finish computes the outputs and, last, records the digest.
-func (j job) finish(ctx context.Context, branch, parent []applied, reset string) (preview.Outputs, error) {
+func (j job) finish(ctx context.Context, branch, parent []migrator.Row, reset string) (preview.Outputs, error) {
 	s, r := j.server, j.r
-	outputs := preview.Outputs{Migrations: beyond(j.folder, branch, parent), BehindParent: behind(branch, parent), Warnings: destructive(j.folder, parent), Unapplied: j.folder.Unapplied()}
+	outputs := migrator.Outputs(j.folder, branch, parent)
 	difference, err := s.schemaDiff(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return preview.Outputs{}, err
 		}
 		s.log.WarnContext(ctx, "no schema difference", "database", r.Name, "err", err)
-		difference = "-- the schema difference could not be computed\n"
+		difference = migrator.NoDiff
 	}
 	outputs.SchemaDiff = difference
 	l, err := s.look(ctx, r.Name)
@@ -243,7 +203,7 @@ func (j job) finish(ctx context.Context, branch, parent []applied, reset string)
 }
 
 // parentRows reads the parent's bookkeeping.
-func (s *Server) parentRows(ctx context.Context, parent string) ([]applied, error) {
+func (s *Server) parentRows(ctx context.Context, parent string) ([]migrator.Row, error) {
 	leave, err := s.parents.read(ctx, parent)
 	if err != nil {
 		return nil, err
@@ -253,8 +213,8 @@ func (s *Server) parentRows(ctx context.Context, parent string) ([]applied, erro
 	if err != nil {
 		return nil, fmt.Errorf("connect to parent %s: %w", parent, err)
 	}
-	defer closeConn(ctx, conn)
-	rows, err := readBooks(ctx, conn)
+	defer migrator.Close(ctx, conn)
+	rows, err := migrator.ReadBooks(ctx, conn)
 	if err != nil {
 		return nil, fmt.Errorf("parent %s: %w", parent, err)
 	}
@@ -272,7 +232,7 @@ func (p *Schema) Delete(ctx context.Context, r preview.Resource) error {
 	l, err := p.server.look(ctx, r.Name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+		return fmt.Errorf("schema of %s: %w", r.Name, migrator.Classify(err))
 	case !l.database:
 		return nil
 	case !l.owned(r.Mark):
@@ -282,8 +242,8 @@ func (p *Schema) Delete(ctx context.Context, r preview.Resource) error {
 	}
 	n := l.databaseNote
 	n.Schema = ""
-	if err := p.server.describe(ctx, "DATABASE", r.Name, n); err != nil && code(err) != codeUndefinedDatabase {
-		return fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	if err := p.server.describe(ctx, "DATABASE", r.Name, n); err != nil && migrator.Code(err) != codeUndefinedDatabase {
+		return fmt.Errorf("schema of %s: %w", r.Name, migrator.Classify(err))
 	}
 	p.server.remember(r.Name, func(m *memory) { m.schema = nil })
 	return nil

@@ -13,21 +13,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 const (
-	minVersion     = 150000           // server_version_num
-	connectTimeout = 10 * time.Second // of every connection
-	callTimeout    = 2 * time.Minute  // of what is neither a copy nor a migration
-	adminSessions  = 12               // at most, in the administrator's database
-	// maxAnswer bounds one message of the server, in bytes: hostile SQL makes rows, notices and
-	// errors of a gigabyte, each of which would be held in memory as a whole.
-	maxAnswer = 16 << 20
+	minVersion    = 150000          // server_version_num
+	callTimeout   = 2 * time.Minute // of what is neither a copy nor a migration
+	adminSessions = 12              // at most, in the administrator's database
 )
 
 // PGDumpOff as Config.PGDump keeps the provider from using pg_dump.
@@ -82,16 +77,16 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.New("postgres admin URL: malformed") // err holds parts of the URL
 	}
-	harden(pool.ConnConfig)
+	migrator.Harden(pool.ConnConfig)
 	pool.MaxConns = adminSessions
 	admin, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {
-		return nil, fmt.Errorf("postgres admin pool: %w", classify(err))
+		return nil, fmt.Errorf("postgres admin pool: %w", migrator.Classify(err))
 	}
 	s := &Server{config: config, admin: admin, log: config.Logger, branches: map[string]memory{}}
 	if err := s.prepare(ctx); err != nil {
 		admin.Close()
-		return nil, fmt.Errorf("postgres server %s: %w", s.address(), classify(err))
+		return nil, fmt.Errorf("postgres server %s: %w", s.address(), migrator.Classify(err))
 	}
 	return s, nil
 }
@@ -142,18 +137,6 @@ func (s *Server) prepare(ctx context.Context) error {
 	}
 	s.dump = findDumpTools(ctx, s.config.PGDump, s.version/10000)
 	return s.closeToPublic(ctx)
-}
-
-// harden makes sessions of c resolve nothing but the system's own names, bounds their memory, and makes a cancelled
-// context cancel the statement at the server instead of leaving it running there.
-func harden(c *pgx.ConnConfig) {
-	c.RuntimeParams["search_path"] = "pg_catalog"
-	c.RuntimeParams["application_name"] = "flaresmith"
-	c.ConnectTimeout = connectTimeout
-	c.MaxProtocolMessageBodyLen = maxAnswer
-	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
-	}
 }
 
 // adminConfig is how the administrator connects to one database.

@@ -19,10 +19,14 @@ func (e *endpoint) host(pooled bool) string {
 
 func (s *Server) endpointJSON(b *branch) object {
 	e := b.endpoint
-	return object{"id": e.id, "host": e.host(false), "project_id": s.project.id, "branch_id": b.id, "region_id": region, "type": "read_write",
+	j := object{"id": e.id, "host": e.host(false), "project_id": s.project.id, "branch_id": b.id, "region_id": region, "type": "read_write",
 		"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2, "current_state": e.state, "settings": object{}, "pooler_enabled": false,
 		"pooler_mode": "transaction", "disabled": false, "passwordless_access": true, "creation_source": "console", "created_at": e.created,
 		"updated_at": e.created, "proxy_host": domain, "suspend_timeout_seconds": 0, "provisioner": "k8s-neonvm"}
+	if e.name != "" {
+		j["name"] = e.name
+	}
+	return j
 }
 
 func (s *Server) listEndpoints(*http.Request) (int, object, error) {
@@ -71,6 +75,36 @@ func (s *Server) getEndpoint(r *http.Request) (int, object, error) {
 	return http.StatusOK, object{"endpoint": s.endpointJSON(b)}, nil
 }
 
+// updateEndpoint gives a compute a name; nothing else of it can be changed here.
+func (s *Server) updateEndpoint(r *http.Request) (int, object, error) {
+	var wish struct {
+		Endpoint struct {
+			Name *string `json:"name"`
+		} `json:"endpoint"`
+	}
+	if err := decode(r, &wish); err != nil {
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.endpointOf(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if s.project.busy(b.id) {
+		return 0, nil, errLocked()
+	}
+	const longest = 64
+	switch name := wish.Endpoint.Name; {
+	case name == nil:
+	case *name == "" || len(*name) > longest:
+		return 0, nil, fail(http.StatusBadRequest, "", "endpoint name must have 1 to %d characters", longest)
+	default:
+		b.endpoint.name = *name
+	}
+	return http.StatusOK, object{"endpoint": s.endpointJSON(b), "operations": []object{}}, nil
+}
+
 // suspendEndpoint puts a compute to sleep; the next connection wakes it.
 func (s *Server) suspendEndpoint(r *http.Request) (int, object, error) {
 	s.mu.Lock()
@@ -81,6 +115,12 @@ func (s *Server) suspendEndpoint(r *http.Request) (int, object, error) {
 	}
 	if s.project.busy(b.id) {
 		return 0, nil, errLocked()
+	}
+	if b.cluster != nil { // its sessions end, whatever they do
+		if err := execute(r.Context(), b.cluster, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`); err != nil {
+			return 0, nil, err
+		}
 	}
 	b.endpoint.state = "idle"
 	s.gate.cut(func(id string) bool { return id == b.id })

@@ -59,6 +59,7 @@ const (
 // endpoint is a compute. It answers once active; its first connection waits for that.
 type endpoint struct {
 	id      string
+	name    string // given later; empty: none
 	state   string // init, active, idle
 	created time.Time
 }

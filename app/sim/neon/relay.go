@@ -27,6 +27,9 @@ func (g *gateway) relay(conn net.Conn, sealed *tls.Conn) error {
 	if err != nil {
 		return err
 	}
+	if cancel, ok := message.(*pgproto3.CancelRequest); ok {
+		return g.cancel(cancel)
+	}
 	startup, ok := message.(*pgproto3.StartupMessage)
 	if !ok {
 		return fmt.Errorf("first message is %T", message)
@@ -55,6 +58,37 @@ func (g *gateway) relay(conn net.Conn, sealed *tls.Conn) error {
 	}
 	_ = conn.SetDeadline(time.Time{})
 	return both(sealed, cluster)
+}
+
+// cancel tells every cluster, as the message names no endpoint: only one has a session with that secret.
+func (g *gateway) cancel(message *pgproto3.CancelRequest) error {
+	text, err := message.Encode(nil)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, port := range g.server.activePorts() {
+		cluster, err := g.dial(port)
+		if err == nil {
+			_, err = cluster.Write(text)
+			errs = append(errs, cluster.Close())
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// activePorts are those of the clusters whose computes are up.
+func (s *Server) activePorts() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ports []int
+	for _, b := range s.project.branches {
+		if b.endpoint != nil && b.endpoint.state == "active" && !b.deleting {
+			ports = append(ports, b.cluster.Port())
+		}
+	}
+	return ports
 }
 
 // takeEndpoint is the endpoint that the options name, and takes it out of them: Postgres knows no such option.

@@ -52,6 +52,7 @@ func (s *Server) routes() http.Handler {
 		"GET /projects/{project_id}/connection_uri":                                         s.getConnectionURI,
 		"GET /projects/{project_id}/endpoints":                                              s.listEndpoints,
 		"GET /projects/{project_id}/endpoints/{endpoint_id}":                                s.getEndpoint,
+		"PATCH /projects/{project_id}/endpoints/{endpoint_id}":                              s.updateEndpoint,
 		"POST /projects/{project_id}/endpoints/{endpoint_id}/suspend":                       s.suspendEndpoint,
 		"GET /projects/{project_id}/branches":                                               s.listBranches,
 		"GET /projects/{project_id}/branches/count":                                         s.countBranches,

@@ -53,3 +53,21 @@ func (s *Server) RootURI() string {
 	defer s.mu.Unlock()
 	return s.uri(s.project.named("main"), firstRole, firstDatabase, false)
 }
+
+// Suspend puts the compute of the branch of a name to sleep, as happens when nobody uses it.
+func (s *Server) Suspend(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.project.named(name); b != nil && b.endpoint != nil {
+		b.endpoint.state = "idle"
+		s.gate.cut(func(id string) bool { return id == b.id })
+	}
+}
+
+// Awake reports whether the compute of the branch of a name runs, or is starting.
+func (s *Server) Awake(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.project.named(name)
+	return b != nil && b.endpoint != nil && b.endpoint.state != "idle"
+}

@@ -402,6 +402,7 @@ func TestByAddress(t *testing.T) {
 	if got := query(t, s, strings.Replace(root, "&", "%20-c%20work_mem%3D5MB&", 1), `SELECT current_setting('work_mem')`); got != "5MB" {
 		t.Errorf("the other options: %q", got)
 	}
+	wantCancelled(t, s, root)
 	for name, uri := range map[string]string{
 		"Endpoint ID is not specified": strings.Replace(root, "options=", "application_name=", 1),
 		"could not be found":           strings.Replace(root, "endpoint%3Dep-", "endpoint%3Dep-no", 1),
@@ -415,6 +416,33 @@ func TestByAddress(t *testing.T) {
 			t.Errorf("got %v, want %q", err, name)
 		}
 	}
+}
+
+// wantCancelled: what a client asks to be cancelled is.
+func wantCancelled(t *testing.T, s *neon.Server, uri string) {
+	t.Helper()
+	conn, err := connect(t.Context(), s, uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	asleep := make(chan error, 1)
+	go func() { asleep <- conn.PgConn().Exec(t.Context(), `SELECT pg_sleep(30)`).Close() }()
+	until(t, "the sleep is cancelled", func() bool {
+		if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-asleep:
+			var refused *pgconn.PgError
+			if !errors.As(err, &refused) || refused.Code != "57014" {
+				t.Errorf("the sleep ended with %v", err)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 func TestFaultsAndLimits(t *testing.T) {

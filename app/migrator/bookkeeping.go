@@ -1,4 +1,4 @@
-package postgres
+package migrator
 
 import (
 	"bytes"
@@ -16,14 +16,22 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
+// querier is a connection or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// firstUserOID is the first object id that a fresh database does not have (FirstNormalObjectId).
+const firstUserOID = 16384
+
 // How much bookkeeping is read of one table.
 const (
 	maxRows      = 2 * migration.MaxMigrations
 	maxBookBytes = 8 << 20
 )
 
-// applied is one row of bookkeeping. Rows are compared as a whole.
-type applied struct {
+// Row is one row of bookkeeping. Rows are compared as a whole.
+type Row struct {
 	format preview.MigrationFormat
 	name   string // sql only: drizzle does not keep names
 	when   int64  // drizzle only
@@ -31,13 +39,13 @@ type applied struct {
 }
 
 // identity is what a row and a script have in common even if the text changed.
-func (a applied) identity() applied {
+func (a Row) identity() Row {
 	a.hash = ""
 	return a
 }
 
 // label names a row for a person.
-func (a applied) label() string {
+func (a Row) label() string {
 	if a.format == preview.MigrationsSQL {
 		return a.name
 	}
@@ -45,11 +53,11 @@ func (a applied) label() string {
 }
 
 // rowOf is how a script is kept once it was applied.
-func rowOf(s migration.Script, format preview.MigrationFormat) applied {
+func rowOf(s migration.Script, format preview.MigrationFormat) Row {
 	if format == preview.MigrationsDrizzle {
-		return applied{format: format, when: s.When, hash: s.Hash}
+		return Row{format: format, when: s.When, hash: s.Hash}
 	}
-	return applied{format: format, name: s.Name, hash: s.Hash}
+	return Row{format: format, name: s.Name, hash: s.Hash}
 }
 
 // book is one bookkeeping table.
@@ -83,6 +91,15 @@ func bookOf(format preview.MigrationFormat) book {
 	return books()[1]
 }
 
+// BookSchemas are the schemas that hold nothing but bookkeeping.
+func BookSchemas() []string {
+	var names []string
+	for _, b := range books() {
+		names = append(names, b.schema)
+	}
+	return names
+}
+
 // seeds is where a seed's run is kept, in the branch.
 func seeds() book {
 	return book{
@@ -93,9 +110,9 @@ func seeds() book {
 	}
 }
 
-// readBooks returns all that was applied to the connected database, in the order it was.
-func readBooks(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
-	var all []applied
+// ReadBooks returns all that was applied to the connected database, in the order it was.
+func ReadBooks(ctx context.Context, conn *pgx.Conn) ([]Row, error) {
+	var all []Row
 	for _, b := range books() {
 		rows, err := b.rows(ctx, conn)
 		if err != nil {
@@ -108,8 +125,8 @@ func readBooks(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
 
 // rows reads the table, if it is there. What looks like it and is a view, or has a column of a type
 // that is not the server's own, could run code in the reader's session and is refused.
-func (b book) rows(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
-	var all []applied
+func (b book) rows(ctx context.Context, conn *pgx.Conn) ([]Row, error) {
+	var all []Row
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		found, err := b.plainTable(ctx, tx)
 		if err != nil || !found {
@@ -130,7 +147,7 @@ func (b book) rows(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
 // copyOut reads the table's own rows with COPY, which has no plan: a SELECT computes what is
 // constant in the expressions of a table's indexes and statistics, in the reader's session, and
 // the reader of a parent is a superuser.
-func (b book) copyOut(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
+func (b book) copyOut(ctx context.Context, conn *pgx.Conn) ([]Row, error) {
 	text := &bounded{most: maxBookBytes}
 	sql := `COPY ` + pgx.Identifier{b.schema, b.table}.Sanitize() + ` (` + b.columns + `) TO STDOUT (FORMAT csv)`
 	if _, err := conn.PgConn().CopyTo(ctx, text, sql); err != nil {
@@ -144,22 +161,22 @@ func (b book) copyOut(ctx context.Context, conn *pgx.Conn) ([]applied, error) {
 		return drizzleRows(records)
 	}
 	slices.SortFunc(records, slices.Compare)
-	var all []applied
+	var all []Row
 	for _, record := range records[:min(len(records), maxRows)] {
-		all = append(all, applied{format: b.format, name: record[0], hash: record[1]})
+		all = append(all, Row{format: b.format, name: record[0], hash: record[1]})
 	}
 	return all, nil
 }
 
 // drizzleRows puts the rows in the order of their ids.
-func drizzleRows(records [][]string) ([]applied, error) {
-	byID, ids := map[int64]applied{}, []int64{}
+func drizzleRows(records [][]string) ([]Row, error) {
+	byID, ids := map[int64]Row{}, []int64{}
 	for _, record := range records {
 		id, err := strconv.ParseInt(record[0], 10, 64)
 		if err != nil {
 			return nil, errors.New("has an id that is no number")
 		}
-		row := applied{format: preview.MigrationsDrizzle, hash: record[2]}
+		row := Row{format: preview.MigrationsDrizzle, hash: record[2]}
 		if record[1] != "" { // NULL
 			if row.when, err = strconv.ParseInt(record[1], 10, 64); err != nil {
 				return nil, errors.New("has a time that is no number")
@@ -168,7 +185,7 @@ func drizzleRows(records [][]string) ([]applied, error) {
 		byID[id], ids = row, append(ids, id)
 	}
 	slices.Sort(ids)
-	var all []applied
+	var all []Row
 	for _, id := range ids[:min(len(ids), maxRows)] {
 		all = append(all, byID[id])
 	}
@@ -188,9 +205,9 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.buffer.Write(p)
 }
 
-func (b book) plainTable(ctx context.Context, q querier) (bool, error) {
+func (b book) plainTable(ctx context.Context, conn querier) (bool, error) {
 	var plain bool
-	err := q.QueryRow(ctx, `
+	err := conn.QueryRow(ctx, `
 		SELECT c.relkind = 'r' AND NOT c.relforcerowsecurity AND NOT EXISTS (
 			SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= $3)
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -214,8 +231,8 @@ type drift struct {
 
 // compare finds what is left to do. Rows that the parent has too are never a reason to reset, and
 // count as applied whatever their text is, as drizzle sees it.
-func compare(f migration.Folder, branch, parent []applied) drift {
-	inBranch, inParent, wanted, named := set(branch), set(parent), map[applied]bool{}, map[applied]string{}
+func compare(f migration.Folder, branch, parent []Row) drift {
+	inBranch, inParent, wanted, named := set(branch), set(parent), map[Row]bool{}, map[Row]string{}
 	for _, s := range f.Scripts {
 		row := rowOf(s, f.Format)
 		wanted[row] = true
@@ -242,9 +259,9 @@ func compare(f migration.Folder, branch, parent []applied) drift {
 }
 
 // beyond names the rows of the branch that the parent has not.
-func beyond(f migration.Folder, branch, parent []applied) []string {
+func beyond(f migration.Folder, branch, parent []Row) []string {
 	inParent, names := set(parent), []string{}
-	byRow := map[applied]string{}
+	byRow := map[Row]string{}
 	for _, s := range f.Scripts {
 		byRow[rowOf(s, f.Format)] = s.Name
 	}
@@ -256,8 +273,8 @@ func beyond(f migration.Folder, branch, parent []applied) []string {
 	return names
 }
 
-// behind names the rows of the parent that the branch has not.
-func behind(branch, parent []applied) []string {
+// Behind names the rows of the parent that the branch has not.
+func Behind(branch, parent []Row) []string {
 	inBranch, names := set(branch), []string{}
 	for _, row := range parent {
 		if !inBranch[row.identity()] {
@@ -268,8 +285,8 @@ func behind(branch, parent []applied) []string {
 }
 
 // set holds each row as a whole and by its identity.
-func set(rows []applied) map[applied]bool {
-	m := make(map[applied]bool, 2*len(rows))
+func set(rows []Row) map[Row]bool {
+	m := make(map[Row]bool, 2*len(rows))
 	for _, row := range rows {
 		m[row], m[row.identity()] = true, true
 	}

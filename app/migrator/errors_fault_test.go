@@ -1,4 +1,4 @@
-package postgres
+package migrator
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func TestCopyInTheWayPasses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := preview.Classify(classify(fmt.Errorf("copy: %w", tt.err))); got != tt.want {
+			if got := preview.Classify(Classify(fmt.Errorf("copy: %w", tt.err))); got != tt.want {
 				t.Errorf("class %v, want %v", got, tt.want)
 			}
 		})

@@ -1,4 +1,4 @@
-package postgres
+package migrator
 
 import (
 	"context"
@@ -21,34 +21,67 @@ const (
 	maxMessage    = 500 // of the server's message, in characters
 )
 
-// job is one run of migrations in one database.
-type job struct {
-	server *Server
-	r      preview.Resource
-	folder migration.Folder
-	redact []preview.Secret
+// Job is one run of migrations in one database.
+type Job struct {
+	Resource preview.Resource
+	Folder   migration.Folder
+	Growth   Growth
+	Redact   []preview.Secret // known values that must not appear in any message
+	// PlanLimit says that the server itself bounds the size of the database, by what is paid for: a full disk is then the
+	// migrations' fault and passes by no waiting.
+	PlanLimit bool
+}
+
+// Migrate runs what is pending in the session's database; when that can't be told without a fresh copy of the parent, it
+// says why and does nothing. parent are the rows that the parent has; rows are those that the database has afterwards.
+// The seed runs in a fresh database alone.
+func (j Job) Migrate(ctx context.Context, s *Session, parent []Row, fresh bool) (rows []Row, reset string, err error) {
+	rows, err = ReadBooks(ctx, s.Conn)
+	if err != nil {
+		return nil, "", s.Cause(err)
+	}
+	d := compare(j.Folder, rows, parent)
+	if d.reset != "" {
+		return nil, d.reset, nil
+	}
+	seed := false
+	if fresh && j.Folder.Seed != nil {
+		done, err := seeds().rows(ctx, s.Conn)
+		if err != nil {
+			return nil, "", s.Cause(err)
+		}
+		seed = len(done) == 0
+	}
+	if err := j.run(ctx, s, d.pending, seed); err != nil {
+		return nil, "", err
+	}
+	for _, script := range d.pending {
+		rows = append(rows, rowOf(script, j.Folder.Format))
+	}
+	return rows, "", nil
+}
+
+// RefuseReset is what is said where only a reset would help and the data is to be kept.
+func (j Job) RefuseReset(why string) error {
+	return preview.Invalid(whatMigration, preview.Problem{
+		Path: j.Resource.Layout.Migrations, Message: why,
+		Hint: "the data of a core environment is never reset: bring the migration back and add a new one",
+	})
 }
 
 // run applies pending scripts and, in a fresh branch, the seed, in one transaction of the branch's role.
 // What it can't apply because of what is in it is a *preview.InvalidError, and the database stays as it was.
-func (j job) run(ctx context.Context, l *session, pending []migration.Script, seed bool) error {
+func (j Job) run(ctx context.Context, l *Session, pending []migration.Script, seed bool) error {
 	if len(pending) == 0 && !seed {
 		return nil
 	}
-	for _, s := range pending {
-		if err := j.check(s, whatMigration); err != nil {
-			return err
-		}
+	if err := j.checkAll(pending, seed); err != nil {
+		return err
 	}
-	if seed {
-		if err := j.check(*j.folder.Seed, whatSeed); err != nil {
-			return err
-		}
-	}
-	stop, err := l.watchGrowth(ctx, j.r, l.Config().Database)
+	stop, err := l.watchGrowth(ctx, j.Growth)
 	switch {
 	case errors.Is(err, errFull):
-		return preview.Invalid(whatMigration, preview.Problem{Path: j.r.Layout.Migrations,
+		return preview.Invalid(whatMigration, preview.Problem{Path: j.Resource.Layout.Migrations,
 			Message: "the preview's database has grown too large to be migrated",
 			Hint:    "comment /flaresmith reset-db to give it a fresh copy of the parent, and keep bulk data out"})
 	case err != nil:
@@ -56,20 +89,20 @@ func (j job) run(ctx context.Context, l *session, pending []migration.Script, se
 	}
 	defer stop()
 	if _, err := l.Exec(ctx, `BEGIN`); err != nil {
-		return l.cause(err)
+		return l.Cause(err)
 	}
 	last := migration.Script{}
 	for _, s := range pending {
-		if err := j.apply(ctx, l, s, bookOf(j.folder.Format), whatMigration); err != nil {
+		if err := j.apply(ctx, l, s, bookOf(j.Folder.Format), whatMigration); err != nil {
 			return err
 		}
 		last = s
 	}
 	if seed {
-		if err := j.apply(ctx, l, *j.folder.Seed, seeds(), whatSeed); err != nil {
+		if err := j.apply(ctx, l, *j.Folder.Seed, seeds(), whatSeed); err != nil {
 			return err
 		}
-		last = *j.folder.Seed
+		last = *j.Folder.Seed
 	}
 	tag, err := l.Exec(ctx, `COMMIT`) // deferred constraints are checked here
 	if err != nil {
@@ -81,9 +114,21 @@ func (j job) run(ctx context.Context, l *session, pending []migration.Script, se
 	return nil
 }
 
+func (j Job) checkAll(pending []migration.Script, seed bool) error {
+	for _, s := range pending {
+		if err := j.check(s, whatMigration); err != nil {
+			return err
+		}
+	}
+	if seed {
+		return j.check(*j.Folder.Seed, whatSeed)
+	}
+	return nil
+}
+
 // check refuses before anything runs what would leave the transaction or wait for a client.
-func (j job) check(s migration.Script, what string) error {
-	statements := s.Statements(j.folder.Format)
+func (j Job) check(s migration.Script, what string) error {
+	statements := s.Statements(j.Folder.Format)
 	if len(statements) > migration.MaxStatements {
 		return preview.Invalid(what, preview.Problem{Path: s.Path, Message: fmt.Sprintf("has more than %d statements", migration.MaxStatements)})
 	}
@@ -97,8 +142,8 @@ func (j job) check(s migration.Script, what string) error {
 
 // apply runs one script and enters it into the book. Statements go one by one through the extended protocol, in which
 // the server itself refuses a second statement.
-func (j job) apply(ctx context.Context, l *session, s migration.Script, b book, what string) error {
-	for _, st := range s.Statements(j.folder.Format) {
+func (j Job) apply(ctx context.Context, l *Session, s migration.Script, b book, what string) error {
+	for _, st := range s.Statements(j.Folder.Format) {
 		err := discard(l.PgConn().ExecParams(ctx, st.Text, nil, nil, nil, nil))
 		if err != nil {
 			return j.problem(ctx, l, err, s, st, what)
@@ -108,7 +153,7 @@ func (j job) apply(ctx context.Context, l *session, s migration.Script, b book, 
 		}
 	}
 	end := migration.Statement{Offset: len(s.Text)}
-	for _, sql := range []string{`CREATE SCHEMA IF NOT EXISTS ` + quote(b.schema), b.create} {
+	for _, sql := range []string{`CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{b.schema}.Sanitize(), b.create} {
 		if _, err := l.Exec(ctx, sql, pgx.QueryExecModeExec); err != nil {
 			return j.problem(ctx, l, err, s, end, what)
 		}
@@ -128,27 +173,32 @@ func discard(result *pgconn.ResultReader) error {
 }
 
 // problem turns the server's error into the user's: with file, line and what to do.
-func (j job) problem(ctx context.Context, l *session, err error, s migration.Script, st migration.Statement, what string) error {
+func (j Job) problem(ctx context.Context, l *Session, err error, s migration.Script, st migration.Statement, what string) error {
 	p := preview.Problem{Path: s.Path, Line: s.Line(st.Offset)}
-	if errors.Is(l.cause(err), errTimeLimit) {
-		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.server.config.MigrationTimeout)
+	if errors.Is(l.Cause(err), errTimeLimit) {
+		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.limit)
 		p.Hint = "split it up, or look for a lock that the running preview holds"
 		return preview.Invalid(what, p)
 	}
-	if errors.Is(l.cause(err), errGrowth) {
+	if errors.Is(l.Cause(err), errGrowth) {
 		p.Message = "makes the database grow by more than migrations may"
-		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", l.server.config.Limits.GrowthMB)
+		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", j.Growth.LimitMB)
 		return preview.Invalid(what, p)
 	}
 	var long *pgproto3.ExceededMaxBodyLenErr
 	if errors.As(err, &long) {
-		p.Message = fmt.Sprintf("answers with a row or a message of more than %d MB", maxAnswer>>20)
+		p.Message = fmt.Sprintf("answers with a row or a message of more than %d MB", MaxAnswer>>20)
 		p.Hint = "a migration's rows go nowhere: return none"
+		return preview.Invalid(what, p)
+	}
+	if j.PlanLimit && Code(err) == codeDiskFull {
+		p.Message = "makes the database larger than the plan allows"
+		p.Hint = "leave bulk data out, or ask the operator for a larger plan"
 		return preview.Invalid(what, p)
 	}
 	var pg *pgconn.PgError
 	if ctx.Err() != nil || !errors.As(err, &pg) || outage(pg.Code) {
-		return classify(fmt.Errorf("%s: %w", s.Path, err))
+		return Classify(fmt.Errorf("%s: %w", s.Path, err))
 	}
 	if pg.Position > 0 {
 		p.Line = s.Line(st.Offset + byteOffset(st.Text, int(pg.Position)-1))
@@ -187,8 +237,8 @@ func hintFor(pg *pgconn.PgError, own bool) string {
 }
 
 // clean shortens a message and takes known secrets out.
-func (j job) clean(message string) string {
-	for _, secret := range append([]preview.Secret{j.server.recall(j.r.Name).password}, j.redact...) {
+func (j Job) clean(message string) string {
+	for _, secret := range j.Redact {
 		if secret != "" {
 			message = strings.ReplaceAll(message, secret.Reveal(), secret.String())
 		}

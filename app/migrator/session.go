@@ -1,0 +1,186 @@
+package migrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+)
+
+const (
+	// ConnectTimeout is that of every connection.
+	ConnectTimeout = 10 * time.Second
+	// terminateTimeout bounds the end of a session from outside, which may need more than the database.
+	terminateTimeout = 30 * time.Second
+	// MaxAnswer bounds one message of the server, in bytes: hostile SQL makes rows, notices and
+	// errors of a gigabyte, each of which would be held in memory as a whole.
+	MaxAnswer = 16 << 20
+	// growthEvery is how often the size of a database is looked at while it is migrated.
+	growthEvery = 200 * time.Millisecond
+)
+
+// Harden makes sessions of c resolve nothing but the system's own names, bounds their memory, and makes a cancelled
+// context cancel the statement at the server instead of leaving it running there.
+func Harden(c *pgx.ConnConfig) {
+	c.RuntimeParams["search_path"] = "pg_catalog"
+	c.RuntimeParams["application_name"] = "flaresmith"
+	c.ConnectTimeout = ConnectTimeout
+	c.MaxProtocolMessageBodyLen = MaxAnswer
+	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
+	}
+}
+
+// AsRole makes a hardened c resolve names as the role's own sessions do, whatever the role set for itself.
+func AsRole(c *pgx.ConnConfig) {
+	c.RuntimeParams["search_path"] = `"$user", public`
+	c.RuntimeParams["client_encoding"] = "UTF8"
+}
+
+// Session is a login whose time is limited from outside: SQL that runs in it can neither prolong nor catch the end.
+type Session struct {
+	*pgx.Conn
+	limit    time.Duration
+	kill     func(ctx context.Context, pid uint32) error
+	log      *slog.Logger
+	pid      uint32
+	watchdog *time.Timer
+	timedOut atomic.Bool
+	overgrew atomic.Bool
+}
+
+// The ends of a session by a watchdog.
+var (
+	errTimeLimit = errors.New("time limit exceeded")
+	errGrowth    = errors.New("database grows too much")
+	errFull      = errors.New("database is too large to be migrated")
+)
+
+// Watch makes a Session of conn, which has limit from now on. kill ends the session with that process id at the server, in a
+// way that no SQL of its own can catch; it must be safe to call when there is none any more.
+func Watch(ctx context.Context, conn *pgx.Conn, limit time.Duration, kill func(ctx context.Context, pid uint32) error, log *slog.Logger) *Session {
+	s := &Session{Conn: conn, limit: limit, kill: kill, log: log, pid: conn.PgConn().PID()}
+	s.watchdog = time.AfterFunc(limit, func() {
+		s.timedOut.Store(true)
+		s.terminate(ctx)
+	})
+	return s
+}
+
+// terminate ends the session at the server, even when ctx is over.
+func (s *Session) terminate(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
+	defer cancel()
+	if err := s.kill(ctx, s.pid); err != nil {
+		s.log.WarnContext(ctx, "end session", "role", s.Config().User, "err", err)
+	}
+}
+
+// End closes the session; after a failure it makes sure that nothing of it runs on at the server.
+func (s *Session) End(ctx context.Context, failed bool) {
+	s.watchdog.Stop()
+	if failed {
+		s.terminate(ctx)
+	}
+	Close(ctx, s.Conn)
+}
+
+// Overgrew reports whether the session was ended because its database grew too much.
+func (s *Session) Overgrew() bool { return s.overgrew.Load() }
+
+// Cause replaces err if a watchdog is behind it.
+func (s *Session) Cause(err error) error {
+	switch {
+	case err != nil && s.timedOut.Load():
+		return errTimeLimit
+	case err != nil && s.overgrew.Load():
+		return errGrowth
+	}
+	return err
+}
+
+// Growth bounds how large a database becomes while it is migrated.
+type Growth struct {
+	// Size is how many bytes the database has, asked outside the session.
+	Size func(ctx context.Context) (int64, error)
+	// Base is how many bytes count as none: a preview's parent's, so that push after push adds up to no more than one.
+	// Nil: what the database has before the run, as with a core environment, which grows by its use.
+	Base func(ctx context.Context) (int64, error)
+	// LimitMB is how much it may have beyond its base, unless twice the base is more: rewriting tables needs
+	// as much as they have, until the end.
+	LimitMB int
+}
+
+// most is how many bytes the database may have; errFull if it has more already.
+func (g Growth) most(ctx context.Context) (int64, error) {
+	before, err := g.Size(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("size of the database: %w", err)
+	}
+	base := before
+	if g.Base != nil {
+		if base, err = g.Base(ctx); err != nil {
+			return 0, fmt.Errorf("size of the parent: %w", err)
+		}
+	}
+	most := base + max(int64(g.LimitMB)<<20, 2*base)
+	if before > most {
+		return 0, errFull
+	}
+	return most, nil
+}
+
+// watchGrowth ends the session when its database becomes too large. Call stop to end the watch. Where a size can't be read
+// nothing is watched, and nothing must be run; one that is too large already is errFull.
+func (s *Session) watchGrowth(ctx context.Context, g Growth) (stop func(), err error) {
+	most, err := g.most(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for pause(ctx, growthEvery) == nil {
+			now, err := g.Size(ctx)
+			switch {
+			case err == nil && now > most:
+				s.overgrew.Store(true)
+				s.terminate(ctx)
+				return
+			case err != nil && !Passing(err):
+				s.log.WarnContext(ctx, "watch size", "database", s.Config().Database, "err", err)
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}, nil
+}
+
+// Close ends a session in an orderly way even if ctx is over.
+func Close(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // nothing is left to lose
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,43 @@
+package migrator
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+// Where a size can't be read nothing is run without a watch, nor with one that counts from nothing.
+func TestGrowthIsWatchedOrNothingRuns(t *testing.T) {
+	t.Parallel()
+	const mb = int64(1) << 20
+	unknown := errors.New("unknown")
+	is := func(bytes int64) func(context.Context) (int64, error) {
+		return func(context.Context) (int64, error) { return bytes, nil }
+	}
+	fails := func(context.Context) (int64, error) { return 0, unknown }
+	tests := []struct {
+		name   string
+		growth Growth
+		most   int64
+		err    error
+	}{
+		{"a preview counts from its parent", Growth{Size: is(30 * mb), Base: is(10 * mb), LimitMB: 40}, 50 * mb, nil},
+		{"of a large parent twice its size", Growth{Size: is(100 * mb), Base: is(100 * mb), LimitMB: 40}, 300 * mb, nil},
+		{"a core environment counts from itself", Growth{Size: is(30 * mb), LimitMB: 100}, 130 * mb, nil},
+		{"too large already", Growth{Size: is(51 * mb), Base: is(10 * mb), LimitMB: 40}, 0, errFull},
+		{"size unknown", Growth{Size: fails, Base: is(mb), LimitMB: 40}, 0, unknown},
+		{"parent's size unknown", Growth{Size: is(mb), Base: fails, LimitMB: 40}, 0, unknown},
+	}
+	for _, tt := range tests {
+		most, err := tt.growth.most(t.Context())
+		if most != tt.most || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %d bytes, %v", tt.name, most, err)
+		}
+		s := &Session{}
+		if stop, watched := s.watchGrowth(t.Context(), tt.growth); (watched == nil) != (tt.err == nil) {
+			t.Errorf("%s: watch: %v", tt.name, watched)
+		} else if watched == nil {
+			stop()
+		}
+	}
+}

@@ -1,0 +1,420 @@
+package neon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/flaresmith/flaresmith/app/migration"
+	"github.com/flaresmith/flaresmith/app/migrator"
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+const (
+	// recordPrefix begins the name of a compute whose branch has a finished schema; the digest and the time of the branch's
+	// last reset follow.
+	recordPrefix = "schema-"
+	// noRecord is the name of a compute that had a record.
+	noRecord = "no-schema"
+	// bookFor is how long a parent's bookkeeping counts where nothing but "behind the parent" depends on it: reading it
+	// starts a compute that sleeps.
+	bookFor = 6 * time.Hour
+)
+
+// Schema is the provider of KindSchema: migrations, seed and schema difference of a branch.
+type Schema struct{ branches *Branches }
+
+// schemaResult is what the last finished Apply left, in this process.
+type schemaResult struct {
+	digest  string
+	rows    []migrator.Row
+	outputs preview.Outputs
+}
+
+// Schema is the provider of KindSchema in the same project.
+func (p *Branches) Schema() *Schema { return &Schema{branches: p} }
+
+// record is the name of the branch's compute once the schema with that digest is finished. A reset takes the schema back, and
+// with the time of it the record no longer fits.
+func record(b branch, digest string) string {
+	return recordPrefix + digest + "-" + strconv.FormatInt(max(b.ResetAt.Unix(), 0), 36)
+}
+
+// recorded is the digest of the branch's finished schema, if the compute has such a name; empty: none.
+func recorded(b branch, compute endpoint) string {
+	digest := strings.TrimPrefix(compute.Name, recordPrefix)
+	if at := strings.LastIndexByte(digest, '-'); at > 0 && record(b, digest[:at]) == compute.Name {
+		return digest[:at]
+	}
+	return ""
+}
+
+// Observe implements the reconciler's Provider. It asks Neon's API alone, so that it starts no compute that sleeps. After a
+// restart it knows the digest and no outputs.
+func (s *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
+	if err := checkName(r); err != nil {
+		return preview.Observed{}, err
+	}
+	observed, err := s.observe(ctx, r)
+	if err != nil {
+		return preview.Observed{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	}
+	return observed, nil
+}
+
+func (s *Schema) observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
+	p := s.branches
+	f, err := p.find(ctx, r.Name)
+	switch {
+	case err != nil:
+		return preview.Observed{}, err
+	case p.check(f, r.Mark) != nil:
+		return preview.Observed{Exists: true}, nil // in the way
+	case f.finished == nil:
+		return preview.Observed{}, nil
+	}
+	compute, err := p.api.compute(ctx, f.finished.ID)
+	if errors.Is(err, preview.ErrNotFound) || status(err) == http.StatusNotFound { // it goes just now
+		return preview.Observed{}, nil
+	}
+	if err != nil {
+		return preview.Observed{}, err
+	}
+	observed := preview.Observed{Digest: recorded(*f.finished, compute)}
+	if observed.Digest == "" {
+		return observed, nil
+	}
+	observed.Exists, observed.Owned = true, true
+	p.mu.Lock()
+	known := p.schemas[f.finished.ID]
+	p.mu.Unlock()
+	if known.digest == observed.Digest {
+		observed.Outputs = known.outputs
+		observed.Outputs.BehindParent = s.behind(ctx, r, known)
+	}
+	return observed, nil
+}
+
+// behind names what the parent has and the branch lacks, as far as is known.
+func (s *Schema) behind(ctx context.Context, r preview.Resource, known schemaResult) []string {
+	p := s.branches
+	if r.Parent == "" { // not wanted any more
+		return known.outputs.BehindParent
+	}
+	parent, err := p.parent(ctx, r.Parent)
+	if err == nil {
+		p.mu.Lock()
+		b, read := p.books[parent]
+		p.mu.Unlock()
+		if !read || time.Since(b.at) > bookFor {
+			b, err = p.readBook(ctx, parent)
+		}
+		if err == nil {
+			return migrator.Behind(known.rows, b.rows)
+		}
+	}
+	p.log.WarnContext(ctx, "migrations of the parent", "parent", r.Parent, "err", err)
+	return known.outputs.BehindParent
+}
+
+// Apply implements the reconciler's Provider: it runs what is pending, as the owner of the branch's database, in one
+// transaction. A preview whose applied migrations changed or vanished gets a fresh branch, and what served before is
+// replaced only once all migrations ran there; the outputs then hold its address.
+func (s *Schema) Apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
+	if err := checkName(r); err != nil {
+		return preview.Outputs{}, err
+	}
+	outputs, err := s.apply(ctx, r, in)
+	if err != nil {
+		return preview.Outputs{}, fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	}
+	return outputs, nil
+}
+
+// run is one Apply.
+type run struct {
+	*Branches
+	r      preview.Resource
+	folder migration.Folder
+	redact []preview.Secret
+	parent string // id
+	book   book   // the parent's
+}
+
+func (s *Schema) apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
+	p := s.branches
+	b, err := p.finishedBranch(ctx, r)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	a := run{Branches: p, r: r, redact: in.Redact}
+	if a.folder, err = migration.Read(in.Source, r.Layout); err != nil {
+		return preview.Outputs{}, err
+	}
+	if a.parent, err = p.parent(ctx, r.Parent); err != nil {
+		return preview.Outputs{}, err
+	}
+	if a.book, err = p.readBook(ctx, a.parent); err != nil {
+		return preview.Outputs{}, err
+	}
+	if err := migrator.Approve(r, a.folder, a.book.rows); err != nil {
+		return preview.Outputs{}, err
+	}
+	compute, err := p.api.compute(ctx, b.ID)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	rows, reset, err := a.migrate(ctx, b, recorded(b, compute) == "")
+	if err == nil && reset != "" {
+		b, rows, err = a.rebuild(ctx, b, reset)
+	}
+	if err != nil {
+		return preview.Outputs{}, migrator.Warned(err, a.folder, a.book.rows)
+	}
+	if reset != "" {
+		if compute, err = p.api.compute(ctx, b.ID); err != nil {
+			return preview.Outputs{}, err
+		}
+	}
+	return a.finish(ctx, b, compute, rows, reset)
+}
+
+// finishedBranch is the branch that is migrated. It is found anew before every write, so that none of production is taken
+// for one of ours.
+func (p *Branches) finishedBranch(ctx context.Context, r preview.Resource) (branch, error) {
+	f, err := p.find(ctx, r.Name)
+	if err == nil {
+		err = p.check(f, r.Mark)
+	}
+	switch {
+	case err != nil:
+		return branch{}, err
+	case f.finished == nil && f.draft == nil:
+		return branch{}, fmt.Errorf("database: %w", preview.ErrNotFound)
+	case f.finished == nil:
+		return branch{}, preview.Transient(errors.New("database is not finished"))
+	}
+	return *f.finished, nil
+}
+
+// CheckApproval implements the reconciler's ApprovalChecker.
+func (s *Schema) CheckApproval(ctx context.Context, r preview.Resource, in preview.Inputs) error {
+	p := s.branches
+	f, err := migration.Read(in.Source, r.Layout)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", r.Name, err)
+	}
+	parent, err := p.parent(ctx, r.Parent)
+	var b book
+	if err == nil {
+		b, err = p.readBook(ctx, parent)
+	}
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", r.Name, classify(err))
+	}
+	return migrator.Approve(r, f, b.rows)
+}
+
+// migrate runs what is pending in a branch; when that can't be told without a fresh one, it says why and does nothing.
+func (a run) migrate(ctx context.Context, b branch, fresh bool) (rows []migrator.Row, reset string, err error) {
+	conn, err := a.connect(ctx, b.ID, migrator.AsRole)
+	if err != nil {
+		return nil, "", err
+	}
+	g, err := a.newGuard(ctx, b.ID, conn.Config())
+	if err != nil {
+		migrator.Close(ctx, conn)
+		return nil, "", err
+	}
+	defer g.pool.Close()
+	l := migrator.Watch(ctx, conn, a.migrations.Timeout, g.kill, a.log)
+	defer func() { l.End(ctx, err != nil) }()
+	growth := migrator.Growth{Size: g.size, LimitMB: a.migrations.GrowthMB}
+	if !a.r.Keep {
+		growth.Base = func(context.Context) (int64, error) { return a.book.size, nil }
+	}
+	job := migrator.Job{Resource: a.r, Folder: a.folder, Growth: growth, PlanLimit: true,
+		Redact: append([]preview.Secret{preview.Secret(conn.Config().Password)}, a.redact...)}
+	rows, reset, err = job.Migrate(ctx, l, a.book.rows, fresh)
+	if err == nil && reset != "" && a.r.Keep {
+		return nil, "", job.RefuseReset(reset)
+	}
+	return rows, reset, migrator.Classify(err)
+}
+
+// rebuild makes a fresh branch beside the old one, migrates it and puts it in the old one's place.
+func (a run) rebuild(ctx context.Context, old branch, why string) (branch, []migrator.Row, error) {
+	f, err := a.find(ctx, a.r.Name)
+	if err == nil {
+		err = a.check(f, a.r.Mark)
+	}
+	if err == nil && f.draft != nil { // of an earlier try
+		err = a.remove(ctx, *f.draft)
+	}
+	if err != nil {
+		return branch{}, nil, err
+	}
+	database := a.r
+	database.Kind, database.Digest, database.SchemaOnly = preview.KindDatabase, old.annotation[markDigest], old.InitSource == schemaOnly
+	draft, err := a.build(ctx, database)
+	if status(err) == http.StatusConflict {
+		err = preview.Transient(err)
+	}
+	if err != nil {
+		return branch{}, nil, fmt.Errorf("fresh branch: %w", err)
+	}
+	rows, again, err := a.migrate(ctx, draft, true)
+	if err == nil && again != "" { // the parent changed in between
+		err = preview.Transient(fmt.Errorf("fresh branch: %s", again))
+	}
+	if err != nil {
+		return branch{}, nil, errors.Join(err, a.discard(ctx, draft))
+	}
+	a.log.InfoContext(ctx, "fresh branch for migrations", "branch", a.r.Name, "because", why)
+	if err := a.remove(ctx, old); err != nil {
+		return branch{}, nil, err
+	}
+	return draft, rows, a.takePlace(ctx, database, draft)
+}
+
+// takePlace gives a fresh branch the name of the one that was removed. A name may be taken a little longer than a branch can
+// be seen.
+func (a run) takePlace(ctx context.Context, r preview.Resource, draft branch) error {
+	const looks = 20
+	for range looks {
+		_, err := a.Branches.finish(ctx, r, draft)
+		if !errors.Is(err, preview.ErrConflict) {
+			return err
+		}
+		f, err := a.find(ctx, r.Name)
+		if err != nil {
+			return err
+		}
+		if f.finished != nil {
+			return fmt.Errorf("branch %s: %w", r.Name, preview.ErrConflict)
+		}
+		if err := pause(ctx, a.look); err != nil {
+			return err
+		}
+	}
+	return preview.Transient(errors.New("the removed branch still has its name"))
+}
+
+// discard removes a fresh branch that is no use, also when ctx is over.
+func (a run) discard(ctx context.Context, b branch) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	return a.remove(ctx, b)
+}
+
+// finish computes the outputs and, last, records the digest.
+func (a run) finish(ctx context.Context, b branch, compute endpoint, rows []migrator.Row, reset string) (preview.Outputs, error) {
+	outputs := migrator.Outputs(a.folder, rows, a.book.rows)
+	if !sameRows(rows, a.book.rows) {
+		difference, err := a.difference(ctx, b)
+		if err != nil {
+			return preview.Outputs{}, err
+		}
+		outputs.SchemaDiff = difference
+	}
+	if err := ctx.Err(); err != nil {
+		return preview.Outputs{}, err
+	}
+	if name := record(b, a.r.Digest); compute.Name != name {
+		// Once it has begun it goes to its end: who is told that nothing is finished may count on it.
+		if err := a.api.nameCompute(context.WithoutCancel(ctx), compute.ID, name); err != nil {
+			return preview.Outputs{}, fmt.Errorf("record: %w", err)
+		}
+	}
+	a.mu.Lock()
+	a.schemas[b.ID] = schemaResult{digest: a.r.Digest, rows: slices.Clone(rows), outputs: outputs}
+	a.mu.Unlock()
+	if reset != "" {
+		made, err := a.outputs(ctx, b)
+		if err != nil {
+			return preview.Outputs{}, err
+		}
+		outputs.DataReset, outputs.DatabaseURL = reset, made.DatabaseURL
+	}
+	return outputs, nil
+}
+
+// difference is Neon's comparison of the branch's schema with its parent's.
+func (a run) difference(ctx context.Context, b branch) (string, error) {
+	direct, err := a.direct(ctx, b.ID)
+	if err != nil {
+		return "", err
+	}
+	config, err := pgx.ParseConfig(direct.Reveal())
+	if err != nil { // the error quotes parts of the string
+		return "", errors.New("neon's connection string can't be parsed")
+	}
+	text, err := a.api.compareSchema(ctx, b.ID, a.parent, config.Database)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", err
+		}
+		a.log.WarnContext(ctx, "no schema difference", "branch", a.r.Name, "err", err)
+		text = migrator.NoDiff
+	}
+	return migrator.TruncateDiff(text), nil
+}
+
+// sameRows reports whether the same was applied to both: their schemas are then compared by nobody.
+func sameRows(a, b []migrator.Row) bool { return maps.Equal(count(a), count(b)) }
+
+func count(rows []migrator.Row) map[migrator.Row]int {
+	n := map[migrator.Row]int{}
+	for _, row := range rows {
+		n[row]++
+	}
+	return n
+}
+
+// Delete implements the reconciler's Provider. What was migrated goes with the database alone; in a database that stays,
+// Delete forgets that the schema was finished.
+func (s *Schema) Delete(ctx context.Context, r preview.Resource) error {
+	if err := checkName(r); err != nil {
+		return err
+	}
+	if err := s.delete(ctx, r); err != nil {
+		return fmt.Errorf("schema of %s: %w", r.Name, classify(err))
+	}
+	return nil
+}
+
+func (s *Schema) delete(ctx context.Context, r preview.Resource) error {
+	p := s.branches
+	f, err := p.find(ctx, r.Name)
+	if err == nil {
+		err = p.check(f, r.Mark)
+	}
+	if err != nil || f.finished == nil {
+		return err
+	}
+	compute, err := p.api.compute(ctx, f.finished.ID)
+	if err == nil && strings.HasPrefix(compute.Name, recordPrefix) {
+		err = p.api.nameCompute(ctx, compute.ID, noRecord)
+	}
+	if errors.Is(err, preview.ErrNotFound) || status(err) == http.StatusNotFound { // it goes with its branch
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.schemas, f.finished.ID)
+	return nil
+}
+
+// List finds nothing: a schema is part of its database.
+func (s *Schema) List(context.Context) ([]preview.Found, error) { return nil, nil }
