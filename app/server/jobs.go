@@ -12,7 +12,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/onboard"
@@ -43,16 +42,16 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, m *metrics, tracer trace.Tracer, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, worker)
+	river.AddWorker(workers, s.worker)
 	river.AddWorker(workers, sweeper)
-	river.AddWorker(workers, &passWorker{store: s, reconciler: r, metrics: m})
-	river.AddWorker(workers, &syncWorker{store: s, reconciler: r})
+	river.AddWorker(workers, &passWorker{store: s.store, reconciler: r, metrics: s.metrics})
+	river.AddWorker(workers, &syncWorker{store: s.store, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
 	river.AddWorker(workers, o)
-	client, err := river.NewClient(riverpgxv5.New(s.Pool()), &river.Config{
-		Logger:  logger,
+	client, err := river.NewClient(riverpgxv5.New(s.store.Pool()), &river.Config{
+		Logger:  s.logger,
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
@@ -66,8 +65,8 @@ func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *re
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
-		ErrorHandler:                &jobErrors{logger: logger},
-		Middleware:                  []rivertype.Middleware{&jobSpans{tracer: tracer}},
+		ErrorHandler:                &jobErrors{logger: s.logger},
+		Middleware:                  []rivertype.Middleware{&jobSpans{tracer: s.exporter.Tracer()}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make job client: %w", err)
