@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
 )
@@ -217,5 +219,34 @@ func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *sl
 			warn("sweep stale environments", err)
 			warn("sweep stale deliveries", worker.Rearm(ctx))
 		}
+	}
+}
+
+// sizesEvery is how often the sizes of previews' databases are looked at.
+const sizesEvery = 5 * time.Second
+
+// boundDatabases closes previews' databases that have grown too large, and wants passes, whose checks say so, until ctx
+// ends.
+func boundDatabases(ctx context.Context, branches *postgres.Branches, s *store.Store, logger *slog.Logger) {
+	due := time.NewTicker(sizesEvery)
+	defer due.Stop()
+	var untold []preview.Mark
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due.C:
+		}
+		closed, err := branches.CloseOvergrown(ctx)
+		if err != nil && ctx.Err() == nil {
+			logger.WarnContext(ctx, "bound databases", slog.Any("error", err))
+		}
+		untold = slices.DeleteFunc(append(untold, closed...), func(m preview.Mark) bool {
+			err := s.WantProject(ctx, m.Project)
+			if err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "tell of a closed database", slog.String("environmentId", m.Environment), slog.Any("error", err))
+			}
+			return err == nil
+		})
 	}
 }

@@ -248,6 +248,12 @@ func (s *Server) Run(ctx context.Context) error {
 		sweep(gctx, s.store, s.worker, s.logger)
 		return nil
 	})
+	if s.branches != nil {
+		group.Go(func() error {
+			boundDatabases(gctx, s.branches.Branches(), s.store, s.logger)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-gctx.Done()
 		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
