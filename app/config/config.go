@@ -26,7 +26,8 @@ import (
 
 const (
 	minLinkKey   = 32
-	mostPreviews = 15 // at a time in one repository
+	mostPreviews = 15      // at a time in one repository
+	mostGrowthMB = 1 << 20 // a terabyte
 )
 
 // Config is everything the server is told by its operator. Defaults stand in the tags.
@@ -79,6 +80,9 @@ type Config struct {
 	WorkerdPath string `env:"FLARESMITH_WORKERD"`
 
 	MigrationTimeout time.Duration `env:"FLARESMITH_MIGRATION_TIMEOUT" envDefault:"60s"`
+	// DatabaseGrowthMB is what migrations may add to a preview's database, in MB, unless twice its parent's size is more.
+	// With what its Worker writes it may have twice that.
+	DatabaseGrowthMB int           `env:"FLARESMITH_DATABASE_GROWTH_MB" envDefault:"1024"`
 	OutageDeadline   time.Duration `env:"FLARESMITH_OUTAGE_DEADLINE" envDefault:"15m"`
 	LogLevel         slog.Level    `env:"FLARESMITH_LOG_LEVEL" envDefault:"info"`
 
@@ -172,6 +176,9 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	c.Clouds.check(func(key string) string { return key }, problem)
 	if c.MaxPreviews < 1 || c.MaxPreviews > mostPreviews {
 		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and %d", c.MaxPreviews, mostPreviews)
+	}
+	if c.DatabaseGrowthMB < 1 || c.DatabaseGrowthMB > mostGrowthMB {
+		problem("FLARESMITH_DATABASE_GROWTH_MB", "%d is not between 1 and %d", c.DatabaseGrowthMB, mostGrowthMB)
 	}
 	for key, address := range map[string]string{"FLARESMITH_LISTEN": c.Listen, "FLARESMITH_METRICS_LISTEN": c.MetricsListen} {
 		if wrong := wrongAddress(address); wrong != "" {

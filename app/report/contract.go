@@ -107,7 +107,7 @@ type Published struct {
 	CheckDigest      string `json:"checkDigest,omitempty"`
 	NewCheck         bool   `json:"newCheck,omitempty"`         // a person asked to run it again: the next check is a new run
 	CheckAnnotations string `json:"checkAnnotations,omitempty"` // digest of the annotations that the run carries
-	CheckReplaced    bool   `json:"checkReplaced,omitempty"`    // the run stands for one of this commit that GitHub lists and does not find; no update of it was taken yet
+	CheckNotFound    int    `json:"checkNotFound,omitempty"`    // updates since the last one taken that GitHub answered with 404 though it lists the run
 	CommentID        int64  `json:"commentId,omitempty"`
 	CommentDigest    string `json:"commentDigest,omitempty"`
 	DeploymentID     int64  `json:"deploymentId,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,11 +13,11 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/store"
 )
@@ -43,16 +44,16 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, m *metrics, tracer trace.Tracer, logger *slog.Logger) (*river.Client[pgx.Tx], error) {
+func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, worker)
+	river.AddWorker(workers, s.worker)
 	river.AddWorker(workers, sweeper)
-	river.AddWorker(workers, &passWorker{store: s, reconciler: r, metrics: m})
-	river.AddWorker(workers, &syncWorker{store: s, reconciler: r})
+	river.AddWorker(workers, &passWorker{store: s.store, reconciler: r, metrics: s.metrics})
+	river.AddWorker(workers, &syncWorker{store: s.store, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
 	river.AddWorker(workers, o)
-	client, err := river.NewClient(riverpgxv5.New(s.Pool()), &river.Config{
-		Logger:  logger,
+	client, err := river.NewClient(riverpgxv5.New(s.store.Pool()), &river.Config{
+		Logger:  s.logger,
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
@@ -66,8 +67,8 @@ func newJobs(s *store.Store, worker *inbox.Worker, sweeper *inbox.Sweeper, r *re
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
-		ErrorHandler:                &jobErrors{logger: logger},
-		Middleware:                  []rivertype.Middleware{&jobSpans{tracer: tracer}},
+		ErrorHandler:                &jobErrors{logger: s.logger},
+		Middleware:                  []rivertype.Middleware{&jobSpans{tracer: s.exporter.Tracer()}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make job client: %w", err)
@@ -218,5 +219,34 @@ func sweep(ctx context.Context, s *store.Store, worker *inbox.Worker, logger *sl
 			warn("sweep stale environments", err)
 			warn("sweep stale deliveries", worker.Rearm(ctx))
 		}
+	}
+}
+
+// sizesEvery is how often the sizes of previews' databases are looked at.
+const sizesEvery = 5 * time.Second
+
+// boundDatabases closes previews' databases that have grown too large, and wants passes, whose checks say so, until ctx
+// ends.
+func boundDatabases(ctx context.Context, branches *postgres.Branches, s *store.Store, logger *slog.Logger) {
+	due := time.NewTicker(sizesEvery)
+	defer due.Stop()
+	var untold []preview.Mark
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due.C:
+		}
+		closed, err := branches.CloseOvergrown(ctx)
+		if err != nil && ctx.Err() == nil {
+			logger.WarnContext(ctx, "bound databases", slog.Any("error", err))
+		}
+		untold = slices.DeleteFunc(append(untold, closed...), func(m preview.Mark) bool {
+			err := s.WantProject(ctx, m.Project)
+			if err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "tell of a closed database", slog.String("environmentId", m.Environment), slog.Any("error", err))
+			}
+			return err == nil
+		})
 	}
 }

@@ -220,6 +220,52 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 	w.valid()
 }
 
+// TestOvergrownDatabase: a preview's database that its Worker filled is closed, the check says why and what to do, and
+// a reset opens it again; another preview does not notice.
+func TestOvergrownDatabase(t *testing.T) {
+	t.Parallel()
+	db := newOwnPostgres(t) // a small limit would close others' databases
+	w, _ := newLocalWorld(t, sampleFiles(), "")
+	w.stop()
+	w.config["FLARESMITH_BRANCH_DATABASE_URL"] = strings.Replace(db.address, "/flaresmith", "/postgres", 1)
+	w.config["FLARESMITH_PARENTS"] = "main=flaresmith"
+	w.config["FLARESMITH_DATABASE_GROWTH_MB"] = "1" // so that twice the twice of the parent's 8 MB count
+	w.start()
+	pr, sha := w.open("feature/large")
+	small, beside := w.open("feature/small")
+	w.wantCheck(sha, "success")
+	w.wantCheck(beside, "success")
+	w.settle()
+	name := w.environment(pr).Name
+	open := func(name string) string {
+		return query(t, db.address, `SELECT has_database_privilege('`+name+`', '`+name+`', 'CONNECT')::text`)[0]
+	}
+	own := strings.Replace(db.address, "/flaresmith", "/"+name, 1)
+	query(t, own, `CREATE TABLE big AS SELECT repeat(md5(g::text), 60) AS t FROM generate_series(1, 24000) g`) // 50 MB
+	w.wantCheck(sha, "failure")
+	w.settle()
+	check, _ := w.check(testRepo, sha)
+	if text := check.Title + check.Summary; !strings.Contains(text, "has grown too large") || !strings.Contains(text, "reset-db") {
+		t.Errorf("check %s: %s", check.Title, check.Summary)
+	}
+	if open(name) != "false" || open(w.environment(small).Name) != "true" {
+		t.Errorf("open: the large one %s, the small one %s", open(name), open(w.environment(small).Name))
+	}
+	if check, _ := w.check(testRepo, beside); check.Conclusion != "success" {
+		t.Errorf("the other check: %s", check.Title)
+	}
+	again := w.push("feature/large", "more")
+	w.wantCheck(again, "failure") // as long as it is closed
+	w.say(pr, "octo-lead", "/flaresmith reset-db")
+	w.wantCheck(again, "success")
+	w.settle()
+	if got := query(t, own, `SELECT count(*)::text FROM pg_tables WHERE tablename = 'big'`); open(name) != "true" || got[0] != "0" {
+		t.Errorf("after the reset: open %s, %s tables", open(name), got[0])
+	}
+	w.wantNoSecret("keeper-password")
+	w.valid()
+}
+
 // TestBranchServerStopsDuringMigration stops the server of the branches in the middle of a
 // migration: people are told to wait, and nothing of the migration is left for the next try.
 func TestBranchServerStopsDuringMigration(t *testing.T) {

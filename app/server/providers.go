@@ -179,7 +179,7 @@ func (p *providers) openLocal(ctx context.Context) (map[preview.Kind]reconcile.P
 	s, c := p.server, p.server.config
 	var err error
 	if s.branches, err = postgres.New(ctx, postgres.Config{AdminURL: c.BranchDatabaseURL,
-		MigrationTimeout: c.MigrationTimeout, Logger: s.logger}); err != nil {
+		MigrationTimeout: c.MigrationTimeout, Limits: postgres.Limits{GrowthMB: c.DatabaseGrowthMB}, Logger: s.logger}); err != nil {
 		return nil, err
 	}
 	packages, err := npm.NewClient(npm.Config{CacheDir: p.options.PackageCache})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
@@ -83,78 +84,100 @@ type Server struct {
 func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
 	// Whoever logs, logs without secrets.
 	o.Logger = slog.New(telemetry.NewHandler(o.Logger.Handler(), telemetry.NewRedactor(c.Secrets()...)))
+	if o.PackageCache == "" {
+		o.PackageCache = filepath.Join(c.DataDir, "npm")
+	}
 	s := &Server{config: c, logger: o.Logger, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.exporter, err = s.newExporter(ctx, c); err != nil {
+	if err = s.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.listen(ctx); err != nil {
-		return nil, err
-	}
-	if s.links, err = newLinks(c, s.api.Addr().String()); err != nil {
-		return nil, err
-	}
-	if err := store.Migrate(ctx, c.DatabaseURL); err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
-	}
-	if s.store, err = store.Open(ctx, c.DatabaseURL, store.Options{Logger: o.Logger}); err != nil {
-		return nil, err
-	}
-	s.metrics.watch(s.store, o.Logger)
-	if o.PackageCache == "" {
-		o.PackageCache = filepath.Join(c.DataDir, "npm")
-	}
-	s.calls = s.newGitHubCalls()
-	gh, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL,
-		Transport: s.calls, Logger: o.Logger,
-		PerInstallation: func(id int64) http.RoundTripper { return s.calls.For(strconv.FormatInt(id, 10)) }})
+	gh, err := s.newGitHub()
 	if err != nil {
 		return nil, err
 	}
-	table, err := s.table(ctx, o)
+	operator, err := s.table(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	builds, err := newBuilder(filepath.Join(c.DataDir, "source"), o.PackageCache)
+	reconciler, err := s.newReconciler(gh, operator, o.PackageCache)
 	if err != nil {
 		return nil, err
 	}
-	reconciler := reconcile.New(reconcile.Config{
-		Store:  table,
-		GitHub: gh, Conversation: gh, Reporter: gh, Providers: table,
-		Builder: builds,
-		// No token: whoever sees a public repository's check must not see more of it.
-		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
-		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: c.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: o.Logger,
-	})
-	all := handlers.All(s.store, c.GitHubAppID)
-	s.metrics.expect(all)
-	if s.worker, err = inbox.NewWorker(s.store, all, s.metrics, o.Logger); err != nil {
-		return nil, err
-	}
-	if s.pages, err = s.newDashboard(gh, table); err != nil {
-		return nil, err
-	}
-	hook, err := s.hook()
+	events := handlers.All(s.store, c.GitHubAppID)
+	hook, err := s.newInbox(events)
 	if err != nil {
 		return nil, err
 	}
-	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(all),
-		Observer: s.metrics, Logger: o.Logger})
-	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: table, GitHub: gh, Proposer: gh, Logger: o.Logger}}
-	if s.jobs, err = newJobs(s.store, s.worker, sweeper, reconciler, onboarding, s.metrics, s.exporter.Tracer(), o.Logger); err != nil {
+	if s.pages, err = s.newDashboard(gh, operator); err != nil {
+		return nil, err
+	}
+	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(events),
+		Observer: s.metrics, Logger: s.logger})
+	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: operator, GitHub: gh, Proposer: gh, Logger: s.logger}}
+	if s.jobs, err = s.newJobs(sweeper, reconciler, onboarding); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)
 	return s, nil
 }
 
-// hook is the webhook endpoint: it verifies a delivery and stores it before it answers.
-func (s *Server) hook() (http.Handler, error) {
+// open brings up what the rest stands on: where spans go, both ports, and the store with its tables.
+func (s *Server) open(ctx context.Context) (err error) {
+	if s.exporter, err = s.newExporter(ctx, s.config); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	if s.links, err = newLinks(s.config, s.api.Addr().String()); err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, s.config.DatabaseURL); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if s.store, err = store.Open(ctx, s.config.DatabaseURL, store.Options{Logger: s.logger}); err != nil {
+		return err
+	}
+	s.metrics.watch(s.store, s.logger)
+	return nil
+}
+
+// newGitHub is the App, whose calls share a breaker, and have budgets by installation.
+func (s *Server) newGitHub() (*github.App, error) {
+	s.calls = s.newGitHubCalls()
+	return github.New(github.Config{AppID: s.config.GitHubAppID, PrivateKey: s.config.GitHubPrivateKey, APIURL: s.config.GitHubAPIURL,
+		Transport: s.calls, Logger: s.logger,
+		PerInstallation: func(id int64) http.RoundTripper { return s.calls.For(strconv.FormatInt(id, 10)) }})
+}
+
+// newReconciler makes what is wanted so, with the providers of the operator's table.
+func (s *Server) newReconciler(gh *github.App, operator table, packageCache string) (*reconcile.Reconciler, error) {
+	builds, err := newBuilder(filepath.Join(s.config.DataDir, "source"), packageCache)
+	if err != nil {
+		return nil, err
+	}
+	return reconcile.New(reconcile.Config{
+		Store:  operator,
+		GitHub: gh, Conversation: gh, Reporter: gh, Providers: operator,
+		Builder: builds,
+		// No token: whoever sees a public repository's check must not see more of it.
+		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
+		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
+	}), nil
+}
+
+// newInbox leads deliveries to the events' handlers. It gives the webhook endpoint, which verifies a delivery and
+// stores it before it answers.
+func (s *Server) newInbox(events []githubapp.EventHandler) (hook http.Handler, err error) {
+	s.metrics.expect(events)
+	if s.worker, err = inbox.NewWorker(s.store, events, s.metrics, s.logger); err != nil {
+		return nil, err
+	}
 	s.inbox = inbox.NewScheduler(s.store)
 	return inbox.NewHandler(s.inbox, inbox.Options{Secrets: s.config.GitHubWebhookSecrets, Observer: s.metrics, Logger: s.logger})
 }
@@ -225,6 +248,12 @@ func (s *Server) Run(ctx context.Context) error {
 		sweep(gctx, s.store, s.worker, s.logger)
 		return nil
 	})
+	if s.branches != nil {
+		group.Go(func() error {
+			boundDatabases(gctx, s.branches.Branches(), s.store, s.logger)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-gctx.Done()
 		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)

@@ -2,11 +2,13 @@ package server
 
 import (
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/sim/github"
+	"github.com/flaresmith/flaresmith/migrations"
 )
 
 const (
@@ -298,8 +301,8 @@ func TestUpgradeDeploysNothing(t *testing.T) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	w.stop()
-	query(t, w.config["DATABASE_URL"], `DELETE FROM goose_db_version WHERE version_id >= 3; DROP TABLE onboardings;
-		ALTER TABLE resources DROP COLUMN worker; ALTER TABLE resources ADD PRIMARY KEY (environment_id, kind)`)
+	query(t, w.config["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id >= 3;"+undoing(t, "00003")+
+		"ALTER TABLE resources ADD PRIMARY KEY (environment_id, kind)")
 	writes := w.cloud.count()
 	w.github.ResetRequests()
 	w.start()
@@ -319,4 +322,32 @@ func TestUpgradeDeploysNothing(t *testing.T) {
 		}
 	}
 	w.valid()
+}
+
+// undoing is the SQL that takes back the tables and columns of the migrations from this one on.
+func undoing(t *testing.T, from string) string {
+	t.Helper()
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`(?m)^CREATE TABLE (\w+)|^ALTER TABLE (\w+) ADD COLUMN (\w+)`)
+	var undo strings.Builder
+	for _, name := range slices.Backward(names) {
+		if name < from {
+			break
+		}
+		text, err := migrations.FS.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range made.FindAllStringSubmatch(string(text), -1) {
+			if m[1] != "" {
+				undo.WriteString("DROP TABLE " + m[1] + ";")
+			} else {
+				undo.WriteString("ALTER TABLE " + m[2] + " DROP COLUMN " + m[3] + ";")
+			}
+		}
+	}
+	return undo.String()
 }

@@ -68,6 +68,7 @@ func (w *publisher) check(ctx context.Context, c *report.Check) error {
 func (w *publisher) placeCheck(ctx context.Context, c *report.Check, notes int, carried string) error {
 	if w.state.NewCheck { // whatever is there is what a person wants again
 		w.forgetCheck(c.HeadSHA)
+		w.state.CheckNotFound = 0
 		return nil
 	}
 	if w.state.CheckRunID != 0 && w.state.CheckSHA == c.HeadSHA {
@@ -95,7 +96,9 @@ func (w *publisher) placeCheck(ctx context.Context, c *report.Check, notes int, 
 
 // forgetCheck lets the next check be a new run.
 func (w *publisher) forgetCheck(sha string) {
-	w.state.CheckReplaced = w.state.CheckReplaced && w.state.CheckSHA == sha
+	if w.state.CheckSHA != sha {
+		w.state.CheckNotFound = 0
+	}
 	w.state.CheckRunID, w.state.CheckSHA, w.state.CheckDigest, w.state.CheckAnnotations = 0, sha, "", ""
 }
 
@@ -149,7 +152,7 @@ func (w *publisher) sendCheck(ctx context.Context, c *report.Check, notes []*gh.
 	if len(batches) == 0 {
 		batches = [][]*gh.CheckRunAnnotation{nil}
 	}
-	if w.state.CheckReplaced && w.state.CheckRunID == 0 {
+	if w.state.CheckNotFound >= replacedAt && w.state.CheckRunID == 0 {
 		batches = batches[:1]
 	}
 	for i, batch := range batches {
@@ -170,7 +173,7 @@ func (w *publisher) sendBatch(ctx context.Context, c *report.Check, notes []*gh.
 	err := w.updateCheck(ctx, c, notes)
 	switch {
 	case err == nil:
-		w.state.CheckReplaced = false
+		w.state.CheckNotFound = 0
 		return nil
 	case errors.Is(err, preview.ErrNotFound):
 		return w.dropCheck(ctx, c)
@@ -178,20 +181,25 @@ func (w *publisher) sendBatch(ctx context.Context, c *report.Check, notes []*gh.
 	return err
 }
 
-// dropCheck forgets a run that GitHub does not find. One that it lists all the same may stay unfinished beside the new
-// one, which counts because it is newer. So that a GitHub that finds none at all does not get more and
-// more of them, such a run is replaced once for a commit, until an update is taken.
+// replacedAt is how many updates in a row must be answered with 404 until a run that GitHub lists is replaced.
+const replacedAt = 2
+
+// dropCheck forgets a run that GitHub does not find. One that it lists all the same is tried once more, since the new
+// one, which counts because it is newer, would have an unfinished one beside it. So that a GitHub that finds none
+// at all does not get more and more of them, such a run is replaced once for a commit, until an update is taken.
 func (w *publisher) dropCheck(ctx context.Context, c *report.Check) error {
 	run, found, err := w.findCheck(ctx, c)
 	if err != nil {
 		return err
 	}
 	listed := found && run.GetID() == w.state.CheckRunID
-	if listed && w.state.CheckReplaced {
-		return preview.Transient(fmt.Errorf("%s: GitHub lists it and does not find it, as the one before it", w.checkName("check run", c)))
+	if listed {
+		w.state.CheckNotFound = min(w.state.CheckNotFound+1, replacedAt+1)
+		if w.state.CheckNotFound != replacedAt {
+			return preview.Transient(fmt.Errorf("%s: GitHub lists it and does not find it", w.checkName("check run", c)))
+		}
 	}
 	w.forgetCheck(c.HeadSHA)
-	w.state.CheckReplaced = w.state.CheckReplaced || listed
 	return errNoRun
 }
 
@@ -253,8 +261,8 @@ func (a *App) AnswerCheck(ctx context.Context, p preview.Project, sha string, ch
 	if err != nil || (found && run.GetStatus() == check.Status && run.GetConclusion() == check.Conclusion) {
 		return err
 	}
-	if found {
-		w.state.CheckRunID = run.GetID()
+	if found { // nobody remembers how often it was not found, so that it is replaced the first time
+		w.state.CheckRunID, w.state.CheckSHA, w.state.CheckNotFound = run.GetID(), sha, replacedAt-1
 	}
 	return w.writeCheck(ctx, &check, nil, "")
 }

@@ -119,83 +119,97 @@ func TestRerequested(t *testing.T) {
 	}
 }
 
-// TestListedAndNotFound: GitHub lists a run and answers 404 to its update. One new run takes its place; where that one
-// is not found either, no third is made.
+// TestListedAndNotFound: GitHub lists a run and answers 404 to its update. It is tried again; the second time one new run
+// takes its place; where that one is not found either, no third is made.
 func TestListedAndNotFound(t *testing.T) {
 	t.Parallel()
 	const create, update = "POST " + repo + "/check-runs", "PATCH " + repo + "/check-runs/{check_run_id}"
-	notFound := fault.OnRoute(update, fault.Fault{Status: http.StatusNotFound})
-	setup := func(t *testing.T) (*bench, report.Published) {
-		b := setup(t)
-		first := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
-		b.writes()
-		return b, first
+	notFound := fault.Fault{Status: http.StatusNotFound}
+	transient, done := preview.ClassTransient, preview.Class("")
+	phases := []report.Phase{report.PhaseReady, report.PhaseReady, report.PhaseClosed, report.PhaseWorking, report.PhaseClosed}
+	tests := []struct {
+		name   string
+		missed int // updates that answer 404
+		want   []preview.Class
+		writes map[string]int
+	}{
+		{"once", 1, []preview.Class{transient, done, done, done, done}, map[string]int{update: 5}},
+		{"twice", 2, []preview.Class{transient, done, done, done, done}, map[string]int{update: 5, create: 1}},
+		{"always", 100, []preview.Class{transient, done, transient, transient, transient}, map[string]int{update: 5, create: 1}},
 	}
-	t.Run("once", func(t *testing.T) {
-		t.Parallel()
-		b, first := setup(t)
-		b.sim.SetFaults(fault.Nth(1, 1, notFound))
-		second := b.publish(first, b.rendering(report.PhaseReady, b.sha))
-		if second.CheckRunID == first.CheckRunID || second.CheckSHA != b.sha || !second.CheckReplaced {
-			t.Errorf("after %+v: %+v", first, second)
-		}
-		third := b.publish(second, b.rendering(report.PhaseClosed, b.sha))
-		if third.CheckRunID != second.CheckRunID || third.CheckReplaced {
-			t.Errorf("after %+v: %+v", second, third)
-		}
-		if diff := cmp.Diff(map[string]int{create: 1, update: 2}, onlyChecks(b.writes())); diff != "" {
-			t.Errorf("writes (-want +got):\n%s", diff)
-		}
-	})
-	t.Run("always", func(t *testing.T) {
-		t.Parallel()
-		b, published := setup(t)
-		b.sim.SetFaults(notFound)
-		var classes []preview.Class
-		for i, phase := range []report.Phase{report.PhaseReady, report.PhaseClosed, report.PhaseClosed, report.PhaseWorking} {
-			r := b.rendering(phase, b.sha)
-			r.Comment, r.Deployment = "", nil
-			var err error
-			if published, err = b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, published, r); i == 0 {
-				b.check(err)
-				continue
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			published := b.publish(report.Published{}, b.rendering(report.PhaseWorking, b.sha))
+			b.writes()
+			b.sim.SetFaults(fault.Nth(1, tt.missed, fault.OnRoute(update, notFound)))
+			var got []preview.Class
+			for _, phase := range phases {
+				r := b.rendering(phase, b.sha)
+				r.Comment, r.Deployment = "", nil
+				var err error
+				if published, err = b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, published, r); err != nil {
+					got = append(got, preview.Classify(err))
+				} else {
+					got = append(got, done)
+				}
 			}
-			classes = append(classes, preview.Classify(err))
-		}
-		if diff := cmp.Diff([]preview.Class{preview.ClassTransient, preview.ClassTransient, preview.ClassTransient}, classes); diff != "" {
-			t.Errorf("classes (-want +got):\n%s", diff)
-		}
-		if n := b.writes()[create]; n != 1 {
-			t.Errorf("%d runs were created, want 1", n)
-		}
-	})
-	t.Run("more annotations than a request takes", func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("classes (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.writes, b.writes()); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("in the middle of many annotations", func(t *testing.T) {
 		t.Parallel()
-		b, first := setup(t)
-		b.sim.SetFaults(fault.Nth(2, 2, notFound)) // the second part of the annotations
-		second := b.publish(first, b.rendering(report.PhaseInvalid, b.sha, problems(120)...))
-		third := b.publish(second, b.rendering(report.PhaseInvalid, b.sha, problems(60)...))
+		b := setup(t)
+		b.sim.SetFaults(fault.OnRoute(update, notFound))
+		var published report.Published
+		for range 4 {
+			r := b.rendering(report.PhaseInvalid, b.sha, problems(120)...)
+			r.Comment, r.Deployment = "", nil
+			published, _ = b.app.Publish(t.Context(), b.project, preview.PullRequest{Number: b.pr}, published, r)
+		}
 		runs, err := b.sim.CheckRuns("acme/shop", b.sha)
 		b.check(err)
-		got := map[int64]int{}
+		var got []int
 		for _, run := range runs {
-			got[run.ID] = len(run.Annotations)
+			got = append(got, len(run.Annotations))
 		}
-		if diff := cmp.Diff(map[int64]int{first.CheckRunID: 50, second.CheckRunID: 50, third.CheckRunID: 50}, got); diff != "" {
+		if diff := cmp.Diff([]int{50, 50, 50}, got); diff != "" { // the first, another try, and one that needs no update
 			t.Errorf("annotations (-want +got):\n%s", diff)
+		}
+		if published.CheckDigest == "" {
+			t.Errorf("the check is not done: %+v", published)
 		}
 	})
 	t.Run("another commit", func(t *testing.T) {
 		t.Parallel()
-		b, first := setup(t)
-		b.sim.SetFaults(notFound)
-		second := b.publish(first, b.rendering(report.PhaseReady, b.sha))
+		b := setup(t)
 		next, err := b.sim.Commit("acme/shop", "cart", map[string]string{"src/cart.ts": "export {}"}, "next")
 		b.check(err)
-		third := b.publish(second, b.rendering(report.PhaseWorking, next))
-		fourth := b.publish(third, b.rendering(report.PhaseReady, next))
-		if third.CheckReplaced || !fourth.CheckReplaced || fourth.CheckRunID == third.CheckRunID {
-			t.Errorf("after %+v: %+v", third, fourth)
+		published := b.publish(report.Published{CheckSHA: b.sha, CheckRunID: 1, CheckNotFound: 3}, b.rendering(report.PhaseWorking, next))
+		if published.CheckNotFound != 0 {
+			t.Errorf("%+v", published)
+		}
+	})
+	t.Run("merge group", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		check := report.MergeGroupCheck(b.sha)
+		unfinished := check
+		unfinished.Status, unfinished.Conclusion = "in_progress", ""
+		b.check(b.app.AnswerCheck(t.Context(), b.project, b.sha, unfinished))
+		b.writes()
+		b.sim.SetFaults(fault.OnRoute(update, notFound))
+		for range 2 {
+			b.check(b.app.AnswerCheck(t.Context(), b.project, b.sha, check))
+		}
+		if diff := cmp.Diff(map[string]int{update: 1, create: 1}, b.writes()); diff != "" {
+			t.Errorf("writes (-want +got):\n%s", diff)
 		}
 	})
 }

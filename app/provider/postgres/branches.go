@@ -19,7 +19,8 @@ const goneTimeout = 30 * time.Second
 type Branches struct{ server *Server }
 
 // Observe implements the reconciler's Provider. The digest is empty while this process does not
-// know the password of the branch, as after a restart: Apply then sets a new one.
+// know the password of the branch, as after a restart: Apply then sets a new one. It is empty, too, of a branch that
+// was closed because of its size, which Apply refuses.
 func (b *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
 	if err := checkName(r); err != nil {
 		return preview.Observed{}, err
@@ -32,7 +33,7 @@ func (b *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	}
 	observed := preview.Observed{Exists: l.database || l.role, Owned: l.owned(r.Mark)}
 	password := b.server.recall(r.Name).password
-	if observed.Owned && l.finished() && password != "" {
+	if observed.Owned && l.finished() && !l.databaseNote.Closed && password != "" {
 		observed.Digest = l.databaseNote.Digest
 		observed.Outputs = b.outputs(r, password)
 	}
@@ -62,22 +63,26 @@ func (b *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 	if (l.database || l.role) && !l.owned(r.Mark) {
 		return preview.Outputs{}, preview.ErrConflict
 	}
-	password, err := b.server.ensureRole(ctx, r, l, r.Reset)
-	if err != nil {
-		return preview.Outputs{}, err
-	}
 	// Without its role nobody owns what is in the database, and one with data is no schema-only branch.
 	broken := l.database && (!l.role || r.SchemaOnly && !l.databaseNote.Emptied)
 	// A branch of another parent has that one's data, which may not be what it should have now.
 	moved := l.database && l.databaseNote.Parent != r.Parent && !r.Keep
+	afresh := !l.database || broken || moved || r.Reset
+	if l.databaseNote.Closed && !afresh {
+		return preview.Outputs{}, errClosed()
+	}
+	password, err := b.server.ensureRole(ctx, r, l, r.Reset)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
 	switch {
 	case broken && r.Keep && !r.Reset:
 		err = errors.New("only a reset would repair it, and its data is to be kept")
-	case !l.database, broken, moved, r.Reset:
-		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest, Parent: r.Parent, Emptied: r.SchemaOnly}, nil)
-	case l.databaseNote.Digest != r.Digest:
+	case afresh:
+		err = b.server.recreate(ctx, r, note{Mark: r.Mark, Digest: r.Digest, Parent: r.Parent, Emptied: r.SchemaOnly, Preview: !r.Keep}, nil)
+	case l.databaseNote.Digest != r.Digest, l.databaseNote.Preview == r.Keep:
 		changed := l.databaseNote
-		changed.Digest = r.Digest
+		changed.Digest, changed.Preview = r.Digest, !r.Keep
 		err = b.server.describe(ctx, "DATABASE", r.Name, changed)
 	}
 	if err != nil {

@@ -51,7 +51,9 @@
 // more, beyond its parent's size; one that has more already is not migrated before it is reset. What is written
 // between two looks is beyond the limit (87 MB were seen where 55 were allowed), and is given back afterwards:
 // tables shrink, indexes keep their free pages for the next rows, system catalogs (large objects) are left to autovacuum.
-// A core environment's base is its own size before each run. What a Worker writes later is bounded by nothing but the disk.
+// A core environment's base is its own size before each run. What a preview's Worker writes later is looked at every few
+// seconds (CloseOvergrown): beyond twice what migrations may add, the database is closed to its role until it is reset.
+// What is written between two looks is beyond that limit, too. A core environment's Worker is bounded by nothing but the disk.
 //
 // Passwords and results are in one process's memory: two processes that work on the same branch would take the
 // password from each other in turn.

@@ -24,6 +24,10 @@ type note struct {
 	Parent     string       `json:"parent,omitempty"` // the database that it was copied from; on the database only
 	// Emptied says that the copy was emptied (Resource.SchemaOnly), and so must be each one after it.
 	Emptied bool `json:"emptied,omitempty"`
+	// Preview says that the data may be replaced (Resource.Keep is not set), Closed that the branch has grown too
+	// large; on the database only. See CloseOvergrown.
+	Preview bool `json:"preview,omitempty"`
+	Closed  bool `json:"closed,omitempty"`
 }
 
 func parseNote(comment string) (note, bool) {

@@ -135,7 +135,7 @@ func (j job) converge(ctx context.Context, l look, parent []migrator.Row) (branc
 	if j.r.Keep {
 		return nil, "", j.migrator(j.r.Name).RefuseReset(reset)
 	}
-	kept := note{Mark: j.r.Mark, Digest: l.databaseNote.Digest, Parent: l.databaseNote.Parent, Emptied: l.databaseNote.Emptied}
+	kept := note{Mark: j.r.Mark, Digest: l.databaseNote.Digest, Parent: l.databaseNote.Parent, Emptied: l.databaseNote.Emptied, Preview: !j.r.Keep}
 	err = j.server.recreate(ctx, j.r, kept, func(ctx context.Context, draft string) error {
 		again, rows, err := j.migrate(ctx, draft, parent, true)
 		if err == nil && again != "" { // the parent changed in between

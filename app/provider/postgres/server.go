@@ -49,7 +49,8 @@ type Limits struct {
 	Connections int // concurrent sessions of the role; default 20
 	TempFileKB  int // temporary files of one session, in kB; default 262144 (256 MB)
 	// GrowthMB is what a preview's database may have beyond its parent's size while it is migrated, unless twice that
-	// size is more; a core environment's, beyond what it has before a run. Default 1024.
+	// size is more; a core environment's, beyond what it has before a run. With its Worker's writes a preview's may
+	// have twice that, see CloseOvergrown. Default 1024.
 	GrowthMB int
 }
 

@@ -20,7 +20,8 @@ type Config struct {
 	PublicPort   int           // port in the URLs that are given out; 0: the scheme's own
 	MemoryLimit  int64         // resident bytes a process may use before it is killed; default 256 MB
 	StartTimeout time.Duration // from the start of a process until it answers; default 15 s
-	BusyLimit    time.Duration // a process that computes for so long without a pause is killed; default 30 s
+	BusyLimit    time.Duration // a process that computes for so long without a pause or an answer is killed; default 30 s
+	ComputeLimit time.Duration // one that answers, but uses a whole processor for so long, is killed, too; default 10 min
 	// SwitchUser runs each Worker under a user id of its own, FirstUID to FirstUID+UIDCount-1
 	// (default 61000, 4000 of them), and without a network. It needs Linux and root.
 	SwitchUser bool
@@ -34,6 +35,7 @@ const (
 	defaultMemoryLimit  = 256 << 20
 	defaultStartTimeout = 15 * time.Second
 	defaultBusyLimit    = 30 * time.Second
+	defaultComputeLimit = 10 * time.Minute
 	defaultFirstUID     = 61000
 	defaultUIDCount     = 4000
 	defaultLogBytes     = 64 << 10
@@ -57,6 +59,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.BusyLimit == 0 {
 		c.BusyLimit = defaultBusyLimit
+	}
+	if c.ComputeLimit == 0 {
+		c.ComputeLimit = defaultComputeLimit
 	}
 	if c.FirstUID == 0 {
 		c.FirstUID = defaultFirstUID
@@ -86,7 +91,7 @@ func (c Config) complete() (Config, error) {
 	if c.PublicPort < 0 || c.PublicPort > 65535 {
 		problems = append(problems, fmt.Errorf("public port %d is not a port", c.PublicPort))
 	}
-	if c.MemoryLimit < 0 || c.StartTimeout < 0 || c.BusyLimit < 0 || c.LogBytes < 0 || c.UIDCount < 0 {
+	if c.MemoryLimit < 0 || c.StartTimeout < 0 || c.BusyLimit < 0 || c.ComputeLimit < 0 || c.LogBytes < 0 || c.UIDCount < 0 {
 		problems = append(problems, errors.New("a limit is negative"))
 	}
 	if c.SwitchUser && (runtime.GOOS != "linux" || os.Geteuid() != 0) {

@@ -296,7 +296,9 @@ func (rt *Runtime) supervise(u *unit, i *instance) {
 func (rt *Runtime) attend(i *instance, p *process) (told bool) {
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
-	load := newLoad(time.Now(), rt.config.BusyLimit)
+	load := newLoad(time.Now(), rt.config.BusyLimit, rt.config.ComputeLimit)
+	life := newPulse(i.socket)
+	defer life.close()
 	for {
 		select {
 		case <-i.stopping:
@@ -306,10 +308,29 @@ func (rt *Runtime) attend(i *instance, p *process) (told bool) {
 		case now := <-watch.C:
 			if rt.tooLarge(p) {
 				p.kill(rt.memoryMessage())
-			} else if busy, ok := busyTime(p.cmd.Process.Pid); ok && load.stuck(busy, now) {
-				p.kill(fmt.Sprintf("It kept a processor busy for %s", rt.config.BusyLimit))
+			} else if load.due(now) {
+				judge(p, load, life, now)
+			}
+		case <-life.answered:
+			if e, ok := effortOf(p.cmd.Process.Pid); ok {
+				load.answered(e, time.Now())
 			}
 		}
+	}
+}
+
+// judge ends a process that computes for too long, and asks one that is on the way there whether it still answers.
+func judge(p *process, l *load, life *pulse, now time.Time) {
+	e, ok := effortOf(p.cmd.Process.Pid)
+	if !ok {
+		return
+	}
+	reason, busy := l.look(e, now)
+	switch {
+	case reason != "":
+		p.kill(reason)
+	case busy:
+		life.ask()
 	}
 }
 
@@ -358,30 +379,4 @@ func (i *instance) release(rt *Runtime) {
 	if err := rt.root.RemoveAll(i.name + "/" + i.generation); err != nil {
 		rt.config.Logger.Error("a generation's folder stays", "provider", "workerd", "name", i.name, "error", err)
 	}
-}
-
-// load notices a process that never pauses.
-type load struct {
-	limit time.Duration
-	since time.Time     // of the last look at which it had paused
-	busy  time.Duration // until then
-	next  time.Time
-}
-
-func newLoad(now time.Time, limit time.Duration) *load {
-	return &load{limit: limit, since: now, next: now.Add(limit / 6)}
-}
-
-// stuck is told how long the process was busy so far. Every few seconds it looks whether that was
-// nearly all of the time since the last pause.
-func (l *load) stuck(busy time.Duration, now time.Time) bool {
-	if now.Before(l.next) {
-		return false
-	}
-	l.next = now.Add(l.limit / 6)
-	if busy-l.busy < now.Sub(l.since)*9/10 {
-		l.since, l.busy = now, busy
-		return false
-	}
-	return now.Sub(l.since) >= l.limit
 }

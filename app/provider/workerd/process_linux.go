@@ -86,16 +86,14 @@ func processorTime(pid int) (time.Duration, bool) {
 	return time.Duration(user+system) * tick, err == nil
 }
 
-// busyTime is how long the process's main thread, which runs the Worker's code, computed or waited
-// for a processor: on a machine with more to do than it can, a loop without end gets a part of one only.
-func busyTime(pid int) (time.Duration, bool) {
+// effortOf is what the process's main thread, which runs the Worker's code, computed and waited for a processor: on a
+// machine with more to do than it can, a loop without end gets a part of one only.
+func effortOf(pid int) (effort, bool) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
-	if err != nil {
-		return processorTime(pid) // not every kernel counts this
-	}
 	var computed, waited int64
-	if n, _ := fmt.Sscan(string(raw), &computed, &waited); n < 2 {
-		return processorTime(pid)
+	if n, _ := fmt.Sscan(string(raw), &computed, &waited); err != nil || n < 2 { // not every kernel counts this
+		used, ok := processorTime(pid)
+		return effort{computed: used}, ok
 	}
-	return time.Duration(computed + waited), true
+	return effort{time.Duration(computed), time.Duration(waited)}, true
 }

@@ -24,4 +24,4 @@ func resident(int) (int64, bool) { return 0, false }
 
 func processorTime(int) (time.Duration, bool) { return 0, false }
 
-func busyTime(int) (time.Duration, bool) { return 0, false }
+func effortOf(int) (effort, bool) { return effort{}, false }

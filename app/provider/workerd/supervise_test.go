@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -180,32 +181,97 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-func TestStuck(t *testing.T) {
+func TestLoad(t *testing.T) {
 	t.Parallel()
+	always, never := func(int) bool { return true }, func(int) bool { return false }
+	const stuck, endless = "It kept a processor busy for 30s and answered nothing", "It computed for 1m30s without a pause"
 	tests := []struct {
-		name string
-		busy func(second int) bool // whether a processor was busy in that second
-		want int                   // the second at which it is stuck; 0: never
+		name    string
+		share   float64               // of a processor that it gets in a second in which it wants one
+		wants   func(second int) bool // whether it would compute
+		answers func(second int) bool // whether it answers, if it is asked
+		reason  string
+		at      int // the second at which it must end; 0: never
 	}{
-		{"idle", func(int) bool { return false }, 0},
-		{"busy", func(int) bool { return true }, 30},
-		{"half", func(s int) bool { return s%2 == 0 }, 0},
-		{"late", func(s int) bool { return s > 60 }, 90}, // the look at 60 s saw the last pause
-		{"pause", func(s int) bool { return s%25 > 4 }, 0},
+		{"idle", 1, never, always, "", 0},
+		{"stuck", 1, always, never, stuck, 30},
+		{"stuck on a full machine", 0.2, always, never, stuck, 30},
+		{"half", 1, func(s int) bool { return s%2 == 0 }, never, "", 0},
+		{"stuck late", 1, func(s int) bool { return s > 60 }, never, stuck, 90}, // the look at 60 s saw the last pause
+		{"pauses", 1, func(s int) bool { return s%25 > 4 }, never, "", 0},
+		{"busy on a full machine, and answers", 0.2, always, always, "", 0},
+		{"busy, and answers seldom", 0.5, always, func(s int) bool { return s%25 == 0 }, "", 0},
+		{"answers no longer", 0.5, always, func(s int) bool { return s < 30 }, stuck, 55},
+		{"endless, though it answers", 1, always, always, endless, 90},
 	}
-	for _, test := range tests {
-		start := time.Unix(0, 0)
-		l, used, got := newLoad(start, 30*time.Second), time.Duration(0), 0
-		for second := 1; second <= 120 && got == 0; second++ {
-			if test.busy(second) {
-				used += time.Second
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Unix(0, 0)
+			l, used, asked := newLoad(start, 30*time.Second, 90*time.Second), effort{}, false
+			reason, at := "", 0
+			for second := 1; second <= 240 && reason == ""; second++ {
+				now := start.Add(time.Duration(second) * time.Second)
+				if tt.wants(second) {
+					got := time.Duration(tt.share * float64(time.Second))
+					used.computed, used.waited = used.computed+got, used.waited+time.Second-got
+				}
+				if l.due(now) {
+					var busy bool
+					reason, busy = l.look(used, now)
+					at, asked = second, asked || busy
+				}
+				if asked && tt.answers(second) {
+					l.answered(used, now)
+					asked = false
+				}
 			}
-			if l.stuck(used, start.Add(time.Duration(second)*time.Second)) {
-				got = second
+			if reason == "" {
+				at = 0
 			}
-		}
-		if got != test.want {
-			t.Errorf("%s: stuck at %d s, want %d", test.name, got, test.want)
-		}
+			if reason != tt.reason || at != tt.at {
+				t.Errorf("%q at %d s, want %q at %d s", reason, at, tt.reason, tt.at)
+			}
+		})
 	}
+}
+
+// TestBusyButAnswering: a Worker that computes without a pause is left alone as long as it answers, which no code of it
+// has to do; its neighbour that does not is ended.
+func TestBusyButAnswering(t *testing.T) {
+	t.Parallel()
+	const limit = 2 * time.Second
+	rt := newRuntime(t, func(c *Config) { c.BusyLimit = limit })
+	computes := answering(`console.log(req.method, url.pathname);
+		const end = Date.now() + Number(url.pathname.slice(1)), turns = url.search === "?turns";
+		for (let n = 0; Date.now() < end; n++) { for (let m = 0; m < 1e6; m++) n ^= m; if (turns) await scheduler.wait(0); }
+		return new Response("done")`)
+	busy, stuck := resource(), resource()
+	apply(t, rt, busy, worker(computes))
+	apply(t, rt, stuck, worker(computes))
+	i := rt.serving(busy.Name)
+	i.drain.leave()
+	pid := i.process.cmd.Process.Pid
+	before, _ := effortOf(pid)
+	var group sync.WaitGroup
+	group.Go(func() {
+		if status, body := get(t, rt, busy.Name, "/6000?turns"); status != http.StatusOK || body != "done" {
+			t.Errorf("busy, and answers: %d %s", status, body)
+		}
+	})
+	group.Go(func() {
+		if status, body := get(t, rt, stuck.Name, "/60000"); status != http.StatusBadGateway {
+			t.Errorf("stuck: %d %s", status, body)
+		}
+	})
+	group.Wait()
+	if after, ok := effortOf(pid); !ok || after.computed+after.waited-before.computed-before.waited < 2*limit {
+		t.Errorf("it was not busy: %v, %v", before, after)
+	}
+	if log := logText(rt, busy.Name); log != "stdout: GET /6000\n" {
+		t.Errorf("log of the busy one: %s", log)
+	}
+	eventually(t, "the reason", func() bool {
+		return strings.Contains(logText(rt, stuck.Name), "It kept a processor busy for 2s and answered nothing")
+	})
 }
