@@ -126,6 +126,8 @@ func present(s Status, exists bool) string {
 	switch {
 	case exists && (s.Phase == PhaseWorking || s.Phase == PhaseQueued):
 		return "there, updating"
+	case exists && s.Phase.failing() && s.Environment.GoodSHA == "":
+		return "not ready yet"
 	case exists && s.Phase.failing():
 		return "of the last good commit"
 	case exists:
