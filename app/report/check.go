@@ -56,7 +56,7 @@ func title(s Status) string {
 			detail = failures[0].String()
 		}
 	case PhaseNeedsAction:
-		detail = destructiveCount(len(s.Problems))
+		detail = destructiveCount(len(s.failures()))
 	case PhaseReady:
 		if n := len(s.Outputs.Warnings); n > 0 {
 			detail = destructiveCount(n)

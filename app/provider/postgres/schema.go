@@ -124,7 +124,7 @@ func approve(r preview.Resource, f migration.Folder, parent []applied) error {
 		return nil
 	}
 	if problems := destructive(f, parent); len(problems) > 0 {
-		return &preview.ApprovalError{Problems: problems}
+		return &preview.ApprovalError{Problems: append(problems, f.Unapplied()...)}
 	}
 	return nil
 }
