@@ -16,10 +16,10 @@ import (
 var (
 	now  = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	ends = now.Add(20 * time.Hour)
-	// uncalledNeon is what a provider makes of a call that was not made.
-	uncalledNeon = fmt.Errorf("observe database: %w", preview.Transient(notCalled{}))
-	fault        = preview.Invalid("the Worker does not compile", preview.Problem{Path: "src/index.ts", Line: 3, Message: "Unexpected }"})
-	down         = preview.Transient(errors.New("connection refused"))
+	// errNeonUncalled is what a provider makes of a call that was not made.
+	errNeonUncalled = fmt.Errorf("observe database: %w", preview.Transient(notCalled{}))
+	fault           = preview.Invalid("the Worker does not compile", preview.Problem{Path: "src/index.ts", Line: 3, Message: "Unexpected }"})
+	down            = preview.Transient(errors.New("connection refused"))
 )
 
 // notCalled is the error of an open circuit breaker.
@@ -221,7 +221,7 @@ func TestProblemsOf(t *testing.T) {
 		{"not in English", preview.Invalid("état inconnu", one), []preview.Problem{one}, "État inconnu."},
 		{"without a word", preview.Invalid("", one), []preview.Problem{one}, "It can't work as it is."},
 		{"outage", fmt.Errorf("create worker: %w", down), nil, "An outside system does not answer as it should; the server keeps trying."},
-		{"a system that is not called", uncalledNeon, nil,
+		{"a system that is not called", errNeonUncalled, nil,
 			"Neon fails too often, so that it is not called for a while; the server goes on by itself when it answers again."},
 		{"something in the way", preview.ErrConflict, nil, "Something of the same name exists that Flaresmith did not make. The operator has to move it."},
 	}
@@ -240,7 +240,7 @@ func TestProblemsOf(t *testing.T) {
 
 func TestFailure(t *testing.T) {
 	t.Parallel()
-	for want, err := range map[string]error{"INTEGRATION_UNAVAILABLE warn": down, "INTEGRATION_NEON_UNAVAILABLE warn": uncalledNeon,
+	for want, err := range map[string]error{"INTEGRATION_UNAVAILABLE warn": down, "INTEGRATION_NEON_UNAVAILABLE warn": errNeonUncalled,
 		"ENV_PREVIEW_INVALID info": fault, "INTERNAL_ERROR error": errors.New("x")} {
 		if code, severity := failure(err); code+" "+severity != want {
 			t.Errorf("%v: %s %s, want %s", err, code, severity, want)
