@@ -105,7 +105,7 @@ func Load(variables map[string]string) (Config, error) {
 	var problems []error
 	unreadable := map[string]bool{}
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		problems = withoutValues(err, unreadable)
+		problems = withoutValues(err, variables, unreadable)
 	}
 	c.GitHubWebhookSecrets = trimmed(c.GitHubWebhookSecrets)
 	c.AllowedOrgs = trimmed(c.AllowedOrgs)
@@ -131,6 +131,11 @@ func Load(variables map[string]string) (Config, error) {
 	}
 	if c.BranchDatabaseURL == "" {
 		c.BranchDatabaseURL = c.DatabaseURL
+	}
+	if len(problems) > 0 { // what is missing may be there under another name
+		for _, text := range misspelt(variables) {
+			problems = append(problems, errors.New(text))
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
@@ -180,9 +185,9 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	if c.DatabaseGrowthMB < 1 || c.DatabaseGrowthMB > mostGrowthMB {
 		problem("FLARESMITH_DATABASE_GROWTH_MB", "%d is not between 1 and %d", c.DatabaseGrowthMB, mostGrowthMB)
 	}
-	for key, address := range map[string]string{"FLARESMITH_LISTEN": c.Listen, "FLARESMITH_METRICS_LISTEN": c.MetricsListen} {
-		if wrong := wrongAddress(address); wrong != "" {
-			problem(key, "%q %s", address, wrong)
+	for _, listen := range []struct{ key, address string }{{"FLARESMITH_LISTEN", c.Listen}, {"FLARESMITH_METRICS_LISTEN", c.MetricsListen}} {
+		if wrong := wrongAddress(listen.address); wrong != "" {
+			problem(listen.key, "%q %s", listen.address, wrong)
 		}
 	}
 	checkURL := func(key, value string) {
@@ -347,9 +352,9 @@ func trimmed[S ~string](values []S) []S {
 	return out
 }
 
-// withoutValues keeps what env says of each field and drops the value, which may be a secret. The
-// keys are put into unreadable.
-func withoutValues(err error, unreadable map[string]bool) []error {
+// withoutValues keeps what env says of each field, with what the value is made of instead of the value, which may be a
+// secret. The keys are put into unreadable.
+func withoutValues(err error, variables map[string]string, unreadable map[string]bool) []error {
 	var aggregate env.AggregateError
 	if !errors.As(err, &aggregate) {
 		return []error{errors.New("could not be read")}
@@ -363,7 +368,7 @@ func withoutValues(err error, unreadable map[string]bool) []error {
 		}
 		key := keyOf(parse.Name)
 		unreadable[key] = true
-		out = append(out, fmt.Errorf("%s: is not %s", key, shape(parse.Type)))
+		out = append(out, fmt.Errorf("%s: is not %s, but %s", key, shape(parse.Type), form(variables[key])))
 	}
 	return out
 }

@@ -72,11 +72,13 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"no key", map[string]string{"GITHUB_APP_PRIVATE_KEY": "hush"}, []string{"GITHUB_APP_PRIVATE_KEY: is not in PEM form"}},
 		{"secrets of blanks", map[string]string{"GITHUB_WEBHOOK_SECRET": " , "}, []string{"GITHUB_WEBHOOK_SECRET: is missing"}},
 		{"three secrets", map[string]string{"GITHUB_WEBHOOK_SECRET": "hush1,hush2,hush3"}, []string{"GITHUB_WEBHOOK_SECRET: has 3"}},
-		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a whole number"}},
+		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a whole number, but 4 letters"}},
+		{"misspelt, and so missing", map[string]string{"DATABASE_URL": "", "DATABASE_UR": "hush", "FLARESMITH_LISTN": "hush"},
+			[]string{"DATABASE_URL: is missing", "DATABASE_UR: is no variable of this server; did you mean DATABASE_URL?", "did you mean FLARESMITH_LISTEN?"}},
 		{"not a number, and something is missing", map[string]string{"GITHUB_APP_ID": "hush", "DATABASE_URL": "", "FLARESMITH_LOG_LEVEL": "hush"},
 			[]string{"GITHUB_APP_ID: is not a whole number", "DATABASE_URL: is missing", "FLARESMITH_LOG_LEVEL: is not debug, info, warn or error"}},
 		{"other types", map[string]string{"FLARESMITH_ONBOARDING": "hush", "FLARESMITH_MIGRATION_TIMEOUT": "60", "OTEL_TRACES_SAMPLER_ARG": "hush"},
-			[]string{"FLARESMITH_ONBOARDING: is not true or false", "FLARESMITH_MIGRATION_TIMEOUT: is not a duration, such as 90s or 15m", "OTEL_TRACES_SAMPLER_ARG: is not a number"}},
+			[]string{"FLARESMITH_ONBOARDING: is not true or false", "FLARESMITH_MIGRATION_TIMEOUT: is not a duration, such as 90s or 15m, but 2 digits", "OTEL_TRACES_SAMPLER_ARG: is not a number"}},
 		{"addresses", map[string]string{"FLARESMITH_LISTEN": "8080", "FLARESMITH_METRICS_LISTEN": "localhost:http"},
 			[]string{`FLARESMITH_LISTEN: "8080" is not host:port`, `FLARESMITH_METRICS_LISTEN: "localhost:http" has no port`}},
 		{"parents", map[string]string{"FLARESMITH_PARENTS": "shop"}, []string{`FLARESMITH_PARENTS: "shop" is not name=database`}},
@@ -130,7 +132,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	variables := complete()
 	variables["FLARESMITH_ALLOWED_ORGS"] = ""
-	for _, name := range []string{"FLARESMITH_ULR", "FLARESMITH_SOMETHING_ELSE", "FLARESMITH_TEST_DATABASE_URL", "PATH", "GITHUB_ACTOR"} {
+	for _, name := range []string{"FLARESMITH_ULR", "FLARESMITH_SOMETHING_ELSE", "FLARESMITH_TEST_DATABASE_URL", "PATH", "GITHUB_ACTOR", "DATABASE_URI", "NEON_APIKEY"} {
 		variables[name] = "hush"
 	}
 	c, err := Load(variables)
@@ -141,6 +143,7 @@ func TestWarnings(t *testing.T) {
 		"FLARESMITH_ALLOWED_ORGS: is empty: nobody gets a preview",
 		"FLARESMITH_SOMETHING_ELSE: is no variable of this server",
 		"FLARESMITH_ULR: is no variable of this server; did you mean FLARESMITH_URL?",
+		"NEON_APIKEY: is no variable of this server; did you mean NEON_API_KEY?",
 	}
 	if diff := cmp.Diff(want, c.Warnings); diff != "" {
 		t.Error(diff)

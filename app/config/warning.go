@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/flaresmith/flaresmith/app/spelling"
 )
@@ -19,16 +21,25 @@ func (c Config) warnings(variables map[string]string) []string {
 	if len(c.AllowedOrgs) == 0 && len(c.Tenants) == 0 {
 		list = append(list, "FLARESMITH_ALLOWED_ORGS: is empty: nobody gets a preview")
 	}
+	return append(list, misspelt(variables)...)
+}
+
+// misspelt names the variables that look like the server's and are not: those with its own prefix, and others that are nearly
+// one that is not set.
+func misspelt(variables map[string]string) []string {
+	var list []string
 	known := names(reflect.TypeFor[Config]())
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if !strings.HasPrefix(name, ownPrefix) || strings.HasPrefix(name, testPrefix) || slices.Contains(known, name) {
+		if strings.HasPrefix(name, testPrefix) || slices.Contains(known, name) {
 			continue
 		}
 		text := name + ": is no variable of this server"
-		if meant, ok := spelling.Nearest(name, known); ok {
-			text += fmt.Sprintf("; did you mean %s?", meant)
+		switch meant, ok := spelling.Nearest(name, known); {
+		case ok && (strings.HasPrefix(name, ownPrefix) || variables[meant] == ""):
+			list = append(list, text+fmt.Sprintf("; did you mean %s?", meant))
+		case strings.HasPrefix(name, ownPrefix):
+			list = append(list, text)
 		}
-		list = append(list, text)
 	}
 	return list
 }
@@ -62,4 +73,23 @@ func shape(t reflect.Type) string {
 		return words
 	}
 	return "a valid " + t.String()
+}
+
+// form says what a value is made of, and nothing of the value itself: "2 digits".
+func form(value string) string {
+	what := "character"
+	all := func(is func(rune) bool) bool {
+		return !strings.ContainsFunc(value, func(r rune) bool { return !is(r) })
+	}
+	switch {
+	case all(unicode.IsDigit):
+		what = "digit"
+	case all(unicode.IsLetter):
+		what = "letter"
+	}
+	n := utf8.RuneCountInString(value)
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

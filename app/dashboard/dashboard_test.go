@@ -22,6 +22,10 @@ func TestEnvironments(t *testing.T) {
 	tests := []struct{ name, want string }{
 		{"repository", `<a href="https://github.example/acme/shop">acme/shop</a>`},
 		{"pull request", `<a href="https://github.example/acme/shop/pull/41">Pull request #41</a>`},
+		{"title of a pull request, which is hostile", `nobody stops them in time &lt;b&gt;bold&lt;/b&gt;…</bdi>`},
+		{"branch of a pull request", `<dd><bdi><code>feature/sale-prices</code></bdi></dd>`},
+		{"title of one that is gone", `<a href="https://github.example/acme/shop/pull/30">Pull request #30</a><bdi class="about">Carts</bdi>`},
+		{"what comes next", "Follows the next push"},
 		{"branch of a core environment", `<a href="https://github.example/acme/shop/tree/main">Production</a>`},
 		{"state", `<p class="state" data-tone="good">Active</p>`},
 		{"queue", "Waiting · number 2 in the queue"},
@@ -35,13 +39,15 @@ func TestEnvironments(t *testing.T) {
 		{"log", "GET /products 200 in 11 ms"},
 		{"address of the first of two Workers", `<dt>Worker api</dt><dd><a href="http://preview-k7xq2mab-pr-41.localhost:8080/">`},
 		{"address of the second", `<dt>Worker back-office</dt><dd><a href="http://preview-k7xq2mab-pr-41-back-office.localhost:8080/">`},
-		{"address of the only one", `<dt>Address</dt><dd><a href="http://prod-k7xq2mab.localhost:8080/">`},
+		{"address of the only one", `<dt>Address</dt><dd>http://prod-k7xq2mab.localhost:8080/</dd>`},
+		{"way to the only one", `<a class="open" href="http://prod-k7xq2mab.localhost:8080/">`},
+		{"warning", `<li data-tone="wait"><a href="https://github.example/acme/shop/blob/` + sha1 + `/drizzle/0004_by_hand.sql#L1">`},
 		{"log of the first", "Worker log of api, last 15 minutes"},
 		{"log of the second", `aria-label="Worker log of Pull request #41, back-office"`},
 		{"line of the second", "GET /orders 200 in 3 ms"},
 		{"log of the only one", "Worker log, last 15 minutes"},
 		{"why one is gone", "Its time was up. A push or /flaresmith preview brings it back."},
-		{"budget of an outside system", "points 287 of 300"},
+		{"budget of an outside system", "287 of 300 points left"},
 		{"breaker of an outside system", `<span class="state small" data-tone="bad">Too many calls failed</span>`},
 		{"hostile problem", "does not exist &lt;script&gt;alert(1)&lt;/script&gt;"},
 		{"hostile log", "&lt;img src=x onerror=alert(1)&gt;"},
@@ -51,7 +57,7 @@ func TestEnvironments(t *testing.T) {
 			t.Errorf("%s: the page lacks %s", tt.name, tt.want)
 		}
 	}
-	for _, not := range []string{"much too old", "javascript:", "number 9", "<img", "style=", "ZgotmplZ"} {
+	for _, not := range []string{"much too old", "javascript:", "number 9", "<img", "<b>bold", "style=", "ZgotmplZ"} {
 		if strings.Contains(a.body, not) {
 			t.Errorf("the page has %q", not)
 		}

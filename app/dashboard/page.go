@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -49,11 +50,12 @@ const (
 type card struct {
 	Name     string
 	Title    string // "Pull request #7", "Production"
+	About    string // the pull request's own title, which is hostile text; may be empty
 	Page     string // of the pull request or branch
-	Branch   string // core environments only
+	Branch   string // hostile text; may be empty
 	Tone     tone
 	State    string
-	Awaits   string // what brings the next change
+	Ahead    string // what comes next
 	URL      string
 	Head     commit
 	Serving  commit
@@ -81,7 +83,10 @@ type workerLog struct {
 
 type commit struct{ Short, URL string }
 
-type problem struct{ Place, URL, Message, Hint string }
+type problem struct {
+	Place, URL, Message, Hint string
+	Tone                      tone
+}
 
 type download struct{ Name, URL string }
 
@@ -96,13 +101,13 @@ type service struct {
 	Tone    tone
 	State   string
 	Until   time.Time // zero: it is called
-	Budgets []Budget
+	Budgets []string
 }
 
 // gone is an environment of which nothing is left.
 type gone struct {
-	Title, Page, Reason string
-	Commit              commit
+	Title, About, Page, Reason string
+	Commit                     commit
 }
 
 // pass is one pass as a waterfall.
@@ -175,7 +180,7 @@ func (d *Dashboard) repository(p preview.Project) string {
 
 func (d *Dashboard) card(p page, e preview.Environment, out preview.Outputs, passes []preview.PassRecord, place int) card {
 	c := card{
-		Name: e.Name, Title: titleOf(e), Page: p.pageOf(e), Branch: e.Branch, Awaits: awaits(e, place),
+		Name: e.Name, Title: titleOf(e), About: e.Title, Page: p.pageOf(e), Branch: cmp.Or(e.HeadRef, e.Branch), Ahead: ahead(e, passes, place),
 		Head: p.commit(e.HeadSHA), Serving: p.commit(e.GoodSHA), Expires: e.ExpiresAt, Place: place, Message: e.Message,
 	}
 	c.Tone, c.State = stateOf(e)
@@ -293,7 +298,10 @@ func (p page) commit(sha string) commit {
 }
 
 func (p page) problem(e preview.Environment, x preview.Problem) problem {
-	shown := problem{Message: x.Message, Hint: x.Hint, Place: x.Path}
+	shown := problem{Message: x.Message, Hint: x.Hint, Place: x.Path, Tone: toneBad}
+	if x.Warning {
+		shown.Tone = toneWait
+	}
 	if x.Path == "" {
 		return shown
 	}
@@ -334,23 +342,25 @@ func stateOf(e preview.Environment) (tone, string) {
 	return toneGone, "Gone"
 }
 
-// awaits says what brings an environment's next change.
-func awaits(e preview.Environment, place int) string {
+// ahead says what comes next for an environment, and who brings it.
+func ahead(e preview.Environment, passes []preview.PassRecord, place int) string {
 	switch {
 	case e.Wanted > e.Observed:
-		return "its pass, which is due"
+		return "Is being brought up to date"
 	case place > 0:
-		return "a free place"
+		return "Starts when a place is free"
+	case len(passes) > 0 && passes[0].Outcome == outcomeApproval:
+		return "Goes on after an approval, or a push without the destructive migration"
 	case len(e.Problems) > 0:
-		return "a push that repairs it"
-	case !e.FailingSince.IsZero():
-		return "the next try"
+		return "Goes on when a fix is pushed"
+	case e.State == preview.StateError, !e.FailingSince.IsZero():
+		return "Is tried again by itself"
 	}
-	return "the next event"
+	return "Follows the next push"
 }
 
 func (p page) goneOf(e preview.Environment) gone {
-	g := gone{Title: titleOf(e), Page: p.pageOf(e), Commit: p.commit(e.HeadSHA), Reason: e.Message}
+	g := gone{Title: titleOf(e), About: e.Title, Page: p.pageOf(e), Commit: p.commit(e.HeadSHA), Reason: e.Message}
 	switch {
 	case e.Closed:
 		g.Reason = "Its pull request was closed."
@@ -365,7 +375,10 @@ func (p page) goneOf(e preview.Environment) gone {
 }
 
 func serviceOf(s Service) service {
-	shown := service{Name: s.Name, Tone: toneGood, State: "Answers", Until: s.Until, Budgets: s.Budgets}
+	shown := service{Name: systemName(s.Name), Tone: toneGood, State: "Answers", Until: s.Until}
+	for _, b := range s.Budgets {
+		shown.Budgets = append(shown.Budgets, fmt.Sprintf("%d of %d %s left", b.Remaining, b.Burst, budgetName(b.Name)))
+	}
 	switch {
 	case s.Breaker == "open":
 		shown.Tone, shown.State = toneBad, "Too many calls failed"
@@ -375,6 +388,18 @@ func serviceOf(s Service) service {
 		shown.Tone, shown.State = toneWait, "Asked for a pause"
 	}
 	return shown
+}
+
+// systemName is how people know an outside system.
+func systemName(name string) string {
+	names := map[string]string{"cloudflare": "Cloudflare", "github": "GitHub", "neon": "Neon", "postman": "Postman"}
+	return cmp.Or(names[name], name)
+}
+
+// budgetName is what a budget counts, for a person.
+func budgetName(name string) string {
+	names := map[string]string{"content-minute": "new texts a minute", "content-hour": "new texts an hour"}
+	return cmp.Or(names[name], name)
 }
 
 // summary counts the cards by state, in the order that wants attention.
@@ -411,13 +436,18 @@ func (p page) pass(r preview.PassRecord) pass {
 	return shown
 }
 
+// outcomeApproval is the outcome of a pass that ended before a destructive migration.
+const outcomeApproval = "needs_action"
+
 // outcomeOf says a pass's outcome for a person.
 func outcomeOf(outcome string) (tone, string) {
 	switch outcome {
 	case "ready":
 		return toneGood, "succeeded"
-	case "invalid", "outage", "needs_action":
+	case "invalid", "outage", "failed":
 		return toneBad, "failed"
+	case outcomeApproval:
+		return toneBad, "needs an approval"
 	case "unavailable":
 		return toneWait, "will be tried again"
 	case "superseded":

@@ -103,14 +103,16 @@ func previewOf(pr int, state preview.State) preview.Environment {
 func sample() (*shelf, said, fstest.MapFS) {
 	good, busy, broken, queued := previewOf(41, preview.StateActive), previewOf(40, preview.StateProvisioning), previewOf(38, preview.StateError), previewOf(42, preview.StateQueued)
 	good.GoodSHA, good.ExpiresAt = sha1, now.Add(71*time.Hour+20*time.Minute)
+	good.Title, good.HeadRef = "Sale prices for a product, with a title as long as titles of pull requests get when nobody stops them in time <b>bold</b>…", "feature/sale-prices"
+	queued.Title, queued.HeadRef = "Reviews", "octo-dev/"+strings.Repeat("a-branch-without-end-", 5)+"…"
 	busy.Wanted++
 	broken.GoodSHA, broken.HeadSHA, broken.ExpiresAt = sha2, sha1, now.Add(20*time.Hour)
 	broken.FailingSince, broken.Message = now.Add(-time.Hour), "The migrations can't be applied."
 	broken.Problems = []preview.Problem{{Path: "drizzle/0003_add_sale_price.sql", Line: 2, Message: `column "price" of relation "products" does not exist <script>alert(1)</script>`,
-		Hint: "Check the name, or add the column in an earlier migration."}}
+		Hint: "Check the name, or add the column in an earlier migration."}, {Path: "drizzle/0004_by_hand.sql", Line: 1, Warning: true, Message: "is not applied"}}
 	queued.Message = "All 3 places are taken; this preview is number 9 in the queue."
 	closed, expired := previewOf(30, preview.StateArchived), previewOf(29, preview.StateArchived)
-	closed.Closed, expired.ExpiredSHA = true, sha1
+	closed.Closed, expired.ExpiredSHA, closed.Title = true, sha1, "Carts"
 	prod := preview.Environment{ID: "prod", ProjectID: projectID, Kind: preview.EnvironmentProd, Name: "prod-k7xq2mab", Branch: "main",
 		State: preview.StateActive, GoodSHA: sha2, SHA: sha2, HeadSHA: sha2}
 	steps := []preview.StepRecord{
@@ -147,7 +149,8 @@ func sample() (*shelf, said, fstest.MapFS) {
 	}
 	logs := said{good.Name: {line(time.Hour, "stdout", "much too old"), line(90*time.Second, "stdout", "GET /products 200 in 11 ms"),
 		line(70*time.Second, "stderr", `TypeError: can't read properties of undefined (reading 'id') <img src=x onerror=alert(1)>`),
-		line(50*time.Second, "supervisor", "the Worker tried to reach 169.254.169.254 and was refused"), line(40*time.Second, "stdout", strings.Repeat("a long line without a break ", 12))}}
+		line(50*time.Second, "supervisor", "the Worker tried to reach 169.254.169.254 and was refused"), line(40*time.Second, "stdout", strings.Repeat("a long line without a break ", 12)),
+		line(30*time.Second, "stdout", strings.Repeat("x", 4<<10))}}
 	logs[preview.WorkerName(good.Name, "back-office")] = []dashboard.LogLine{line(20*time.Second, "stdout", "GET /orders 200 in 3 ms")}
 	files := fstest.MapFS{
 		good.Name + "/shop.postman_collection.json":               {Data: []byte(`{"info": {"name": "Shop"}}`)},

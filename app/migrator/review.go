@@ -15,7 +15,7 @@ func Approve(r preview.Resource, f migration.Folder, parent []Row) error {
 		return nil
 	}
 	if problems := destructive(f, parent); len(problems) > 0 {
-		return &preview.ApprovalError{Problems: problems}
+		return &preview.ApprovalError{Problems: append(problems, f.Unapplied()...)}
 	}
 	return nil
 }

@@ -129,12 +129,15 @@ func (g Growth) most(ctx context.Context) (int64, error) {
 			return 0, fmt.Errorf("size of the parent: %w", err)
 		}
 	}
-	most := base + max(int64(g.LimitMB)<<20, 2*base)
+	most := base + Room(base, g.LimitMB)
 	if before > most {
 		return 0, errFull
 	}
 	return most, nil
 }
+
+// Room is how many bytes a database may have beyond its base of that size.
+func Room(base int64, limitMB int) int64 { return max(int64(limitMB)<<20, 2*base) }
 
 // watchGrowth ends the session when its database becomes too large. Call stop to end the watch. Where a size can't be read
 // nothing is watched, and nothing must be run; one that is too large already is errFull.

@@ -79,6 +79,8 @@ type Environment struct {
 	Kind      EnvironmentKind
 	Name      string // provider-side name, see PreviewName and CoreName; never changes
 	PR        int    // previews only
+	Title     string // previews: the pull request's when last reported on; plain text on one line, shortened; read only
+	HeadRef   string // previews: its branch, likewise
 	Branch    string // core environments: the branch of the newest push
 	SHA       string // core environments: the newest push's commit
 	State     State

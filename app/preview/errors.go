@@ -92,11 +92,17 @@ func Invalid(what string, p Problem) error { return &InvalidError{What: what, Pr
 
 // ApprovalError says that nothing was done because a person must approve the commit first, and why.
 type ApprovalError struct {
-	Problems []Problem
+	Problems []Problem // the destructive statements, and warnings
 }
 
 func (e *ApprovalError) Error() string {
-	return fmt.Sprintf("needs approval: %d destructive statements", len(e.Problems))
+	destructive := 0
+	for _, p := range e.Problems {
+		if !p.Warning {
+			destructive++
+		}
+	}
+	return fmt.Sprintf("needs approval: %d destructive statements", destructive)
 }
 
 // Classify tells the class of an error by its chain; an error without a class is permanent.

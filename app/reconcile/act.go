@@ -74,6 +74,7 @@ func (p *pass) act(ctx context.Context, steps plan.Plan) error {
 	group.Wait()
 	p.outputs = m.outputs
 	p.sortSteps(steps)
+	p.migrated = !slices.ContainsFunc(steps.Steps, func(s plan.Step) bool { return s.Resource.Kind == preview.KindSchema && failed[s.Name] != nil })
 	return joinFailures(steps, failed)
 }
 

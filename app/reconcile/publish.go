@@ -135,8 +135,9 @@ func (p *pass) beginReport(ctx context.Context) error {
 	return p.savePublished(ctx, published)
 }
 
-// savePublished remembers what was published, if that is news.
+// savePublished remembers what was published and of which pull request, if that is news.
 func (p *pass) savePublished(ctx context.Context, published report.Published) error {
+	published = published.About(p.facts.PullRequest)
 	if published == p.published {
 		return nil
 	}

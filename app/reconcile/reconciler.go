@@ -66,6 +66,8 @@ type pass struct {
 	steps         []preview.StepRecord
 	ledger        []preview.LedgerEntry // as the pass found it
 	outputs       map[preview.Key]preview.Outputs
+	// migrated is set where what the outputs tell of the migrations is of the pass's own commit.
+	migrated bool
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
 	gone bool
 	// config is the file that is in force; nil: none.

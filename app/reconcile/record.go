@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -106,7 +107,7 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 	}
 	switch {
 	case len(invalidErrors(err)) > 0:
-		p.env.Problems, p.env.Message = problemsOf(err), personal(err)
+		p.env.Problems, p.env.Message = append(problemsOf(err), p.beside(err)...), personal(err)
 		if transient != nil {
 			p.retryLater(transient)
 		}
@@ -133,6 +134,21 @@ func (p *pass) settle(v desired.Verdict, err error) report.Phase {
 		p.lookAgain(p.Now().Add(slowPoll))
 		return report.PhaseFailed
 	}
+}
+
+// beside are what should be known of the commit's migrations where something else of it fails.
+func (p *pass) beside(err error) []preview.Problem {
+	var list []preview.Problem
+	if approval := approvalOf(err); approval != nil {
+		list = storableProblems(approval.Problems)
+	} else if p.migrated {
+		out := p.outputs[preview.Key{Kind: preview.KindSchema}]
+		list = storableProblems(slices.Concat(out.Warnings, out.Unapplied))
+	}
+	for i := range list {
+		list[i].Warning = true
+	}
+	return list
 }
 
 // undecided reports whether the pass ended before it knew what is wanted.

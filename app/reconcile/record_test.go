@@ -121,6 +121,38 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestSettleNamesWarnings: what else is known of the migrations is not lost where something fails.
+func TestSettleNamesWarnings(t *testing.T) {
+	t.Parallel()
+	drops := preview.Problem{Path: "drizzle/1.sql", Line: 3, Message: "Drops\x00 the table."}
+	unlisted := preview.Problem{Path: "drizzle/2.sql", Line: 1, Message: "is not applied", Warning: true}
+	warned := drops
+	warned.Message, warned.Warning = "Drops\ufffd the table.", true
+	broken := preview.Problem{Path: "src/index.ts", Line: 1, Message: "unexpected"}
+	fails := preview.Invalid("the Worker does not compile", broken)
+	tests := []struct {
+		name     string
+		migrated bool
+		err      error
+		want     []preview.Problem
+	}{
+		{"of the same commit", true, fails, []preview.Problem{broken, warned, unlisted}},
+		{"of an older commit", false, fails, []preview.Problem{broken}},
+		{"an approval beside it", false, errors.Join(fails, &preview.ApprovalError{Problems: []preview.Problem{drops, unlisted}}), []preview.Problem{broken, warned, unlisted}},
+	}
+	for _, tt := range tests {
+		p := passOver(active())
+		p.migrated = tt.migrated
+		p.outputs = map[preview.Key]preview.Outputs{{Kind: preview.KindSchema}: {Warnings: []preview.Problem{drops}, Unapplied: []preview.Problem{unlisted}}}
+		if phase := p.settle(desired.Verdict{Outcome: desired.Wanted}, tt.err); phase != report.PhaseInvalid {
+			t.Errorf("%s: phase %s", tt.name, phase)
+		}
+		if diff := cmp.Diff(tt.want, p.env.Problems); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 // A preview that waits for a place has not begun to live: its time must not run out in the queue.
 func TestSettleQueued(t *testing.T) {
 	t.Parallel()

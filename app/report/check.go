@@ -56,7 +56,7 @@ func title(s Status) string {
 			detail = failures[0].String()
 		}
 	case PhaseNeedsAction:
-		detail = destructiveCount(len(s.Problems))
+		detail = destructiveCount(len(s.failures()))
 	case PhaseReady:
 		if n := len(s.Outputs.Warnings); n > 0 {
 			detail = destructiveCount(n)
@@ -126,6 +126,8 @@ func present(s Status, exists bool) string {
 	switch {
 	case exists && (s.Phase == PhaseWorking || s.Phase == PhaseQueued):
 		return "there, updating"
+	case exists && s.Phase.failing() && s.Environment.GoodSHA == "":
+		return "not ready yet"
 	case exists && s.Phase.failing():
 		return "of the last good commit"
 	case exists:

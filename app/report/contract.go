@@ -114,4 +114,15 @@ type Published struct {
 	DeploymentSHA    string `json:"deploymentSha,omitempty"`
 	DeploymentDigest string `json:"deploymentDigest,omitempty"`
 	ServingID        int64  `json:"servingId,omitempty"` // the deployment that last succeeded, while a newer one has not
+
+	Title  string `json:"title,omitempty"` // of the pull request: plain text on one line, shortened
+	Branch string `json:"branch,omitempty"`
+}
+
+// About returns p with what is remembered of the pull request itself. One that is not known changes nothing.
+func (p Published) About(pr preview.PullRequest) Published {
+	if pr.Number != 0 {
+		p.Title, p.Branch = clip(oneLine(pr.Title), maxSubject), clip(oneLine(pr.HeadRef), maxSubject)
+	}
+	return p
 }

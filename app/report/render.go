@@ -16,7 +16,8 @@ const (
 	maxSummary     = 65_000 // bytes; GitHub takes 65,535 characters
 	maxComment     = 65_000 // bytes; GitHub takes 65,536 characters
 	maxDescription = 140
-	maxShown       = 20 // problems or names in a list
+	maxSubject     = 120 // of a pull request's title or branch
+	maxShown       = 20  // problems or names in a list
 )
 
 // Render words a status. A pull request's preview gets all three parts; a core environment,

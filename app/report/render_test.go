@@ -130,6 +130,31 @@ func TestCodeSpan(t *testing.T) {
 	}
 }
 
+// What is remembered of a pull request is plain, short and storable, whatever its title is.
+func TestAbout(t *testing.T) {
+	t.Parallel()
+	known := Published{CheckRunID: 1, Title: "Carts", Branch: "carts"}
+	long := strings.Repeat("é", 300)
+	tests := []struct {
+		name                string
+		pr                  preview.PullRequest
+		wantTitle, wantHead string
+	}{
+		{"unknown", preview.PullRequest{}, "Carts", "carts"},
+		{"a core environment's push", preview.PullRequest{HeadSHA: "a", HeadRef: "main"}, "Carts", "carts"},
+		{"another title", preview.PullRequest{Number: 7, Title: "Sale prices", HeadRef: "sale"}, "Sale prices", "sale"},
+		{"invisible characters", preview.PullRequest{Number: 7, Title: " a\x00b\u202ec\n\td\xff ", HeadRef: "x\u200by"}, "a bc d\ufffd", "xy"},
+		{"markup", preview.PullRequest{Number: 7, Title: "<b>&", HeadRef: "x"}, "<b>&", "x"},
+		{"long", preview.PullRequest{Number: 7, Title: long, HeadRef: long}, strings.Repeat("é", 119) + "…", strings.Repeat("é", 119) + "…"},
+	}
+	for _, tt := range tests {
+		want := Published{CheckRunID: 1, Title: tt.wantTitle, Branch: tt.wantHead}
+		if diff := cmp.Diff(want, known.About(tt.pr)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 func TestMergeGroupCheck(t *testing.T) {
 	t.Parallel()
 	sha := strings.Repeat("d", 40)

@@ -30,6 +30,15 @@ func (w *world) say(pr int, user, text string) {
 	w.settle()
 }
 
+// noted are the annotations of a check: "level path:line".
+func noted(check github.CheckRun) []string {
+	var list []string
+	for _, a := range check.Annotations {
+		list = append(list, fmt.Sprintf("%s %s:%d", a.Level, a.Path, a.StartLine))
+	}
+	return list
+}
+
 func hasButton(check github.CheckRun, verb preview.Verb) bool {
 	for _, a := range check.Actions {
 		if a.Identifier == string(verb) {
@@ -149,6 +158,20 @@ func TestDestructiveWarns(t *testing.T) {
 	if last := all[len(all)-1].Body; !strings.Contains(last, "Nothing waits for an approval") {
 		t.Errorf("the answer is %q", last)
 	}
+
+	// A check that fails for another reason names them, too, where the migrations were looked at.
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/b", map[string]string{"src/index.js": "export default {"}, "broken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.github.OpenPR(testRepo, "Broken", "feature/b", "", "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	check = w.wantCheck(sha, "failure")
+	w.settle()
+	if diff := cmp.Diff([]string{"failure src/index.js:1", "warning drizzle/0001_drop.sql:3"}, noted(check)); diff != "" || !strings.Contains(check.Summary, "Drops the table items") {
+		t.Errorf("annotations (-want +got):\n%s\nof %s", diff, check.Summary)
+	}
 	w.valid()
 }
 
@@ -189,11 +212,13 @@ func TestLocalApproval(t *testing.T) {
 			t.Errorf("%s it serves %q", when, body)
 		}
 	}
-	sha = commit("v2", drizzle(tags, drop))
+	files := drizzle(tags, drop)
+	files["drizzle/0002_by_hand.sql"] = "SELECT 1;\n"
+	sha = commit("v2", files)
 	check := w.wantCheck(sha, "action_required")
 	w.settle()
-	if len(check.Annotations) != 1 || check.Annotations[0].Path != "drizzle/0001_drop.sql" || check.Annotations[0].StartLine != 3 {
-		t.Errorf("annotations %+v", check.Annotations)
+	if diff := cmp.Diff([]string{"warning drizzle/0001_drop.sql:3", "warning drizzle/0002_by_hand.sql:1"}, noted(check)); diff != "" || !strings.Contains(check.Title, "1 destructive statement") {
+		t.Errorf("%s: annotations (-want +got):\n%s", check.Title, diff)
 	}
 	untouched("before the approval")
 	w.say(pr, "octo-dev", "/flaresmith reset-db")
@@ -202,8 +227,9 @@ func TestLocalApproval(t *testing.T) {
 
 	w.say(pr, "octo-lead", "/flaresmith approve "+sha)
 	check = w.wantCheck(sha, "success")
-	if len(check.Annotations) != 1 || check.Annotations[0].Level != "warning" {
-		t.Errorf("annotations after the approval %+v", check.Annotations)
+	if diff := cmp.Diff([]string{"warning drizzle/0001_drop.sql:3", "warning drizzle/0002_by_hand.sql:1"}, noted(check)); diff != "" ||
+		!strings.Contains(check.Summary, "drizzle-kit's journal") {
+		t.Errorf("annotations after the approval (-want +got):\n%s\nof %s", diff, check.Summary)
 	}
 	if got := query(t, branch, `SELECT attname::text FROM pg_attribute WHERE attrelid = 'items'::regclass AND attnum > 0 AND NOT attisdropped`); strings.Join(got, " ") != "id" {
 		t.Errorf("columns of items: %v", got)

@@ -97,11 +97,15 @@ func TestStatusPage(t *testing.T) {
 	}
 	status, body := open(link)
 	if status != http.StatusOK || !strings.Contains(body, "Pull request #1") || !strings.Contains(body, sha[:7]) || !strings.Contains(body, "succeeded") ||
-		!strings.Contains(body, "Answers") {
+		!strings.Contains(body, "Answers") || !strings.Contains(body, "<code>feature/a</code>") || !strings.Contains(body, "Change feature/a</bdi>") {
 		t.Errorf("the page answered %d: %s", status, body)
 	}
-	if status, _ := open(check.DetailsURL); status != http.StatusOK {
-		t.Errorf("the check's link answered %d to somebody who was let in", status)
+	if err := w.github.EditTitle(testRepo, 1, "Called <b>otherwise</b>", "octo-dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if status, body := open(check.DetailsURL); status != http.StatusOK || !strings.Contains(body, "Called &lt;b&gt;otherwise&lt;/b&gt;</bdi>") {
+		t.Errorf("the check's link answered %d to somebody who was let in: %s", status, body)
 	}
 	once, err := w.server.OneTimeLink(t.Context(), testRepo, time.Hour)
 	if err != nil {

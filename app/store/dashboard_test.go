@@ -44,11 +44,17 @@ func TestShownEnvironments(t *testing.T) {
 	}
 	want(t, s, preview.Wish{ProjectID: p.ID, Kind: preview.EnvironmentProd, Name: preview.CoreName(p.Hash, preview.EnvironmentProd),
 		Branch: "main", SHA: "sha", PushedAt: second(1)})
+	named := want(t, s, previewWish(p, 5))
+	lease, _ := hold(t, s, named)
+	must(t, s.SavePublished(t.Context(), lease, []byte("{}"), []byte(`{"begun": true, "title": "Carts", "branch": "carts"}`)))
 	list, err := s.ShownEnvironments(t.Context(), p.ID, 2)
 	must(t, err)
 	var got []int
 	for _, e := range list {
 		got = append(got, e.PR)
+		if named := e.PR == 5; named != (e.Title == "Carts") || named != (e.HeadRef == "carts") {
+			t.Errorf("pull request %d is called %q on %q", e.PR, e.Title, e.HeadRef)
+		}
 	}
 	if diff := cmp.Diff([]int{0, 5, 4, 3, 2}, got); diff != "" {
 		t.Errorf("pull requests in order (-want +got):\n%s", diff)

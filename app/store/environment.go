@@ -15,7 +15,7 @@ import (
 // environmentColumns are what scanEnvironment reads, in its order.
 const environmentColumns = `id, project_id, kind, name, pr, branch, sha, state, wanted, observed, closed, held, rebuild,
 	reset_database, expires_at, expired_sha, approved_sha, good_sha, head_sha, message, problems, failing_since, attempts,
-	next_pass_at, created_at`
+	next_pass_at, created_at, coalesce(report->>'title', ''), coalesce(report->>'branch', '')`
 
 // scanEnvironment reads a row of environmentColumns.
 func scanEnvironment(row pgx.Row) (preview.Environment, error) {
@@ -24,7 +24,7 @@ func scanEnvironment(row pgx.Row) (preview.Environment, error) {
 	var problems []byte
 	err := row.Scan(&e.ID, &e.ProjectID, &e.Kind, &e.Name, &e.PR, &e.Branch, &e.SHA, &e.State, &e.Wanted, &e.Observed,
 		&e.Closed, &e.Held, &e.Rebuild, &e.ResetDatabase, &expires, &e.ExpiredSHA, &e.ApprovedSHA, &e.GoodSHA, &e.HeadSHA, &e.Message, &problems,
-		&failing, &e.Attempts, &next, &e.CreatedAt)
+		&failing, &e.Attempts, &next, &e.CreatedAt, &e.Title, &e.HeadRef)
 	if err != nil {
 		return preview.Environment{}, err
 	}

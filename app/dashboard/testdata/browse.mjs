@@ -10,7 +10,7 @@ const input = createInterface({ input: process.stdin });
 const lines = input[Symbol.asyncIterator]();
 const say = (value) => process.stdout.write(JSON.stringify(value) + "\n");
 
-const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync"] });
 const look = async (name, width, height, colorScheme) => {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, deviceScaleFactor: 1, timezoneId: "UTC" });
   const page = await context.newPage();
@@ -67,6 +67,17 @@ for (const [name, width, height, scheme] of [["phone-signed-in", 390, 844, "dark
 const small = await seen[0].page.evaluate(() => [...document.querySelectorAll("summary, a.open, button, .files a")]
   .filter((e) => e.getBoundingClientRect().height < 40).map((e) => `${e.textContent.trim().slice(0, 30)} ${e.getBoundingClientRect().height}`));
 check(small.length === 0, `phone: too small to touch: ${small.join("; ")}`);
+const low = await seen[0].page.evaluate(() => [...document.querySelectorAll("a:not(.skip)")]
+  .filter((e) => e.getBoundingClientRect().height < 24).map((e) => `${e.textContent.trim().slice(0, 30)} ${e.getBoundingClientRect().height}`));
+check(low.length === 0, `phone: links that are too low: ${low.join("; ")}`);
+
+// What is too long for its line stays in its box, and no card leads to its preview twice.
+for (const { name, page } of seen) {
+  const wide = await page.evaluate(() => [...document.querySelectorAll(".log, .card, .about, dd")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => `${e.tagName}.${e.className}`));
+  check(wide.length === 0, `${name}: wider than its box: ${wide.join("; ")}`);
+  const twice = await page.evaluate(() => [...document.querySelectorAll(".card a.open")].filter((e) => e.closest(".card").querySelectorAll(`a[href="${CSS.escape(e.href)}"]`).length > 1).length);
+  check(twice === 0, `${name}: ${twice} previews are linked twice in a card`);
+}
 
 // A server that is away for a while is asked again.
 const away = seen[2];

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -26,15 +27,15 @@ func (b *Branches) CloseOvergrown(ctx context.Context) (closed []preview.Mark, e
 	defer cancel()
 	previews, err := s.previews(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sizes of previews: %w", classify(err))
+		return nil, fmt.Errorf("sizes of previews: %w", migrator.Classify(err))
 	}
 	limits := map[string]int64{} // by parent
 	for name, n := range previews {
 		done, err := s.closeOvergrown(ctx, name, n, limits)
 		switch {
-		case code(err) == codeUndefinedDatabase: // it went meanwhile, or its parent did: then there is nothing to reset it to
+		case migrator.Code(err) == codeUndefinedDatabase: // it went meanwhile, or its parent did: then there is nothing to reset it to
 		case err != nil:
-			return closed, fmt.Errorf("size of %s: %w", name, classify(err))
+			return closed, fmt.Errorf("size of %s: %w", name, migrator.Classify(err))
 		case done:
 			closed = append(closed, n.Mark)
 		}
@@ -72,7 +73,7 @@ func (s *Server) closeOvergrown(ctx context.Context, name string, n note, limits
 		if err != nil {
 			return false, err
 		}
-		most = base + workerShare*s.growth(base)
+		most = base + workerShare*migrator.Room(base, s.config.Limits.GrowthMB)
 		limits[n.Parent] = most
 	}
 	size, err := s.size(ctx, name)

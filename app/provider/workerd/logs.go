@@ -3,6 +3,7 @@ package workerd
 import (
 	"bytes"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -174,14 +175,21 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 func (w *lineWriter) flush() {
 	text := strings.TrimRight(string(w.partial), "\r")
 	w.partial = w.partial[:0]
-	// Said of every process whose executable is opened by descriptor; it means nothing here.
-	if strings.HasPrefix(text, "Unable to find and open the program executable") {
+	if idle(text) {
 		return
 	}
 	w.logs.add(w.stream, text)
 	if w.head != nil {
 		w.head.add(text)
 	}
+}
+
+var needlessFlag = regexp.MustCompile(`^service main: The compatibility flag \S+ became the default as of \S+ so does not need to be specified anymore\.$`)
+
+// idle tells what the runtime says at each start and nobody has to do anything about: that its executable was opened by
+// descriptor, and that a flag, which older dates and tools need, goes without saying at the Worker's date.
+func idle(line string) bool {
+	return strings.HasPrefix(line, "Unable to find and open the program executable") || needlessFlag.MatchString(line)
 }
 
 // head keeps the first lines of standard error.

@@ -119,6 +119,21 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// A flag that the Worker's date has anyhow is no error of its user's.
+func TestNeedlessFlag(t *testing.T) {
+	t.Parallel()
+	rt := newRuntime(t, nil)
+	r := resource()
+	bundle := worker(answering(`console.error("that is all"); return new Response("ok")`))
+	bundle.CompatibilityDate, bundle.CompatibilityFlags = "2026-10-01", []string{"nodejs_compat", "url_standard"}
+	apply(t, rt, r, bundle)
+	wantGet(t, rt, r.Name, "/", "ok")
+	eventually(t, "a line", func() bool { return logText(rt, r.Name) != "" })
+	if text := logText(rt, r.Name); text != "stderr: that is all\n" {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
 func TestRedaction(t *testing.T) {
 	t.Parallel()
 	l := newLogs(1 << 20)
