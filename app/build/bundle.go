@@ -138,6 +138,7 @@ func (p *plugin) finish(code []byte, worker preview.WorkerLayout, static *previe
 		JSONVars:           p.config.jsonVars,
 		DatabaseBinding:    worker.DatabaseBinding,
 		Services:           p.config.services,
+		Bindings:           p.config.bindings,
 		Assets:             static,
 	}
 	if p.config.main != "" {

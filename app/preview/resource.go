@@ -82,6 +82,8 @@ type Layout struct {
 	MigrationFormat MigrationFormat
 	Seed            string // SQL file run after the migrations of a fresh branch; empty: none
 	Collections     string // folder of Postman v2.1 files, e.g. "postman"; empty: none
+	// Bindings is no part of the repository's layout: the default branch's policy and the operator decide about it.
+	Bindings Allowance
 }
 
 // Worker is the Worker whose key has that name; false: there is none.
@@ -220,8 +222,10 @@ type Bundle struct {
 	// Services are the bindings to Workers of the same environment, each with the name in the key of the one
 	// that it leads to; see Resource.Sibling.
 	Services map[string]string `json:",omitempty"`
-	Assets   *Assets           `json:",omitempty"` // nil: none
-	Digest   string            // SHA-256 over all of the above, hex
+	// Bindings are to things of the account, which the default branch allows, in the order of their names.
+	Bindings []Binding `json:",omitempty"`
+	Assets   *Assets   `json:",omitempty"` // nil: none
+	Digest   string    // SHA-256 over all of the above, hex
 }
 
 // Assets are the static files that are served with a Worker, and how. Their content stays in

@@ -7,7 +7,8 @@
 //
 // A Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
 // version URLs. Every upload names all of its bindings, so that none is inherited: variables, the connection string as a
-// secret, static files, and the Workers of the same environment that it is bound to. A Worker that another one is bound to
+// secret, static files, and the Workers of the same environment that it is bound to, and what the default branch lets it be bound to
+// in the account (preview.Layout.Bindings), which is checked here once more. A Worker that another one is bound to
 // must exist before, so one that does not yet is begun with code that only says so.
 //
 // # Mark and digest
