@@ -107,7 +107,7 @@ func (p *plugin) problem(m api.Message) preview.Problem {
 		problem.Message = m.Text
 	}
 	at := m.Location
-	if at == nil {
+	if at == nil || strings.HasPrefix(at.File, inIdentity+":") {
 		if problem.Path == "" {
 			problem.Path = p.config.path
 		}

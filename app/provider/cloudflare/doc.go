@@ -14,7 +14,8 @@
 // # Mark and digest
 //
 // Both are tags of the script, where its own code can't change them. The upload sets the mark and takes the digest
-// away; then the host is turned on and answers, or is waited for no longer; the digest comes last. So a script without
+// away; then the host is turned on and answers, or is waited for no longer, and proves who it is where that is asked for
+// (preview.Inputs.Verify); the digest comes last. So a script without
 // a digest is an unfinished one, wherever a try before ended, and the next one begins anew. Beside the digest a tag tells
 // what was uploaded, so that a Worker whose database has another password is deployed again.
 package cloudflare

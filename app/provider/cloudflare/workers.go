@@ -177,6 +177,11 @@ func (p *Workers) deploy(ctx context.Context, r preview.Resource, in preview.Inp
 	if err := p.await(ctx, address); err != nil {
 		return err
 	}
+	if in.Verify != nil {
+		if err := in.Verify(ctx, p.ask(address)); err != nil {
+			return err
+		}
+	}
 	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
 }
 
