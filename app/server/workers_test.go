@@ -298,7 +298,7 @@ func TestUpgradeDeploysNothing(t *testing.T) {
 	w.wantCheck(sha, "success")
 	w.settle()
 	w.stop()
-	query(t, w.config["DATABASE_URL"], `DELETE FROM goose_db_version WHERE version_id >= 3; DROP TABLE onboardings;
+	query(t, w.config["DATABASE_URL"], `DELETE FROM goose_db_version WHERE version_id >= 3; DROP TABLE onboardings, github_app;
 		ALTER TABLE resources DROP COLUMN worker; ALTER TABLE resources ADD PRIMARY KEY (environment_id, kind)`)
 	writes := w.cloud.count()
 	w.github.ResetRequests()
