@@ -293,7 +293,8 @@ func (r *wranglerReader) compatibilityDate() string {
 		return ""
 	}
 	date := r.text(key)
-	if _, err := time.Parse(time.DateOnly, date); err != nil && date != "" {
+	_, text := r.value(key).(string) // anything else was complained about
+	if _, err := time.Parse(time.DateOnly, date); err != nil && text {
 		r.add(key, fmt.Sprintf("%q is no date of the form yyyy-mm-dd", date), hint)
 	}
 	return date

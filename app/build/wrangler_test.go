@@ -130,6 +130,7 @@ func FuzzParseWrangler(f *testing.F) {
 	f.Add(true, false, `{"compatibility_date": "2025-01-01", "assets": {"directory": "./public", "run_worker_first": ["/api/*", "!/x"]}}`)
 	f.Add(true, false, `{"main": "a.ts", "compatibility_date": "2025-01-01", "services": [{"binding": "B", "service": "other"}]}`)
 	f.Add(true, true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "env": {"preview": {"kv_namespaces": [{"binding": "K", "id": "a"}, 1], "services": [{"binding": "S", "service": "b"}]}}}`)
+	f.Add(true, false, `{"main": "a.ts", "compatibility_date": ""}`)
 	f.Add(false, true, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
 	f.Fuzz(func(t *testing.T, jsonc, account bool, text string) {
 		name := "wrangler.toml"
