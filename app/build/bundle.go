@@ -107,7 +107,7 @@ func (p *plugin) problem(m api.Message) preview.Problem {
 		problem.Message = m.Text
 	}
 	at := m.Location
-	if at == nil {
+	if at == nil || strings.HasPrefix(at.File, inIdentity+":") {
 		if problem.Path == "" {
 			problem.Path = p.config.path
 		}
@@ -138,6 +138,7 @@ func (p *plugin) finish(code []byte, worker preview.WorkerLayout, static *previe
 		JSONVars:           p.config.jsonVars,
 		DatabaseBinding:    worker.DatabaseBinding,
 		Services:           p.config.services,
+		Bindings:           p.config.bindings,
 		Assets:             static,
 	}
 	if p.config.main != "" {

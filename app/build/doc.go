@@ -6,6 +6,9 @@
 // *preview.InvalidError that lists every line to fix. It parses what it is given and never runs
 // it: no npm script, no build command, no configuration file that is code.
 //
+// In front of each Worker's main module stands identity.js, which answers the server's signed question who the Worker is and
+// passes everything else on.
+//
 // Everything in the archive is hostile. Files are written and read through an os.Root; esbuild
 // is given every file by a plugin and is never left to look at the disk itself; a server runs it
 // in a process of its own (Isolated), because code that is nested deeply enough kills it; packages come

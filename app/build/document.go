@@ -24,7 +24,7 @@ const maxConfigBytes = 128 << 10
 type document struct {
 	path   string
 	values map[string]any
-	at     map[string]place // by dotted key, e.g. "build.command"; the first occurrence counts
+	at     map[string]place // by dotted key, e.g. "build.command", "rules.0"; the first occurrence counts
 }
 
 type place struct{ line, column int }
@@ -87,6 +87,13 @@ func (d *document) readJSON(data []byte) ([]byte, *preview.Problem) {
 }
 
 func (d *document) markJSON(lines lines, prefix string, v hujson.ValueTrimmed) {
+	if list, ok := v.(*hujson.Array); ok {
+		for i, element := range list.Elements {
+			key := fmt.Sprintf("%s%d", prefix, i)
+			d.mark(key, lines.place(element.StartOffset)) // and no deeper: nested lists would cost the square of their depth
+		}
+		return
+	}
 	object, ok := v.(*hujson.Object)
 	if !ok {
 		return
@@ -127,7 +134,7 @@ func (d *document) markTOML(data []byte) {
 	parser := unstable.Parser{}
 	parser.Reset(data)
 	lines := newLines(data)
-	table := ""
+	table, entries := "", map[string]int{}
 	for parser.NextExpression() {
 		expression := parser.Expression()
 		key, at := table, place{}
@@ -143,6 +150,11 @@ func (d *document) markTOML(data []byte) {
 		}
 		if expression.Kind == unstable.Table || expression.Kind == unstable.ArrayTable {
 			table = key
+		}
+		if expression.Kind == unstable.ArrayTable {
+			table = fmt.Sprintf("%s.%d", key, entries[key])
+			entries[key]++
+			d.mark(table, at)
 		}
 	}
 }

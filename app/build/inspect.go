@@ -2,7 +2,6 @@ package build
 
 import (
 	"maps"
-	"path"
 	"slices"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -32,12 +31,17 @@ func Inspect(worker preview.WorkerLayout, data []byte, siblings []string) (s Sum
 	if problem != nil {
 		return Summary{Problems: []preview.Problem{*problem}}, false
 	}
-	w, problems := parseWrangler(worker, data, known)
-	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
-	s = Summary{Name: r.text("name"), Main: w.main, D1: len(r.list("d1_databases")) > 0, Pages: r.has("pages_build_output_dir"), Problems: problems,
+	w, problems := parseWrangler(worker, data, known, preview.Allowance{Section: preview.PreviewSection})
+	r := newWranglerReader(doc, preview.PreviewSection)
+	s = Summary{Name: textOf(doc.values["name"]), Main: w.main, D1: len(r.list("d1_databases")) > 0, Pages: r.has("pages_build_output_dir"), Problems: problems,
 		Vars: slices.Sorted(maps.Keys(r.object("vars")))}
 	if w.static != nil {
 		s.Assets = w.static.Directory
 	}
 	return s, true
+}
+
+func textOf(v any) string {
+	text, _ := v.(string)
+	return text
 }

@@ -23,7 +23,8 @@ const (
 	inTree      = "repo"     // a file of the tree
 	inRuntime   = "runtime"  // a module of the runtime that is reached by require()
 	inNothing   = "disabled" // an empty module
-	entryModule = "worker"   // what esbuild is asked to bundle; means config.main
+	inIdentity  = "identity" // the module that answers for the Worker, and passes everything else on to it
+	entryModule = "identity" // what esbuild is asked to bundle
 )
 
 // plugin answers every question of esbuild. Its callbacks run on many goroutines.
@@ -74,12 +75,18 @@ func (p *plugin) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 	}
 	switch args.Kind {
 	case api.ResolveEntryPoint:
-		return p.entry()
+		return api.OnResolveResult{Path: entryModule, Namespace: inIdentity}, nil
 	case api.ResolveJSImportStatement, api.ResolveJSRequireCall, api.ResolveJSDynamicImport:
 	case api.ResolveJSRequireResolve:
 		return none, problemf("require.resolve(%.80q) has no meaning in a Worker", args.Path)
 	default:
 		return none, problemf("%.80q can't be imported: styles are not supported", args.Path)
+	}
+	if args.Namespace == inIdentity {
+		if args.Path == mainSpecifier {
+			return p.entry()
+		}
+		return api.OnResolveResult{Path: args.Path, External: true}, nil
 	}
 	if args.Namespace == inRuntime {
 		return api.OnResolveResult{Path: args.Path, External: true}, nil
@@ -177,6 +184,9 @@ func (p *plugin) load(args api.OnLoadArgs) (api.OnLoadResult, error) {
 		return none, p.tree.fail(err)
 	}
 	switch args.Namespace {
+	case inIdentity:
+		text := identityModule
+		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
 	case inNothing:
 		empty := "module.exports = {}"
 		return api.OnLoadResult{Contents: &empty, Loader: api.LoaderJS}, nil

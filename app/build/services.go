@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -15,57 +16,70 @@ import (
 func siblings(src fs.FS, layout preview.Layout) map[string]string {
 	found, double := map[string]string{}, map[string]bool{}
 	for i, w := range layout.Workers {
-		name := wranglerName(src, w.WranglerConfig)
-		_, taken := found[name]
-		double[name] = taken
-		if found[name] = ""; i > 0 {
-			found[name] = w.Name
+		for _, name := range wranglerNames(src, w.WranglerConfig, layout.Bindings.Section) {
+			_, taken := found[name]
+			double[name] = double[name] || taken
+			if found[name] = ""; i > 0 {
+				found[name] = w.Name
+			}
 		}
 	}
 	maps.DeleteFunc(found, func(name, _ string) bool { return name == "" || double[name] })
 	return found
 }
 
-func wranglerName(src fs.FS, path string) string {
+// wranglerNames are what a configuration calls its Worker, and what it is called as deployed from the section.
+func wranglerNames(src fs.FS, path, section string) []string {
 	if !fs.ValidPath(path) {
-		return ""
+		return nil
 	}
 	data, err := readLimited(src, path, maxConfigBytes)
 	if err != nil {
-		return ""
+		return nil
 	}
 	doc, problem := parseDocument(path, data)
 	if problem != nil {
-		return ""
+		return nil
 	}
-	name, _ := doc.values["name"].(string)
-	return name
+	name := textOf(doc.values["name"])
+	r := newWranglerReader(doc, section)
+	if r.override == nil || name == "" {
+		return []string{name}
+	}
+	names := []string{name, cmp.Or(textOf(r.override["name"]), name+"-"+section)}
+	return slices.Compact(names)
 }
 
 // services are the bindings to other Workers of the repository, by their own names. What leads anywhere
 // else is refused.
-func (r *wranglerReader) services(w *wrangler, worker preview.WorkerLayout, siblings map[string]string) map[string]string {
-	const key = "services"
+func (r *wranglerReader) services(w *wrangler, worker preview.WorkerLayout, siblings map[string]string, allowed preview.Allowance) map[string]string {
+	key := "services"
 	services := map[string]string{}
 	refuse := func(hint, format string, args ...any) { r.add(key, fmt.Sprintf(format, args...), hint) }
-	for _, v := range r.list(key) {
+	for i, v := range r.list("services") {
+		key = fmt.Sprintf("services.%d", i)
 		entry, _ := v.(map[string]any)
 		binding, _ := entry["binding"].(string)
 		service, _ := entry["service"].(string)
 		to, known := siblings[service]
-		_, text := w.vars[binding]
-		_, other := w.jsonVars[binding]
 		_, twice := services[binding]
 		switch {
 		case !bindingName.MatchString(binding):
 			refuse("", "the service binding %.80q is not named like an identifier", binding)
-		case !known:
-			refuse(`name the Worker under "layout.workers" in .github/flaresmith.yml if it is in this repository, or move "services" into an "env" section that only deployments use`,
-				"the service binding %q leads to %.80q, which is no Worker of this preview, or more than one", binding, service)
-		case text || other || twice || binding == worker.DatabaseBinding || w.static != nil && binding == w.static.Binding:
+		case !known && !allowed.Allows(preview.BindService, service):
+			hint, more := `name the Worker under "layout.workers" in .github/flaresmith.yml if it is in this repository, `, ""
+			if allowed.Account {
+				hint += fmt.Sprintf("or, if it is there for previews, add %q to bindings.allow on the default branch, ", "service:<name>")
+				more = ", and which bindings.allow of the default branch does not list"
+			}
+			refuse(hint+`or move "services" into an "env" section that only deployments use`,
+				"the service binding %q leads to %.80q, which is no Worker of this preview, or more than one%s", binding, service, more)
+		case twice || taken(w, worker, w.bindings, binding):
 			refuse("", "the name %q is given to two things", binding)
-		default:
+		case known:
 			services[binding] = to
+		default:
+			w.bindings = append(w.bindings, preview.Binding{Name: binding, Kind: preview.BindService, Target: service})
 		}
 		for _, unsupported := range slices.Sorted(maps.Keys(entry)) {
 			if !slices.Contains([]string{"binding", "service", "remote"}, unsupported) {
@@ -73,7 +87,8 @@ func (r *wranglerReader) services(w *wrangler, worker preview.WorkerLayout, sibl
 			}
 		}
 	}
-	if len(services) > 0 && w.main == "" && r.lacksMain() {
+	key = "services"
+	if len(services)+len(w.bindings) > 0 && w.main == "" && r.lacksMain() {
 		refuse("", `"services" have no meaning without "main"`)
 	}
 	if len(services) == 0 {

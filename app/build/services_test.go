@@ -36,21 +36,21 @@ func TestServices(t *testing.T) {
 	}
 	tests := []struct{ name, config, want string }{
 		{"another Worker", `"services": [{"binding": "PAY", "service": "payments"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the service binding "PAY" leads to "payments", which is no Worker of this preview, or more than one`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the service binding "PAY" leads to "payments", which is no Worker of this preview, or more than one`},
 		{"a name of two", `"services": [{"binding": "T", "service": "twin"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the service binding "T" leads to "twin", which is no Worker of this preview, or more than one`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the service binding "T" leads to "twin", which is no Worker of this preview, or more than one`},
 		{"no name", `"services": [{"binding": "T"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the service binding "T" leads to "", which is no Worker of this preview, or more than one`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the service binding "T" leads to "", which is no Worker of this preview, or more than one`},
 		{"an entrypoint", `"services": [{"binding": "A", "service": "shop-admin", "entrypoint": "Reports"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: "entrypoint" of the service binding "A" is not supported in a local preview`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: "entrypoint" of the service binding "A" is not supported in a local preview`},
 		{"the database's name", `"services": [{"binding": "DATABASE_URL", "service": "shop-admin"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the name "DATABASE_URL" is given to two things`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the name "DATABASE_URL" is given to two things`},
 		{"a variable's name", `"vars": {"A": "x"}, "services": [{"binding": "A", "service": "shop-admin"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:21: the name "A" is given to two things`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:34: the name "A" is given to two things`},
 		{"no identifier", `"services": [{"binding": "a b", "service": "shop-admin"}]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the service binding "a b" is not named like an identifier`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the service binding "a b" is not named like an identifier`},
 		{"no objects", `"services": ["shop-admin"]`,
-			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:1: the service binding "" is not named like an identifier`},
+			`the Wrangler configuration can't be used: api/wrangler.jsonc:3:14: the service binding "" is not named like an identifier`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,6 +32,7 @@ type wrangler struct {
 	assets   map[string]preview.ModuleType // by file ending, with the dot
 	static   *preview.Assets               // nil: none; the files are not filled in
 	services map[string]string             // as in preview.Bundle
+	bindings []preview.Binding             // as in preview.Bundle
 }
 
 // nodeByDefault is the compatibility date from which workerd has nodejs_compat on by itself.
@@ -98,7 +99,7 @@ func readWrangler(src fs.FS, layout preview.Layout, worker preview.WorkerLayout)
 		}
 		return nil, fmt.Errorf("read %s: %w", worker.WranglerConfig, err)
 	}
-	w, problems := parseWrangler(worker, data, siblings(src, layout))
+	w, problems := parseWrangler(worker, data, siblings(src, layout), layout.Bindings)
 	if len(problems) > 0 {
 		return nil, &preview.InvalidError{What: whatConfig, Problems: problems}
 	}
@@ -106,12 +107,12 @@ func readWrangler(src fs.FS, layout preview.Layout, worker preview.WorkerLayout)
 }
 
 // parseWrangler checks the text of a configuration. See siblings.
-func parseWrangler(worker preview.WorkerLayout, data []byte, siblings map[string]string) (*wrangler, []preview.Problem) {
+func parseWrangler(worker preview.WorkerLayout, data []byte, siblings map[string]string, allowed preview.Allowance) (*wrangler, []preview.Problem) {
 	doc, problem := parseDocument(worker.WranglerConfig, data)
 	if problem != nil {
 		return nil, []preview.Problem{*problem}
 	}
-	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
+	r := newWranglerReader(doc, allowed.Section)
 	w := &wrangler{path: doc.path, alias: r.texts("alias"), define: r.defines(), tsconfig: r.file("tsconfig"), assets: r.rules()}
 	w.vars, w.jsonVars = r.vars()
 	delete(w.vars, worker.DatabaseBinding) // the preview's own value takes its place
@@ -124,8 +125,9 @@ func parseWrangler(worker preview.WorkerLayout, data []byte, siblings map[string
 		}
 	}
 	w.static = r.staticAssets(w, worker)
-	w.services = r.services(w, worker, siblings)
-	r.refuse()
+	w.services = r.services(w, worker, siblings, allowed)
+	w.bindings = r.bindings(w, worker, allowed)
+	r.refuse(allowed)
 	slices.SortStableFunc(r.problems, func(a, b preview.Problem) int { return a.Line - b.Line })
 	return w, r.problems
 }
@@ -133,21 +135,57 @@ func parseWrangler(worker preview.WorkerLayout, data []byte, siblings map[string
 // wranglerReader takes values out of a document and collects what is wrong with them.
 type wranglerReader struct {
 	*document
-	dir      string // of the document
+	dir      string         // of the document
+	section  string         // "env.preview" where that is deployed in place of the top level, else empty
+	override map[string]any // the section; nil: there is none
 	problems []preview.Problem
 }
 
+// newWranglerReader reads the top level, or the "env" section of that name if there is one.
+func newWranglerReader(doc *document, section string) *wranglerReader {
+	r := &wranglerReader{document: doc, dir: path.Dir(doc.path)}
+	if section == "" {
+		return r
+	}
+	environments, _ := doc.values["env"].(map[string]any)
+	if named, ok := environments[section].(map[string]any); ok {
+		r.section, r.override = "env."+section, named
+	}
+	return r
+}
+
 func (r *wranglerReader) add(key, message, hint string) {
+	if _, ok := r.override[firstOf(key)]; ok {
+		key = r.section + "." + key
+	}
 	r.problems = append(r.problems, *r.problem(key, message, hint))
+}
+
+func firstOf(key string) string {
+	first, _, _ := strings.Cut(key, ".")
+	return first
+}
+
+// inherited are the keys that Wrangler takes from the top level where a section lacks them.
+func inherited() []string {
+	return []string{"main", "compatibility_date", "compatibility_flags", "rules", "build", "no_bundle", "tsconfig", "alias", "assets", "type", "site",
+		"wasm_modules", "text_blobs", "data_blobs", "pages_build_output_dir", "logfwdr", "containers"}
 }
 
 func (r *wranglerReader) has(key string) bool { return r.value(key) != nil }
 
 func (r *wranglerReader) lacksMain() bool { return !r.has("main") || r.value("main") == "" }
 
-// value finds a dotted key; nil when it is not there or null.
+// value finds a dotted key of what is deployed; nil when it is not there or null.
 func (r *wranglerReader) value(key string) any {
 	var v any = r.values
+	if first := firstOf(key); r.override != nil {
+		if _, ok := r.override[first]; ok {
+			v = r.override
+		} else if !slices.Contains(inherited(), first) {
+			return nil
+		}
+	}
 	for part := range strings.SplitSeq(key, ".") {
 		object, ok := v.(map[string]any)
 		if !ok {
@@ -255,7 +293,8 @@ func (r *wranglerReader) compatibilityDate() string {
 		return ""
 	}
 	date := r.text(key)
-	if _, err := time.Parse(time.DateOnly, date); err != nil && date != "" {
+	_, text := r.value(key).(string) // anything else was complained about
+	if _, err := time.Parse(time.DateOnly, date); err != nil && text {
 		r.add(key, fmt.Sprintf("%q is no date of the form yyyy-mm-dd", date), hint)
 	}
 	return date
@@ -374,21 +413,45 @@ func (r *wranglerReader) workerFirst(a *preview.Assets) {
 }
 
 // refuse names everything that would be run, or would be undefined at run time.
-func (r *wranglerReader) refuse() {
+func (r *wranglerReader) refuse(allowed preview.Allowance) {
 	if command, ok := r.value("build.command").(string); r.has("build.command") && (!ok || command != "") {
 		r.add("build.command", "a build command is never run for a preview", "remove it, and let \"main\" name the source file: TypeScript is compiled")
 	}
 	if off, ok := r.value("no_bundle").(bool); ok && off {
 		r.add("no_bundle", `"no_bundle" is not supported`, "remove it")
 	}
-	if r.values["type"] != nil && r.values["type"] != "javascript" {
+	if kind := r.value("type"); kind != nil && kind != "javascript" {
 		r.add("type", `"type" is not supported: the bundler is built in`, "remove it")
 	}
 	keys := forbidden()
+	if allowed.Account {
+		for _, b := range bindables() {
+			delete(keys, b.key)
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		for _, name := range namesOf(r.value(key)) {
-			r.add(key, fmt.Sprintf("the %s%s is not allowed in a local preview: it would be undefined", keys[key], name),
-				fmt.Sprintf("move %q into an \"env\" section that only deployments use", key))
+		r.refuseKey(key, keys[key], allowed)
+	}
+}
+
+// refuseKey names every entry of a binding that a preview can't have.
+func (r *wranglerReader) refuseKey(key, what string, allowed preview.Allowance) {
+	why := "is not allowed in a local preview: it would be undefined"
+	hint := fmt.Sprintf("move %q into an \"env\" section that only deployments use", key)
+	if allowed.Account {
+		why = "is not allowed in a preview: there is nothing of the preview's own to bind it to"
+	}
+	entries, ok := r.value(key).([]any)
+	if !ok {
+		entries = []any{r.value(key)}
+	}
+	for i, entry := range entries {
+		at := key
+		if ok {
+			at = fmt.Sprintf("%s.%d", key, i)
+		}
+		for _, name := range namesOf(entry) {
+			r.add(at, fmt.Sprintf("the %s%s %s", what, name, why), hint)
 		}
 	}
 }

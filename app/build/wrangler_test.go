@@ -36,7 +36,7 @@ DATABASE_URL = "mine"
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text), nil)
+			got, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path, DatabaseBinding: "DATABASE_URL"}, []byte(tt.text), nil, preview.Allowance{})
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
@@ -73,9 +73,9 @@ func TestParseWranglerProblems(t *testing.T) {
 			`wrangler.json: "compatibility_date" is missing: without it the Worker would run as in 2021`,
 			`wrangler.json:2:3: "main" is "../../etc/x.ts", which is no path inside the repository`,
 			`wrangler.json:3:13: a build command is never run for a preview`,
-			`wrangler.json:4:3: the KV namespace "CACHE" is not allowed in a local preview: it would be undefined`,
-			`wrangler.json:4:3: the KV namespace "OTHER" is not allowed in a local preview: it would be undefined`,
-			`wrangler.json:6:5: the Durable Object "ROOM" is not allowed in a local preview: it would be undefined`,
+			`wrangler.json:4:21: the KV namespace "CACHE" is not allowed in a local preview: it would be undefined`,
+			`wrangler.json:4:54: the KV namespace "OTHER" is not allowed in a local preview: it would be undefined`,
+			`wrangler.json:6:18: the Durable Object "ROOM" is not allowed in a local preview: it would be undefined`,
 			`wrangler.json:8:3: the Workers AI binding "AI" is not allowed in a local preview: it would be undefined`,
 			`wrangler.json:9:12: the variable "not ok" is not named like an identifier`,
 			`wrangler.json:10:14: the definition of "fetchIt" is no JSON value`,
@@ -91,7 +91,7 @@ func TestParseWranglerProblems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path}, []byte(tt.text), nil)
+			_, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: tt.path}, []byte(tt.text), nil, preview.Allowance{})
 			var got []string
 			for i, p := range problems {
 				s := p.String()
@@ -126,16 +126,18 @@ func TestOffersNode(t *testing.T) {
 }
 
 func FuzzParseWrangler(f *testing.F) {
-	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "rules": [{"type": "Text", "globs": [1]}]}`)
-	f.Add(true, `{"compatibility_date": "2025-01-01", "assets": {"directory": "./public", "run_worker_first": ["/api/*", "!/x"]}}`)
-	f.Add(true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "services": [{"binding": "B", "service": "other"}]}`)
-	f.Add(false, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
-	f.Fuzz(func(t *testing.T, jsonc bool, text string) {
+	f.Add(true, true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "rules": [{"type": "Text", "globs": [1]}]}`)
+	f.Add(true, false, `{"compatibility_date": "2025-01-01", "assets": {"directory": "./public", "run_worker_first": ["/api/*", "!/x"]}}`)
+	f.Add(true, false, `{"main": "a.ts", "compatibility_date": "2025-01-01", "services": [{"binding": "B", "service": "other"}]}`)
+	f.Add(true, true, `{"main": "a.ts", "compatibility_date": "2025-01-01", "env": {"preview": {"kv_namespaces": [{"binding": "K", "id": "a"}, 1], "services": [{"binding": "S", "service": "b"}]}}}`)
+	f.Add(true, false, `{"main": "a.ts", "compatibility_date": ""}`)
+	f.Add(false, true, "main = \"a\"\n[vars]\n\"a.b\" = 1\n[[x.y]]\nz = {a.b = nan}")
+	f.Fuzz(func(t *testing.T, jsonc, account bool, text string) {
 		name := "wrangler.toml"
 		if jsonc {
 			name = "wrangler.jsonc"
 		}
-		w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: name}, []byte(text), map[string]string{"other": "other"})
+		w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: name}, []byte(text), map[string]string{"other": "other"}, preview.Allowance{Account: account, Section: "preview", Allow: []string{"kv:a", "service:b"}})
 		if len(problems) == 0 && ((w.main == "" && w.static == nil) || w.date == "") {
 			t.Errorf("accepted without date, or main and assets: %+v", w)
 		}

@@ -190,6 +190,7 @@ func parentOf(f Facts) (string, bool) {
 // depends on; a new commit touches everything but the database itself, and another lifetime none of them.
 func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 	e, layout := f.Environment, f.Layout
+	layout.Bindings = allowance(f)
 	base := preview.Resource{Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
 	if !e.Kind.Core() {
 		base.ExpiresAt = ExpiresAt(f)
@@ -217,6 +218,9 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 			about = append(about, layout.Workers)
 			collection = []any{sha, layout.Collections, layout.Workers}
 		}
+		if layout.Bindings.Account { // a new list counts for what is deployed already
+			about = append(about, layout.Bindings.Allow)
+		}
 		resources = append(resources, resource(key, "", about...))
 	}
 	resources = append(resources, resource(preview.Key{Kind: preview.KindCollection}, "", collection...))
@@ -227,6 +231,18 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 	}
 	resources[0].Reset = e.ResetDatabase
 	return resources
+}
+
+// allowance is what the environment's Workers may be bound to.
+func allowance(f Facts) preview.Allowance {
+	a := preview.Allowance{Account: slices.Contains(f.Offered, "cloudflare")}
+	if a.Account {
+		a.Allow = f.Policy.Bindings.Allow
+	}
+	if !f.Environment.Kind.Core() {
+		a.Section = preview.PreviewSection
+	}
+	return a
 }
 
 // digest is the first 16 bytes of SHA-256 over the values as JSON, in hexadecimal.

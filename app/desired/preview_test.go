@@ -313,3 +313,38 @@ func TestApproval(t *testing.T) {
 		}
 	}
 }
+
+// What Workers may be bound to comes from the policy, and only where there is an account; a new list deploys them again.
+func TestBindings(t *testing.T) {
+	t.Parallel()
+	worker := func(change func(*Facts)) preview.Resource {
+		f := eligible()
+		f.Policy.Bindings.Allow = []string{"kv:0f1e"}
+		f.Layout.Bindings = preview.Allowance{Account: true, Allow: []string{"kv:of-the-base-branch"}}
+		change(&f)
+		for _, r := range Preview(f).Resources {
+			if r.Kind == preview.KindWorker {
+				return r
+			}
+		}
+		t.Fatal("no Worker")
+		return preview.Resource{}
+	}
+	cloud := func(f *Facts) { f.Offered = append(f.Offered, "cloudflare") }
+	local, bound := worker(func(*Facts) {}), worker(cloud)
+	other := worker(func(f *Facts) { cloud(f); f.Policy.Bindings.Allow = []string{"kv:beef"} })
+	if diff := cmp.Diff(preview.Allowance{Section: "preview"}, local.Layout.Bindings); diff != "" {
+		t.Errorf("local (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(preview.Allowance{Account: true, Allow: []string{"kv:0f1e"}, Section: "preview"}, bound.Layout.Bindings); diff != "" {
+		t.Errorf("cloud (-want +got):\n%s", diff)
+	}
+	if bound.Digest == other.Digest || bound.Digest == local.Digest {
+		t.Error("a new list leaves the digest as it is")
+	}
+	f := eligible()
+	f.Environment.Kind = preview.EnvironmentStaging
+	if a := allowance(f); a.Section != "" {
+		t.Errorf("staging is deployed from the section %q", a.Section)
+	}
+}

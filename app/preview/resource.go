@@ -2,6 +2,8 @@ package preview
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"io/fs"
 	"maps"
 	"slices"
@@ -28,6 +30,18 @@ func Kinds() []Kind { return []Kind{KindDatabase, KindSchema, KindWorker, KindCo
 type Mark struct {
 	Project     string `json:"project"`     // Project.ID
 	Environment string `json:"environment"` // Environment.ID
+}
+
+// ParseDatabaseMark reads the mark out of the comment on a branch's database, which is a JSON object with the key "mark". What
+// is no such comment is nobody's.
+func ParseDatabaseMark(comment string) Mark {
+	var note struct {
+		Mark Mark `json:"mark"`
+	}
+	if err := json.Unmarshal([]byte(comment), &note); err != nil {
+		return Mark{}
+	}
+	return note.Mark
 }
 
 // Resource is one thing that should exist, as the desired step computes it.
@@ -82,6 +96,8 @@ type Layout struct {
 	MigrationFormat MigrationFormat
 	Seed            string // SQL file run after the migrations of a fresh branch; empty: none
 	Collections     string // folder of Postman v2.1 files, e.g. "postman"; empty: none
+	// Bindings is no part of the repository's layout: the default branch's policy and the operator decide about it.
+	Bindings Allowance
 }
 
 // Worker is the Worker whose key has that name; false: there is none.
@@ -127,7 +143,14 @@ type Inputs struct {
 	Outputs Outputs // of every resource that this one depends on, merged
 	// Known values that must not appear in any message, error or log line.
 	Redact []Secret
+	// Verify, where it is set, proves that the Worker is the one that it should be, after it is deployed and before Apply
+	// has finished (KindWorker): on an error the digest is not recorded, so that the next Apply deploys it again.
+	Verify func(ctx context.Context, ask Ask) error
 }
+
+// Ask sends a GET request for a path to the Worker that was just deployed, with headers, and returns the status and at most
+// 64 kB of the body.
+type Ask func(ctx context.Context, path string, headers map[string]string) (status int, body []byte, err error)
 
 // Outputs is what one resource offers to the next ones and to the report. Each provider fills
 // the fields of its kind.
@@ -136,6 +159,9 @@ type Outputs struct {
 	// address or the password became another by that).
 	DatabaseURL  Secret `json:"-"`
 	DatabaseName string `json:"databaseName,omitempty"` // KindDatabase
+	// DatabaseMarked says that the comment on the database carries the mark, where the branch's role can read it; see
+	// ParseDatabaseMark (KindDatabase).
+	DatabaseMarked bool `json:"-"`
 
 	Migrations   []string `json:"migrations,omitempty"`   // KindSchema: names applied in this branch beyond the parent's, in order
 	SchemaDiff   string   `json:"schemaDiff,omitempty"`   // KindSchema: SQL that leads from the parent to the branch
@@ -185,6 +211,7 @@ func (o Outputs) Merge(other Outputs) Outputs {
 	if other.DatabaseName != "" {
 		o.DatabaseName = other.DatabaseName
 	}
+	o.DatabaseMarked = o.DatabaseMarked || other.DatabaseMarked
 	if other.Migrations != nil {
 		o.Migrations = other.Migrations
 	}
@@ -227,8 +254,10 @@ type Bundle struct {
 	// Services are the bindings to Workers of the same environment, each with the name in the key of the one
 	// that it leads to; see Resource.Sibling.
 	Services map[string]string `json:",omitempty"`
-	Assets   *Assets           `json:",omitempty"` // nil: none
-	Digest   string            // SHA-256 over all of the above, hex
+	// Bindings are to things of the account, which the default branch allows, in the order of their names.
+	Bindings []Binding `json:",omitempty"`
+	Assets   *Assets   `json:",omitempty"` // nil: none
+	Digest   string    // SHA-256 over all of the above, hex
 }
 
 // Assets are the static files that are served with a Worker, and how. Their content stays in

@@ -205,6 +205,10 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 		in.Redact = []preview.Secret{in.Outputs.DatabaseURL}
 	}
 	m.mu.Unlock()
+	in, err := p.identified(r, in)
+	if err != nil {
+		return err
+	}
 	out, err := p.set.Kinds[r.Kind].Apply(ctx, r, in)
 	if err != nil {
 		return ofWorker(r, err)

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,10 +38,16 @@ type Config struct {
 // environment apart.
 type Reconciler struct {
 	Config
+	// identity signs the questions to Workers who they are. Each deployment is told the public key by the process that asks it.
+	identity ed25519.PrivateKey
 }
 
 // New makes a Reconciler.
-func New(c Config) *Reconciler { return &Reconciler{Config: c} }
+func New(c Config) *Reconciler {
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed) // never fails
+	return &Reconciler{Config: c, identity: ed25519.NewKeyFromSeed(seed)}
+}
 
 // Result tells the caller of a pass what it worked on.
 type Result struct {

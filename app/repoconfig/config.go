@@ -102,7 +102,7 @@ const (
 
 // Bindings lists what a Worker's configuration may bind by id, beyond what a preview makes itself.
 type Bindings struct {
-	Allow []string // ids or names, compared exactly
+	Allow []string // "kind:id" or "kind:name", compared exactly; see preview.ValidAllow
 }
 
 // Default is the configuration that an empty file stands for.

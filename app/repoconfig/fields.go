@@ -16,7 +16,7 @@ func (p *parser) config(n *yaml.Node, c *Config) {
 		"preview":      p.preview(&c.Policy),
 		"environments": p.environments(&c.Policy),
 		"bindings": p.section(fields{
-			"allow": p.list(&c.Policy.Bindings.Allow, checkText),
+			"allow": p.list(&c.Policy.Bindings.Allow, checkBinding),
 		}),
 		"layout": p.layout(&c.Layout),
 	})

@@ -107,6 +107,12 @@ func TestParseProblems(t *testing.T) {
 			`6:10: layout.entry must be a path inside the repository, such as a/b, with forward slashes and without . or .. elements. | `}},
 		{"doubled key", "preview: {drafts: true}\npreview: {bots: true}\n", []string{
 			`2:1: The key "preview" is already set on line 1. | Remove one of them.`}},
+		{"binding without a kind", "bindings: {allow: [0f1e]}\n", []string{
+			`1:20: bindings.allow[0] is "0f1e": write the kind, a colon and the id or name, as in "kv:0f1e2d"; kinds are kv, d1, r2, hyperdrive, queue, vectorize, dataset, service. | `}},
+		{"binding of an unknown kind", "bindings: {allow: ['do:Room', 'kv:a b', 'kv:']}\n", []string{
+			`1:20: bindings.allow[0] is "do:Room": write the kind, a colon and the id or name, as in "kv:0f1e2d"; kinds are kv, d1, r2, hyperdrive, queue, vectorize, dataset, service. | `,
+			`1:31: bindings.allow[1] is "kv:a b": write the kind, a colon and the id or name, as in "kv:0f1e2d"; kinds are kv, d1, r2, hyperdrive, queue, vectorize, dataset, service. | `,
+			`1:41: bindings.allow[2] is "kv:": write the kind, a colon and the id or name, as in "kv:0f1e2d"; kinds are kv, d1, r2, hyperdrive, queue, vectorize, dataset, service. | `}},
 		{"alias", "preview: &a {drafts: true}\nbindings: *a\n", []string{
 			`1:10: Anchors (&a) are not supported. | Write the value out.`,
 			`2:11: Aliases (*a) are not supported. | Quote the text if it should begin with *.`}},

@@ -225,6 +225,20 @@ func checkText(text string) error {
 	return nil
 }
 
+func checkBinding(text string) error {
+	if err := checkText(text); err != nil {
+		return err
+	}
+	if !preview.ValidAllow(text) {
+		var kinds []string
+		for _, kind := range preview.BindingKinds() {
+			kinds = append(kinds, string(kind))
+		}
+		return fmt.Errorf("is %q: write the kind, a colon and the id or name, as in \"kv:0f1e2d\"; kinds are %s", text, strings.Join(kinds, ", "))
+	}
+	return nil
+}
+
 func checkPath(path string) error {
 	switch {
 	case path == "":

@@ -117,7 +117,7 @@ func (w *world) start() {
 		slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	options := w.options
 	options.Logger = logger
-	if !w.local {
+	if !w.local && options.Providers == nil {
 		options.Providers = w.cloud.providers()
 	}
 	w.server, err = New(w.t.Context(), c, options)

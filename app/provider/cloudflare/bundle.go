@@ -19,7 +19,7 @@ var (
 )
 
 // check reports everything about a bundle that can't be uploaded.
-func check(b *preview.Bundle, database preview.Secret) error {
+func check(r preview.Resource, b *preview.Bundle, database preview.Secret) error {
 	if b == nil {
 		return fmt.Errorf("no bundle is given")
 	}
@@ -63,6 +63,7 @@ func check(b *preview.Bundle, database preview.Secret) error {
 			complain("the binding %.80q leads to %.80q, which is no Worker's name", name, to)
 		}
 	}
+	checkBindings(b, r, bind, complain)
 	if len(invalid.Problems) > 0 {
 		return invalid
 	}
@@ -70,6 +71,17 @@ func check(b *preview.Bundle, database preview.Secret) error {
 		return fmt.Errorf("the Worker's database has no connection string")
 	}
 	return nil
+}
+
+// checkBindings refuses what the default branch does not list, though the bundle should not have it: only this is
+// between a pull request and everything in the account.
+func checkBindings(b *preview.Bundle, r preview.Resource, bind func(string), complain func(string, ...any)) {
+	for _, to := range b.Bindings {
+		bind(to.Name)
+		if _, ok := accountBinding(to); !ok || !r.Layout.Bindings.Allows(to.Kind, to.Target) {
+			complain("the binding %.80q leads to the %.20s %.120q, which bindings.allow of the default branch does not list", to.Name, to.Kind, to.Target)
+		}
+	}
 }
 
 func checkModules(b *preview.Bundle, complain func(string, ...any)) {

@@ -7,13 +7,15 @@
 //
 // A Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
 // version URLs. Every upload names all of its bindings, so that none is inherited: variables, the connection string as a
-// secret, static files, and the Workers of the same environment that it is bound to. A Worker that another one is bound to
+// secret, static files, and the Workers of the same environment that it is bound to, and what the default branch lets it be bound to
+// in the account (preview.Layout.Bindings), which is checked here once more. A Worker that another one is bound to
 // must exist before, so one that does not yet is begun with code that only says so.
 //
 // # Mark and digest
 //
 // Both are tags of the script, where its own code can't change them. The upload sets the mark and takes the digest
-// away; then the host is turned on and answers, or is waited for no longer; the digest comes last. So a script without
+// away; then the host is turned on and answers, or is waited for no longer, and proves who it is where that is asked for
+// (preview.Inputs.Verify); the digest comes last. So a script without
 // a digest is an unfinished one, wherever a try before ended, and the next one begins anew. Beside the digest a tag tells
 // what was uploaded, so that a Worker whose database has another password is deployed again.
 package cloudflare

@@ -103,10 +103,14 @@ func unanswered(err error) error {
 	return err
 }
 
-// refused is what Cloudflare says of a Worker that can't run, for its author.
-func refused(err error, secrets []preview.Secret) error {
+// refused is what Cloudflare says of a Worker that can't run, for its author. Where the author's configuration binds it
+// to things of the account, that is any bad request: there is a code for each kind of thing that is not there.
+func refused(err error, secrets []preview.Secret, bound bool) error {
 	var api *apiError
-	if !errors.As(err, &api) || !api.has(codeParse, codeInvalid, codeTooLarge, codeVarTooLarge, codeTooManyVars, codeNoHandlers) {
+	if !errors.As(err, &api) || missing(err) {
+		return err
+	}
+	if unbound := bound && (api.status == http.StatusBadRequest || api.status == http.StatusNotFound); !unbound && !api.has(codeParse, codeInvalid, codeTooLarge, codeVarTooLarge, codeTooManyVars, codeNoHandlers) {
 		return err
 	}
 	invalid := &preview.InvalidError{What: "Cloudflare refuses the Worker"}

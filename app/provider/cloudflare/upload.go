@@ -33,6 +33,36 @@ type binding struct {
 	Text    *string         `json:"text,omitempty"`
 	JSON    json.RawMessage `json:"json,omitempty"`
 	Service string          `json:"service,omitempty"`
+	// What an account's thing is known by.
+	Namespace string `json:"namespace_id,omitempty"`
+	ID        string `json:"id,omitempty"`
+	Bucket    string `json:"bucket_name,omitempty"`
+	Queue     string `json:"queue_name,omitempty"`
+	Index     string `json:"index_name,omitempty"`
+	Dataset   string `json:"dataset,omitempty"`
+}
+
+// accountBinding is a binding to a thing of the account; ok is false for a kind that is not known.
+func accountBinding(b preview.Binding) (_ binding, ok bool) {
+	switch b.Kind {
+	case preview.BindKV:
+		return binding{Type: "kv_namespace", Name: b.Name, Namespace: b.Target}, true
+	case preview.BindD1:
+		return binding{Type: "d1", Name: b.Name, ID: b.Target}, true
+	case preview.BindR2:
+		return binding{Type: "r2_bucket", Name: b.Name, Bucket: b.Target}, true
+	case preview.BindHyperdrive:
+		return binding{Type: "hyperdrive", Name: b.Name, ID: b.Target}, true
+	case preview.BindQueue:
+		return binding{Type: "queue", Name: b.Name, Queue: b.Target}, true
+	case preview.BindVectorize:
+		return binding{Type: "vectorize", Name: b.Name, Index: b.Target}, true
+	case preview.BindDataset:
+		return binding{Type: "analytics_engine", Name: b.Name, Dataset: b.Target}, true
+	case preview.BindService:
+		return binding{Type: "service", Name: b.Name, Service: b.Target}, true
+	}
+	return binding{}, false
 }
 
 // assets are static files that were uploaded before.
@@ -86,6 +116,11 @@ func bindings(r preview.Resource, b *preview.Bundle, database preview.Secret) []
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Services)) {
 		list = append(list, binding{Type: "service", Name: name, Service: r.Sibling(b.Services[name])})
+	}
+	for _, to := range b.Bindings {
+		if one, ok := accountBinding(to); ok {
+			list = append(list, one)
+		}
 	}
 	if b.DatabaseBinding != "" {
 		text("secret_text", b.DatabaseBinding, database.Reveal())

@@ -5,7 +5,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 // nothingHere is what the page of a workers.dev host says at which no Worker is seen yet.
@@ -47,6 +50,27 @@ func (p *Workers) answers(ctx context.Context, address string) bool {
 	}
 	page, err := io.ReadAll(io.LimitReader(answer.Body, most))
 	return err == nil && !bytes.Contains(page, []byte(nothingHere))
+}
+
+// ask sends what proves who a Worker is to its host.
+func (p *Workers) ask(address string) preview.Ask {
+	const most = 64 << 10
+	return func(ctx context.Context, path string, headers map[string]string) (int, []byte, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(address, "/")+path, nil)
+		if err != nil {
+			return 0, nil, err
+		}
+		for name, value := range headers {
+			request.Header.Set(name, value)
+		}
+		answer, err := p.reach.Do(request)
+		if err != nil {
+			return 0, nil, err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		body, err := io.ReadAll(io.LimitReader(answer.Body, most))
+		return answer.StatusCode, body, err
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -136,7 +136,7 @@ func (p *Workers) apply(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if err := check(in.Bundle, in.Outputs.DatabaseURL); err != nil {
+	if err := check(r, in.Bundle, in.Outputs.DatabaseURL); err != nil {
 		return preview.Outputs{}, err
 	}
 	outputs, err := p.outputs(ctx, r.Name)
@@ -169,13 +169,18 @@ func (p *Workers) deploy(ctx context.Context, r preview.Resource, in preview.Inp
 		return err
 	}
 	if err := p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) }); err != nil {
-		return refused(err, secretsOf(in))
+		return refused(err, secretsOf(in), len(in.Bundle.Bindings) > 0)
 	}
 	if err := p.api.show(ctx, r.Name); err != nil {
 		return err
 	}
 	if err := p.await(ctx, address); err != nil {
 		return err
+	}
+	if in.Verify != nil {
+		if err := in.Verify(ctx, p.ask(address)); err != nil {
+			return err
+		}
 	}
 	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
 }

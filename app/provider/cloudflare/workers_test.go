@@ -1,10 +1,12 @@
 package cloudflare_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -422,5 +424,32 @@ func TestNotOurs(t *testing.T) {
 		if after := writes(s); after != before {
 			t.Errorf("%s: %s writes became %s", name, before, after)
 		}
+	}
+}
+
+// A Worker that does not prove who it is counts as unfinished, and is asked at its host.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := provider(t, s)
+	r := resource(t)
+	in := inputs(`export default { fetch(r) { return new Response(new URL(r.url).pathname + r.headers.get("X-Question"), { status: 203 }); } };`)
+	foreign := errors.New("foreign")
+	said := ""
+	in.Verify = func(ctx context.Context, ask preview.Ask) error {
+		status, body, err := ask(ctx, "/who", map[string]string{"X-Question": "?"})
+		said = fmt.Sprint(status, " ", string(body), " ", err)
+		return foreign
+	}
+	if _, err := p.Apply(t.Context(), r, in); !errors.Is(err, foreign) || said != "203 /who? <nil>" {
+		t.Fatalf("%v; the Worker said %s", err, said)
+	}
+	if o, err := p.Observe(t.Context(), r); err != nil || !o.Owned || o.Digest != "" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	in.Verify = func(context.Context, preview.Ask) error { return nil }
+	apply(t, p, r, in)
+	if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != r.Digest {
+		t.Errorf("%+v, %v", o, err)
 	}
 }

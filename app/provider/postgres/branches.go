@@ -92,7 +92,7 @@ func (b *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 }
 
 func (b *Branches) outputs(r preview.Resource, password preview.Secret) preview.Outputs {
-	return preview.Outputs{DatabaseURL: b.server.url(r.Name, password), DatabaseName: r.Name}
+	return preview.Outputs{DatabaseURL: b.server.url(r.Name, password), DatabaseName: r.Name, DatabaseMarked: true}
 }
 
 // Delete implements the reconciler's Provider: database, role and half-made copy go.

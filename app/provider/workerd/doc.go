@@ -23,6 +23,8 @@
 // A server that is root gives each Worker its own user id and, where the kernel lets it, a
 // network namespace without any interface.
 //
+// A new generation that is to prove who it is (preview.Inputs.Verify) does so before it serves anybody.
+//
 // # State folder
 //
 //	<Dir>/<name>/mark.json      owner mark, digest, current generation; the digest is written last

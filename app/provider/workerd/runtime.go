@@ -181,6 +181,11 @@ func (rt *Runtime) replace(ctx context.Context, u *unit, r preview.Resource, in 
 	if err != nil {
 		return nil, err
 	}
+	if err := next.verify(ctx, in); err != nil { // before anybody sees it
+		rt.background.Go(func() { rt.supervise(u, next) })
+		rt.end(next, false)
+		return nil, err
+	}
 	old, err := rt.install(u, next)
 	rt.background.Go(func() { rt.supervise(u, next) })
 	if err != nil {

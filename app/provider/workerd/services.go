@@ -51,6 +51,9 @@ func serviceName(n int) string { return fmt.Sprintf("sibling-%d", n) }
 
 // checkServices reports bindings to other Workers that can't be made.
 func checkServices(bundle *preview.Bundle, complain func(string, ...any)) {
+	for _, b := range bundle.Bindings {
+		complain("the binding %q can't be made in a local preview: this machine has no account", clip(b.Name))
+	}
 	if len(bundle.Services) > maxServices {
 		complain("more than %d bindings lead to other Workers", maxServices)
 	}

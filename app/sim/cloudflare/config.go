@@ -25,6 +25,14 @@ func (s *Server) configure(v *version, i *instance) (config string, environment 
 			variable := fmt.Sprintf("SECRET_%d", n)
 			environment = append(environment, variable+"="+b.Text)
 			bindings = append(bindings, fmt.Sprintf("(%s, fromEnvironment = %s)", name, quote(variable)))
+		case bindingKV:
+			socket, err := s.namespace(b.Namespace)
+			if err != nil {
+				return "", nil, err
+			}
+			to := fmt.Sprintf("binding-%d", n)
+			services = append(services, fmt.Sprintf("(name = %s, external = (address = %s, http = ()))", quote(to), quote("unix:"+socket)))
+			bindings = append(bindings, fmt.Sprintf("(%s, kvNamespace = %s)", name, quote(to)))
 		case bindingService, bindingAssets:
 			socket := ""
 			if b.Type == bindingService {

@@ -8,6 +8,9 @@
 // a version and a deployment; a script that another one is bound to is deleted by force only; 1,200 requests in 5
 // minutes and 200 a second are let through, after the former there is nothing but 429 for 5 minutes.
 //
+// Things of the account that a script can be bound to are added by the scenario; KV namespaces keep values, of the others a
+// script finds nothing under the binding's name.
+//
 // workers.dev is workers.localhost here, on the port of the API: a request is for a Worker if its Host says so.
 // Cloudflare publishes no description of its API in the npm registry, so exchanges are not checked against one: that the
 // real protocol is spoken is shown by Cloudflare's own clients, wrangler and cloudflare-go.

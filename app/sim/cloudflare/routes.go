@@ -82,7 +82,7 @@ func (s *Server) routes() http.Handler {
 		"GET " + account:                            s.getAccount,
 		"GET " + account + "/tokens/verify":         s.verifyToken,
 		"GET " + account + "/workers/subdomain":     s.getAccountSubdomain,
-		"GET " + account + "/storage/kv/namespaces": s.listNothing,
+		"GET " + account + "/storage/kv/namespaces": s.listNamespaces,
 		"GET " + account + "/workers/tails/by-consumer/{script_name}": s.listNothing,
 		"GET " + scripts:                               s.listScripts,
 		"GET " + oneScript:                             s.getScript,

@@ -17,7 +17,7 @@ type Script struct {
 // Binding is one binding of a script.
 type Binding struct {
 	Type string
-	Text string // or JSON, or the name of the script that it leads to
+	Text string // or JSON, or the name of the script or the thing that it leads to
 }
 
 // Script is the script of a name; false: there is none.
@@ -30,7 +30,7 @@ func (s *Server) Script(name string) (Script, bool) {
 	}
 	seen := Script{Tags: slices.Clone(c.tags), OnHost: c.onHost, Bindings: map[string]Binding{}, Versions: len(c.versions)}
 	for _, b := range c.serving.bindings {
-		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service}
+		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service + b.target()}
 	}
 	return seen, true
 }

@@ -63,6 +63,7 @@ type Server struct {
 	busy     map[string]*sync.Mutex
 	assets   map[string]asset    // by hash
 	sessions map[string]*session // by id
+	things   map[thing]*store
 	serial   int
 	requests []string
 }
@@ -95,7 +96,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("sim/cloudflare: %w", err)
 	}
 	return &Server{cfg: c, log: c.Logger, limits: limits{off: c.Unlimited}, spawner: newSpawner(), dir: dir, signing: randomKey(), closing: make(chan struct{}),
-		scripts: map[string]*script{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}}, nil
+		scripts: map[string]*script{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}, things: map[thing]*store{}}, nil
 }
 
 // Start serves the API and the Workers on address.
@@ -135,7 +136,7 @@ func (s *Server) Close() error {
 	close(s.closing)
 	s.work.Wait()
 	s.mu.Lock()
-	all, hosts := s.scripts, s.stale
+	all, hosts, things := s.scripts, s.stale, s.things
 	s.scripts, s.stale = map[string]*script{}, map[string]stale{}
 	s.mu.Unlock()
 	for _, old := range hosts {
@@ -143,6 +144,11 @@ func (s *Server) Close() error {
 	}
 	for _, script := range all {
 		script.close()
+	}
+	for _, held := range things {
+		if held.inner != nil {
+			held.inner.close()
+		}
 	}
 	s.spawner.close()
 	return errors.Join(err, os.RemoveAll(s.dir))

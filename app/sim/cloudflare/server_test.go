@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		}, 10143},
 		{"namespace", func(p *sdk.CreateWorkerParams) {
 			p.Bindings = map[string]sdk.WorkerBinding{"X": sdk.WorkerKvNamespaceBinding{NamespaceID: "1"}}
-		}, 10021},
+		}, 10041},
 		{"tags", func(p *sdk.CreateWorkerParams) { p.Tags = strings.Split("123456789", "") }, 10021},
 		{"name", func(p *sdk.CreateWorkerParams) { p.ScriptName = "A.b" }, 10016},
 		{"one too many", func(p *sdk.CreateWorkerParams) { p.ScriptName = "two" }, 10037},

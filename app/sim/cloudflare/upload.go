@@ -38,6 +38,17 @@ type binding struct {
 	Text    string          `json:"text,omitempty"`
 	JSON    json.RawMessage `json:"json,omitempty"`
 	Service string          `json:"service,omitempty"`
+	thingID
+}
+
+// thingID is what a thing of the account is known by, in a field that goes by the kind.
+type thingID struct {
+	Namespace string `json:"namespace_id,omitempty"`
+	ID        string `json:"id,omitempty"`
+	Bucket    string `json:"bucket_name,omitempty"`
+	Queue     string `json:"queue_name,omitempty"`
+	Index     string `json:"index_name,omitempty"`
+	Dataset   string `json:"dataset,omitempty"`
 }
 
 // public is a binding as the API shows it: the text of a secret never leaves.
@@ -171,7 +182,7 @@ func (u *upload) check() error {
 			}
 			m.Bindings[i].JSON = compact.Bytes()
 		}
-		if !slices.Contains([]string{bindingText, bindingJSON, bindingSecret, bindingService, bindingAssets, bindingInherit}, b.Type) {
+		if !slices.Contains([]string{bindingText, bindingJSON, bindingSecret, bindingService, bindingAssets, bindingInherit}, b.Type) && !isThing(b.Type) {
 			return bad("The stand-in has nothing to bind %q of type %s to.", b.Name, b.Type)
 		}
 	}

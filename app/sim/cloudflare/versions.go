@@ -67,11 +67,14 @@ func (s *Server) newVersion(c *script, u upload, source string) (*version, error
 	return v, s.start(v)
 }
 
-// checkTargets refuses service bindings that lead nowhere.
+// checkTargets refuses bindings that lead nowhere.
 func (s *Server) checkTargets(name string, bindings []binding) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range bindings {
+		if isThing(b.Type) && s.things[thing{b.Type, b.target()}] == nil {
+			return noThing(b)
+		}
 		if b.Type == bindingService && b.Service != name && s.scripts[b.Service] == nil {
 			return fail(http.StatusBadRequest, codeNoBinding, "Service binding '%s' references Worker '%s' which was not found.", b.Name, b.Service)
 		}
