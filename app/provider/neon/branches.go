@@ -340,14 +340,22 @@ func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (pr
 
 // finish gives the branch its name: from then on it is one.
 func (p *Branches) finish(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
-	err := p.api.rename(ctx, b.ID, r.Name)
+	outputs, err := p.outputs(ctx, b)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	// Once it has begun it goes to its end: who is told that nothing is finished may count on it.
+	err = p.api.rename(context.WithoutCancel(ctx), b.ID, r.Name)
 	if status(err) == http.StatusConflict {
 		return preview.Outputs{}, errors.Join(preview.ErrConflict, err)
 	}
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	return p.outputs(ctx, b)
+	return outputs, nil
 }
 
 // reset makes the branch again from its parent. Its address stays; its passwords become the parent's until they

@@ -78,9 +78,30 @@ func execute(t *testing.T, s *sim.Server, uri, sql string) {
 
 const tables = `SELECT coalesce(string_agg(relname, ',' ORDER BY relname), '') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`
 
-func TestSchemaConformance(t *testing.T) {
+// TestSchema plays everything in one world, as each has to start PostgreSQL: one after the other, since they count requests.
+func TestSchema(t *testing.T) {
 	t.Parallel()
 	s := world(t, nil)
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *sim.Server)
+	}{
+		{"conformance", schemaConformance},
+		{"a rewritten migration", rewrittenMigration},
+		{"an abandoned fresh branch", abandonedBranch},
+		{"the time limit", timeLimit},
+		{"growth", growth},
+		{"an unknown certificate", certificate},
+		{"faults", schemaFaults},
+		{"a compute that sleeps", sleepingCompute},
+		{"outputs and problems", migrationsTell}, // the last one: it changes the parent
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.test(t, s) })
+	}
+}
+
+func schemaConformance(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := provider(t, s)
 	providertest.Run(t, providertest.Suite{
 		Provider: p.Schema(),
@@ -124,9 +145,8 @@ func TestSchemaConformance(t *testing.T) {
 }
 
 // Migrations tell what they did and where they fail, as with PostgreSQL of one's own.
-func TestMigrations(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func migrationsTell(t *testing.T, s *sim.Server) {
+	t.Helper()
 	execute(t, s, s.RootURI(), `CREATE TABLE shops (id int)`)
 	p := provider(t, s)
 	r := resource(t)
@@ -188,9 +208,8 @@ func TestMigrations(t *testing.T) {
 }
 
 // A rewritten migration gets a fresh branch, which takes the old one's place once everything ran in it; core environments keep theirs.
-func TestRewrittenMigrationGetsAFreshBranch(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func rewrittenMigration(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := provider(t, s)
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL.Reveal()
@@ -223,9 +242,8 @@ func TestRewrittenMigrationGetsAFreshBranch(t *testing.T) {
 }
 
 // What a crash leaves of a fresh branch is no reason to lose the one that serves.
-func TestAbandonedFreshBranchGoes(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func abandonedBranch(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := provider(t, s)
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL
@@ -242,9 +260,8 @@ func TestAbandonedFreshBranchGoes(t *testing.T) {
 }
 
 // No SQL outlives its time: not even one that ends every other session of its role, as those that watch it.
-func TestTimeLimitHoldsAgainstSQL(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func timeLimit(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := limited(t, s, neon.Migrations{Timeout: 1500 * time.Millisecond})
 	for name, sql := range map[string]string{
 		"sleep": "SELECT 1;\nSELECT pg_sleep(3600)",
@@ -267,13 +284,12 @@ DO $$ BEGIN LOOP PERFORM pg_stat_clear_snapshot(), pg_terminate_backend(pid) FRO
 }
 
 // Migrations that make the database grow too much end, and nothing of them stays.
-func TestGrowthIsBounded(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func growth(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := limited(t, s, neon.Migrations{GrowthMB: 1})
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL.Reveal()
-	_, err := p.Schema().Apply(t.Context(), schemaOf(r, "1"), preview.Inputs{Source: files("drizzle/1.sql", "CREATE TABLE big (x text);\nINSERT INTO big SELECT repeat(gen_random_uuid()::text, 20) FROM generate_series(1, 100000000);")})
+	_, err := p.Schema().Apply(t.Context(), schemaOf(r, "1"), preview.Inputs{Source: files("drizzle/1.sql", "CREATE TABLE big (x text);\nINSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 100000000);")})
 	var invalid *preview.InvalidError
 	if !errors.As(err, &invalid) || invalid.Problems[0].Line != 2 || invalid.Problems[0].Message != "makes the database grow by more than migrations may" {
 		t.Errorf("%v", err)
@@ -284,9 +300,8 @@ func TestGrowthIsBounded(t *testing.T) {
 }
 
 // A compute whose certificate nobody vouches for is not talked to, and no password is given to it.
-func TestCertificateIsChecked(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func certificate(t *testing.T, s *sim.Server) {
+	t.Helper()
 	r := resource(t)
 	apply(t, provider(t, s), r)
 	careless, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Look: look, Dial: s.Dial})
@@ -300,18 +315,20 @@ func TestCertificateIsChecked(t *testing.T) {
 }
 
 // Whatever fails while it is migrated, the next tries end with everything applied once.
-func TestSchemaFaults(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func schemaFaults(t *testing.T, s *sim.Server) {
+	t.Helper()
 	const project = "/projects/{project_id}"
-	faults := map[string]fault.Fault{
+	reads := map[string]fault.Fault{"500": {Status: http.StatusInternalServerError}, "garbage": {Status: http.StatusOK, Body: "<html>"}, "dropped": {Drop: true}}
+	changes := map[string]fault.Fault{
 		"503": {Status: http.StatusServiceUnavailable}, "423": {Status: http.StatusLocked}, "429": {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
-		"garbage": {Status: http.StatusOK, Body: "<html>"}, "dropped": {Drop: true}, "done but 504": {Status: http.StatusGatewayTimeout, After: true}, "done, dropped": {Drop: true, After: true},
+		"garbage": {Status: http.StatusOK, Body: "<html>"}, "done but 504": {Status: http.StatusGatewayTimeout, After: true}, "done, dropped": {Drop: true, After: true},
 	}
 	p := provider(t, s)
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL.Reveal()
-	for _, route := range []string{"GET " + project + "/branches", "GET " + project + "/branches/{branch_id}/endpoints", "PATCH " + project + "/endpoints/{endpoint_id}"} {
+	for route, faults := range map[string]map[string]fault.Fault{
+		"GET " + project + "/branches": reads, "GET " + project + "/branches/{branch_id}/endpoints": reads, "PATCH " + project + "/endpoints/{endpoint_id}": changes,
+	} {
 		for name, f := range faults {
 			t.Run(route+" "+name, func(t *testing.T) {
 				schema := schemaOf(r, "1")
@@ -336,9 +353,8 @@ func TestSchemaFaults(t *testing.T) {
 }
 
 // Looking at a schema starts no compute that sleeps.
-func TestObserveLetsComputesSleep(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
+func sleepingCompute(t *testing.T, s *sim.Server) {
+	t.Helper()
 	p := provider(t, s)
 	r := resource(t)
 	apply(t, p, r)
