@@ -69,11 +69,20 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 	}
 	for _, f := range found {
 		if f.Tier.AtLeast(bar) {
+			if secretscan.Mode(a.mode) == secretscan.Staged {
+				fmt.Fprint(io.err, stagedAdvice)
+			}
 			return &exitError{exitFound}
 		}
 	}
 	return nil
 }
+
+// stagedAdvice is for whoever wanted to commit.
+const stagedAdvice = `Not committed: take the secrets out of the files, git add them, commit again. What is no secret is allowed by
+  flaresmith:allow <rule> <reason>     in a comment on its line, or
+  an entry in .flaresmith-ignore.yml   with rule, fingerprint (in brackets above), reason and expires
+`
 
 // report prints the findings and writes the files that were asked for.
 func (a *secretScan) report(out io.Writer, found []secretscan.Finding) error {

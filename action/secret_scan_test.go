@@ -14,7 +14,7 @@ import (
 func TestSecretScan(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	secret := strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_") // in parts, or other scanners find it
+	secret := stripeKey
 	if err := os.WriteFile(filepath.Join(dir, "a.env"), []byte("KEY="+secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +39,8 @@ func TestSecretScan(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			root := newRoot(streams{strings.NewReader(test.input), &out, &errs})
-			root.SetArgs(append([]string{"secret-scan"}, test.args...))
-			if diff := cmp.Diff(test.code, exitCode(root.ExecuteContext(t.Context()))); diff != "" {
+			code := run(t.Context(), streams{strings.NewReader(test.input), &out, &errs}, noEnvironment, append([]string{"secret-scan"}, test.args...)...)
+			if diff := cmp.Diff(test.code, code); diff != "" {
 				t.Error(diff)
 			}
 			if !strings.Contains(out.String(), test.out) {

@@ -34,6 +34,7 @@ type Request struct {
 	Dir   string    // the folder; a repository or a part of one
 	Range string    // for Range: "A..B"
 	Input io.Reader // for Stdin
+	Name  string    // for Stdin: the path that findings have; "stdin" if there is none
 	Now   time.Time // by which entries of the ignore file expire; zero: the time of the scan
 	// Note hears what a reader of the findings should know, such as files that were not scanned. It may
 	// be called from several goroutines at once. It never hears a value.
@@ -85,7 +86,11 @@ func scanInput(request Request) ([]Finding, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("%w: the input is larger than %d MiB", ErrNotScanned, maxText>>20)
 	}
-	return newSearcher(defaultMatcher()).file("the input", text, []string{"stdin"})
+	name := request.Name
+	if name == "" {
+		name = "stdin"
+	}
+	return newSearcher(defaultMatcher()).file("the input", text, []string{name})
 }
 
 // eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.
