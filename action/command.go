@@ -41,6 +41,7 @@ func newRoot(io streams, getenv func(string) string) *cobra.Command {
 	root.SetErr(io.err)
 	root.AddCommand(newSecretScan(io))
 	root.AddCommand(newSpecApply(io))
+	root.AddCommand(newInstallHook(io))
 	root.AddCommand(newWorkflowStep(io, getenv))
 	return root
 }
