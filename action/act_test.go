@@ -91,8 +91,11 @@ func source(t *testing.T) fstest.MapFS {
 	return files
 }
 
-// stripeKey is made of parts, or other scanners find it.
-var stripeKey = strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_")
+// Values that look like secrets are made of parts, or scanners find them.
+var (
+	stripeKey  = strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_")
+	datadogKey = strings.Repeat("abcdef0123456789", 2) + "0123abcd"
+)
 
 // TestAction runs every command as a workflow does that checks this repository out.
 func TestAction(t *testing.T) {

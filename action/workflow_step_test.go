@@ -69,7 +69,7 @@ func manySecrets(n int) string {
 func TestManyFindings(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{
-		"z.env": manySecrets(120), "a.env": "datadog_key=abcdef0123456789abcdef01234567890123abcd\n",
+		"z.env": manySecrets(120), "a.env": "datadog_key=" + datadogKey + "\n",
 	})
 	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read"), Checks: gh.String("write")})
 	r := p.step(p.shallow("feature"), map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_GITHUB_TOKEN": token, "INPUT_FAIL_ON": "certain"}, nil)

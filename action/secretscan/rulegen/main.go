@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -187,7 +188,11 @@ func renderRule(b *bytes.Buffer, r rule) error {
 		}
 		b.WriteString("},")
 	}
-	b.WriteString("},\n")
+	b.WriteString("},")
+	if r.Regex != "" && regexp.QuoteMeta(r.Regex) == r.Regex { // its own text is a match
+		fmt.Fprintf(b, " // flaresmith:allow %s the rule itself", r.ID)
+	}
+	b.WriteString("\n")
 	return nil
 }
 
