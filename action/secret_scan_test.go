@@ -31,6 +31,8 @@ func TestSecretScan(t *testing.T) {
 		{"nothing in a stream", []string{"--mode", "stdin"}, "hello", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
 		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=" + datadogKey + " ", exitOK, "0 certain, 1 likely"},
+		{"what a baseline has", []string{"--dir", dir, "--baseline", filepath.Join(reports, "a.json")}, "", exitOK, "0 certain, 0 likely, 0 generic"},
+		{"no such baseline", []string{"--dir", dir, "--baseline", filepath.Join(reports, "b.json")}, "", exitFailed, ""},
 		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, ""},
 		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
 		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},

@@ -37,12 +37,14 @@ type scanStep struct {
 	bar     string
 	what    string // was scanned, for people
 
+	baseline, cache string
+
 	mu    sync.Mutex
 	notes []string
 }
 
 func stepSecretScan(ctx context.Context, step *workflow.Step) (workflow.Report, int, error) {
-	s := &scanStep{step: step, dir: step.Input("dir", ".")}
+	s := &scanStep{step: step, dir: step.Input("dir", "."), baseline: step.Input("baseline", ""), cache: step.Input("cache-path", "")}
 	scan := step.Choice("scan", "auto", "auto", string(secretscan.Tree), string(secretscan.Range), string(secretscan.History))
 	s.bar = step.Choice("fail-on", string(secretscan.Likely), string(secretscan.Certain), string(secretscan.Likely), string(secretscan.Generic), never)
 	if err := step.CheckInputs(); err != nil {
@@ -112,10 +114,10 @@ func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
 
 // scan scans what was chosen, and the pull request's text.
 func (s *scanStep) scan(ctx context.Context) ([]secretscan.Finding, error) {
-	found, err := secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Note: s.note})
+	found, err := secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
 	if pull := s.step.Event.Pull; pull != nil {
 		s.what += ", and the pull request's title and text"
-		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Name: pullText, Note: func(string) {},
+		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Name: pullText, Baseline: s.baseline, Note: func(string) {},
 			Input: strings.NewReader(pull.Title + "\n" + pull.Body)})
 		found, err = append(found, some...), errors.Join(err, textErr)
 	}

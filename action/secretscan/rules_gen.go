@@ -488,3 +488,6 @@ func ruleTable() []rule {
 			expr: pattern(`(?i)\bauthorization["']?[ \t]{0,4}[:=,][ \t]{0,4}["'\x60]?bearer[ \t]{1,4}([\w~@.+/=-]{20,400})`), entropy: 3.5, literals: []string{"authorization"}, after: 421, run: class{0x23ffe80000000000, 0x47fffffe87ffffff, 0xffffffffffffffff, 0xffffffffffffffff}, runMin: 20},
 	}
 }
+
+// rulesHash tells this table from others.
+const rulesHash = "55ba1dd43882aeb0af7e5198762f6e4607e54c0591592df99dd2ab0c74a2b03e"

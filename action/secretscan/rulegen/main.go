@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -146,6 +147,7 @@ func render(theirs, ours table) ([]byte, error) {
 		}
 	}
 	b.WriteString("\t}\n}\n")
+	fmt.Fprintf(&b, "\n// rulesHash tells this table from others.\nconst rulesHash = \"%x\"\n", sha256.Sum256(b.Bytes()))
 	return format.Source(b.Bytes())
 }
 
