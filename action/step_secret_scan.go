@@ -20,8 +20,8 @@ import (
 // never is the bar that nothing reaches.
 const never = "never"
 
-// pullText is the path of what is found in a pull request's title and text; no file can have it.
-const pullText = "pull request:text"
+// textOnly is the mode in which no files are scanned.
+const textOnly secretscan.Mode = "text"
 
 // allowAdvice says what to do about findings.
 const allowAdvice = "**What to do:** revoke each secret at its provider first, since whoever can read the repository may have it. " +
@@ -82,6 +82,10 @@ func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
 		s.mode, s.commits, s.what = secretscan.Range, commits, "the commits "+commits
 		return nil
 	}
+	if event.TextOnly() && scan == "auto" {
+		s.mode = textOnly
+		return nil
+	}
 	base := event.Base
 	if scan != string(secretscan.History) && event.Name == "push" && event.DefaultBranch != "" && event.Branch != event.DefaultBranch && (base == "" || event.Forced) {
 		tip, err := repository.FetchBranch(ctx, event.DefaultBranch) // a new or rewritten branch: what it has beyond the default branch
@@ -112,16 +116,39 @@ func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
 	return nil
 }
 
-// scan scans what was chosen, and the pull request's text.
-func (s *scanStep) scan(ctx context.Context) ([]secretscan.Finding, error) {
-	found, err := secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
-	if pull := s.step.Event.Pull; pull != nil {
-		s.what += ", and the pull request's title and text"
-		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Name: pullText, Baseline: s.baseline, Note: func(string) {},
-			Input: strings.NewReader(pull.Title + "\n" + pull.Body)})
-		found, err = append(found, some...), errors.Join(err, textErr)
+// located is a finding with the text in which it is, if it is in no file.
+type located struct {
+	secretscan.Finding
+	text string
+}
+
+// scan scans what was chosen, and what people wrote for it.
+func (s *scanStep) scan(ctx context.Context) ([]located, error) {
+	var all []located
+	var files []secretscan.Finding
+	var err error
+	texts := s.step.Event.Texts
+	if s.mode != textOnly {
+		files, err = secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
 	}
-	return found, err
+	for _, f := range files {
+		all = append(all, located{f, ""})
+	}
+	if s.mode == secretscan.Range && err == nil {
+		messages, messagesErr := s.step.Repository(s.dir).Messages(ctx, s.commits)
+		texts, err = append(slices.Clip(texts), messages...), messagesErr
+	}
+	for _, text := range texts {
+		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Baseline: s.baseline, Input: strings.NewReader(text.Body)})
+		for _, f := range some {
+			all = append(all, located{f, text.What})
+		}
+		err = errors.Join(err, textErr)
+	}
+	for _, text := range s.step.Event.Texts {
+		s.what = strings.TrimPrefix(s.what+", and "+text.What, ", and ")
+	}
+	return all, err
 }
 
 func (s *scanStep) note(text string) {
@@ -131,19 +158,27 @@ func (s *scanStep) note(text string) {
 }
 
 // write writes the files of the report and gives the outputs.
-func (s *scanStep) write(found []secretscan.Finding) (map[string]string, error) {
+func (s *scanStep) write(found []located) (map[string]string, error) {
 	dir, err := os.MkdirTemp(s.step.TempDir(), "flaresmith-")
 	if err != nil {
 		return nil, fmt.Errorf("a folder for the report: %w", err)
 	}
 	outputs := map[string]string{"findings": strconv.Itoa(len(found)), "scanned": s.what}
-	inFiles := slices.DeleteFunc(slices.Clone(found), func(f secretscan.Finding) bool { return f.Path == pullText })
+	var everywhere, inFiles []secretscan.Finding
+	for _, f := range found {
+		if f.text == "" {
+			inFiles = append(inFiles, f.Finding)
+		} else {
+			f.Path = f.text
+		}
+		everywhere = append(everywhere, f.Finding)
+	}
 	for _, file := range []struct {
 		output, name string
 		write        func(io.Writer, []secretscan.Finding) error
 		found        []secretscan.Finding
 	}{
-		{"report-path", "secret-scan.json", secretscan.WriteJSON, found},
+		{"report-path", "secret-scan.json", secretscan.WriteJSON, everywhere},
 		{"sarif-path", "secret-scan.sarif", secretscan.WriteSARIF, inFiles},
 	} {
 		var text bytes.Buffer
@@ -159,7 +194,7 @@ func (s *scanStep) write(found []secretscan.Finding) (map[string]string, error) 
 	return outputs, nil
 }
 
-func (s *scanStep) report(found []secretscan.Finding) (workflow.Report, int) {
+func (s *scanStep) report(found []located) (workflow.Report, int) {
 	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.notes, "Scanned: "+s.what+".")}
 	counts := map[secretscan.Tier]int{}
 	over := 0
@@ -188,12 +223,12 @@ func (s *scanStep) notScanned(err error) workflow.Report {
 	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": "), Notes: s.notes}
 }
 
-func reaches(f secretscan.Finding, bar string) bool {
+func reaches(f located, bar string) bool {
 	return bar != never && f.Tier.AtLeast(secretscan.Tier(bar))
 }
 
 // annotationsOf are findings for people. They are sorted: the surest first.
-func annotationsOf(found []secretscan.Finding, bar string) []workflow.Annotation {
+func annotationsOf(found []located, bar string) []workflow.Annotation {
 	var list []workflow.Annotation
 	for _, f := range found {
 		a := workflow.Annotation{Level: workflow.Warning, Title: f.Rule + " (" + string(f.Tier) + ")", Message: f.Description,
@@ -204,9 +239,9 @@ func annotationsOf(found []secretscan.Finding, bar string) []workflow.Annotation
 		case f.Tier == secretscan.Generic:
 			a.Level = workflow.Notice
 		}
-		if f.Path == pullText {
+		if f.text != "" {
 			a.Path = ""
-			a.Message += fmt.Sprintf(" It is in line %d of the pull request's title and text.", f.Line)
+			a.Message += fmt.Sprintf(" It is in line %d of %s.", f.Line, f.text)
 		}
 		if f.First != nil {
 			a.Commit = f.First.ID

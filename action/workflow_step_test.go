@@ -189,21 +189,42 @@ func merged(maps ...map[string]string) map[string]string {
 	return all
 }
 
-// TestPullRequestText finds what somebody wrote into the pull request, which is no file.
-func TestPullRequestText(t *testing.T) {
+// TestTexts finds what somebody wrote, which is in no file.
+func TestTexts(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.txt": "x\n"})
-	event := p.event("acme/shop")
-	event["pull_request"].(map[string]any)["body"] = "To try it:\n\nexport KEY=" + stripeKey
-	r := p.step(p.shallow("feature"), map[string]string{
-		"INPUT_COMMAND": "secret-scan", "INPUT_CHECK_RUN": "off", "INPUT_GITHUB_TOKEN": p.token(&gh.InstallationPermissions{Contents: gh.String("read")}),
-		"GITHUB_EVENT_PATH": writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, event)),
-	}, nil)
-	if r.code != exitFound || !strings.Contains(r.log, "in line 4 of the pull request's title and text") || strings.Contains(r.log, "file=") || strings.Contains(r.log, stripeKey[8:]) {
-		t.Errorf("exit code %d\n%s", r.code, r.log)
+	head, err := p.Commit("acme/shop", "feature", map[string]string{"a.txt": "y\n"}, "A fix\n\nTried with "+stripeKey)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if sarif := readFile(t, r.outputs["sarif-path"]); !strings.Contains(sarif, `"results": []`) {
-		t.Errorf("SARIF:\n%s", sarif)
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	pull := p.event("acme/shop")
+	pull["pull_request"].(map[string]any)["body"] = "To try it:\n\nexport KEY=" + stripeKey
+	messages := p.event("acme/shop")
+	messages["pull_request"].(map[string]any)["head"].(map[string]any)["sha"] = head
+	text := "KEY=" + stripeKey
+	for _, tt := range []struct {
+		name, event string
+		payload     any
+		where       string
+	}{
+		{"a pull request", "pull_request", pull, "in line 4 of the pull request's title and text"},
+		{"a commit's message", "pull_request", messages, "in line 3 of the message of commit " + head[:7]},
+		{"a comment", "issue_comment", map[string]any{"issue": map[string]any{"title": "x", "body": ""}, "comment": map[string]any{"body": text}}, "in line 2 of the comment"},
+		{"an issue", "issues", map[string]any{"issue": map[string]any{"title": text}}, "in line 1 of the issue's title and text"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := p.step(p.shallow("feature"), map[string]string{
+				"INPUT_COMMAND": "secret-scan", "INPUT_CHECK_RUN": "off", "INPUT_GITHUB_TOKEN": token,
+				"GITHUB_EVENT_NAME": tt.event, "GITHUB_EVENT_PATH": writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, tt.payload)),
+			}, nil)
+			if r.code != exitFound || r.outputs["findings"] != "1" || !strings.Contains(r.log, tt.where) || strings.Contains(r.log, "file=") || strings.Contains(r.log, stripeKey[8:]) {
+				t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+			}
+			if sarif := readFile(t, r.outputs["sarif-path"]); !strings.Contains(sarif, `"results": []`) {
+				t.Errorf("SARIF:\n%s", sarif)
+			}
+		})
 	}
 }
 

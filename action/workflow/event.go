@@ -16,6 +16,7 @@ type Event struct {
 	Base, Head    string // the commits between which the event's changes are; Base is "" if nothing says it
 	Forced        bool   // a push that replaced history
 	Pull          *Pull
+	Texts         []Text // that people wrote: the pull request's, issue's, comment's or review's
 	// Restricted says why the run's token can do less than usual; mostly it is "".
 	Restricted string
 }
@@ -27,9 +28,16 @@ type Pull struct {
 	HeadRef string
 	BaseRef string
 	Fork    bool
-	Title   string
-	Body    string
 }
+
+// Text is something written at GitHub, which is in no file.
+type Text struct {
+	What string // as "the pull request's title and text"
+	Body string
+}
+
+// TextOnly reports whether the event brought a text and no commits.
+func (e Event) TextOnly() bool { return len(e.Texts) > 0 && e.Base == "" }
 
 // payload is the part of GitHub's events that is read.
 type payload struct {
@@ -44,6 +52,10 @@ type payload struct {
 		Head    side   `json:"head"`
 		Base    side   `json:"base"`
 	} `json:"pull_request"`
+	Issue      *written `json:"issue"`
+	Comment    *written `json:"comment"`
+	Review     *written `json:"review"`
+	Discussion *written `json:"discussion"`
 	MergeGroup *struct {
 		BaseSHA string `json:"base_sha"`
 		HeadSHA string `json:"head_sha"`
@@ -51,6 +63,12 @@ type payload struct {
 	Repository struct {
 		DefaultBranch string `json:"default_branch"`
 	} `json:"repository"`
+}
+
+// written is what somebody wrote.
+type written struct {
+	Title string `json:"title"`
+	Body  string `json:"body"`
 }
 
 type side struct {
@@ -86,7 +104,8 @@ func readEvent(around *githubactions.GitHubContext) (Event, error) {
 	case p.PullRequest != nil:
 		pr := p.PullRequest
 		e.Base, e.Head = pr.Base.SHA, pr.Head.SHA
-		e.Pull = &Pull{Number: pr.Number, Commits: pr.Commits, HeadRef: pr.Head.Ref, BaseRef: pr.Base.Ref, Title: pr.Title, Body: pr.Body,
+		e.Texts = append(e.Texts, Text{"the pull request's title and text", pr.Title + "\n" + pr.Body})
+		e.Pull = &Pull{Number: pr.Number, Commits: pr.Commits, HeadRef: pr.Head.Ref, BaseRef: pr.Base.Ref,
 			Fork: pr.Head.name() != pr.Base.name()}
 	case p.MergeGroup != nil:
 		e.Base, e.Head = p.MergeGroup.BaseSHA, p.MergeGroup.HeadSHA
@@ -96,6 +115,14 @@ func readEvent(around *githubactions.GitHubContext) (Event, error) {
 		}
 		if strings.Trim(p.After, "0") != "" {
 			e.Head = p.After
+		}
+	}
+	for _, text := range []struct {
+		what string
+		*written
+	}{{"the issue's title and text", p.Issue}, {"the comment", p.Comment}, {"the review", p.Review}, {"the discussion's title and text", p.Discussion}} {
+		if text.written != nil {
+			e.Texts = append(e.Texts, Text{text.what, text.Title + "\n" + text.Body})
 		}
 	}
 	switch {

@@ -120,6 +120,21 @@ func (r Repository) FetchBranch(ctx context.Context, branch string) (string, err
 	return r.git(ctx, nil, "rev-parse", "--verify", "--end-of-options", "refs/flaresmith/"+branch+"^{commit}")
 }
 
+// Messages are those of the commits of a range, newest first.
+func (r Repository) Messages(ctx context.Context, commits string) ([]Text, error) {
+	out, err := r.git(ctx, nil, "log", "-z", "--no-show-signature", "--format=%h %B", "--end-of-options", commits, "--")
+	if err != nil {
+		return nil, err
+	}
+	var list []Text
+	for entry := range strings.SplitSeq(out, "\x00") {
+		if id, message, ok := strings.Cut(entry, " "); ok {
+			list = append(list, Text{"the message of commit " + id, message})
+		}
+	}
+	return list, nil
+}
+
 func (r Repository) fetch(ctx context.Context, limit string, what ...string) error {
 	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"}
 	if limit != "" {
