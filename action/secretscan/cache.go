@@ -129,6 +129,9 @@ func scanCachedHistory(ctx context.Context, request Request) ([]Finding, error) 
 	for _, text := range before.Notes {
 		request.Note(text)
 	}
+	if now, err := shallow(ctx, request.Dir); err == nil && len(now) > 0 {
+		request.Note("the clone is shallow: what is older was not scanned")
+	}
 	if len(before.Tips) > 0 && slices.Equal(before.Tips, tips) {
 		return before.Findings, nil
 	}

@@ -168,3 +168,21 @@ func TestBaseline(t *testing.T) {
 		}
 	}
 }
+
+func TestShallowHistory(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	for _, name := range []string{"a", "b"} {
+		r.write(name, "x\n")
+		r.commit(name)
+	}
+	clone := filepath.Join(t.TempDir(), "clone")
+	r.git("clone", "--quiet", "--depth=1", "file://"+r.dir, clone)
+	var notes []string
+	if _, err := Scan(t.Context(), Request{Mode: History, Dir: clone, Note: func(text string) { notes = append(notes, text) }}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"the clone is shallow: what is older was not scanned"}, notes); diff != "" {
+		t.Error(diff)
+	}
+}
