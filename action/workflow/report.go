@@ -57,7 +57,12 @@ const (
 
 // Publish tells the report everywhere: check run, annotations, summary, outputs. What can't be written is
 // noted in what can, and fails nothing.
-func (s *Step) Publish(ctx context.Context, r Report) error {
+func (s *Step) Publish(ctx context.Context, r Report) (err error) {
+	defer func() { // the library's way to say that the log or a file of the runner can't be written
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("write for the runner: %v", fault)
+		}
+	}()
 	slices.SortStableFunc(r.Annotations, func(a, b Annotation) int { return a.Level.weight() - b.Level.weight() })
 	if r.Outputs == nil {
 		r.Outputs = map[string]string{}
@@ -105,12 +110,7 @@ func (s *Step) annotate(r Report) {
 }
 
 // files writes the summary and the outputs.
-func (s *Step) files(r Report) (err error) {
-	defer func() { // the library's way to say that a file of the runner can't be written
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("write for the runner: %v", fault)
-		}
-	}()
+func (s *Step) files(r Report) error {
 	if s.context.StepSummary != "" {
 		s.action.AddStepSummary("## " + r.Check + "\n\n" + s.summary(r, maxSummary))
 	}
