@@ -12,6 +12,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // the command could not do its work
 	exitFound  = 2 // it did, and what it found needs somebody's attention
+	// exitConflicts says that files are in the way which must not be overwritten.
+	exitConflicts = 3
 )
 
 // exitError ends the process with a code; what there is to say was said.
@@ -26,9 +28,10 @@ type streams struct {
 }
 
 // newRoot is the tree of commands.
-func newRoot(io streams) *cobra.Command {
+func newRoot(io streams, getenv func(string) string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "flaresmith-action",
+		Version:       version,
 		Short:         "Flaresmith for workflows, hooks and the command line",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -38,5 +41,7 @@ func newRoot(io streams) *cobra.Command {
 	root.SetErr(io.err)
 	root.AddCommand(newSecretScan(io))
 	root.AddCommand(newSpecApply(io))
+	root.AddCommand(newInstallHook(io))
+	root.AddCommand(newWorkflowStep(io, getenv))
 	return root
 }

@@ -11,9 +11,21 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot(streams{os.Stdin, os.Stdout, os.Stderr}).ExecuteContext(ctx)
+	code := run(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Getenv, os.Args[1:]...)
 	stop()
-	os.Exit(exitCode(err))
+	os.Exit(code)
+}
+
+// run is the whole program: what it is told comes in, and its exit code goes out.
+func run(ctx context.Context, io streams, getenv func(string) string, args ...string) int {
+	root := newRoot(io, getenv)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if code == exitFailed && err != nil && !errors.As(err, new(*exitError)) {
+		fmt.Fprintln(io.err, "flaresmith:", err)
+	}
+	return code
 }
 
 // exitCode maps the end of a command to that of the process; only a plain error has still to be told.
@@ -25,7 +37,6 @@ func exitCode(err error) int {
 	case errors.As(err, &exit):
 		return exit.code
 	default:
-		fmt.Fprintln(os.Stderr, "flaresmith:", err)
 		return exitFailed
 	}
 }

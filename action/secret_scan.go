@@ -18,6 +18,7 @@ type secretScan struct {
 	mode, dir, commits string
 	format             string
 	sarif, json        string
+	baseline, cache    string
 	failOn             string
 }
 
@@ -40,6 +41,8 @@ func newSecretScan(io streams) *cobra.Command {
 	flags.StringVar(&ask.format, "format", "text", "what to print: text or json")
 	flags.StringVar(&ask.sarif, "sarif", "", "also write a SARIF 2.1.0 file")
 	flags.StringVar(&ask.json, "json", "", "also write a JSON file")
+	flags.StringVar(&ask.baseline, "baseline", "", "a JSON file of an earlier scan: what it has is not reported again")
+	flags.StringVar(&ask.cache, "cache", "", "with --mode history: a folder to keep what was seen, so that the next scan looks at new commits only")
 	flags.StringVar(&ask.failOn, "fail-on", string(secretscan.Likely), "the least tier that makes the exit code 2: certain, likely or generic")
 	return cmd
 }
@@ -54,7 +57,7 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 	}
 	var mu sync.Mutex
 	found, scanErr := secretscan.Scan(ctx, secretscan.Request{
-		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in,
+		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in, Baseline: a.baseline, Cache: a.cache,
 		Note: func(text string) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -69,11 +72,20 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 	}
 	for _, f := range found {
 		if f.Tier.AtLeast(bar) {
+			if secretscan.Mode(a.mode) == secretscan.Staged {
+				fmt.Fprint(io.err, stagedAdvice)
+			}
 			return &exitError{exitFound}
 		}
 	}
 	return nil
 }
+
+// stagedAdvice is for whoever wanted to commit.
+const stagedAdvice = `Not committed: take the secrets out of the files, git add them, commit again. What is no secret is allowed by
+  flaresmith:allow <rule> <reason>     in a comment on its line, or
+  an entry in .flaresmith-ignore.yml   with rule, fingerprint (in brackets above), reason and expires
+`
 
 // report prints the findings and writes the files that were asked for.
 func (a *secretScan) report(out io.Writer, found []secretscan.Finding) error {

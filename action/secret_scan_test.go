@@ -14,7 +14,7 @@ import (
 func TestSecretScan(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	secret := strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_") // in parts, or other scanners find it
+	secret := stripeKey
 	if err := os.WriteFile(filepath.Join(dir, "a.env"), []byte("KEY="+secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,9 @@ func TestSecretScan(t *testing.T) {
 		{"files are written", []string{"--dir", dir, "--format", "json", "--sarif", filepath.Join(reports, "a.sarif"), "--json", filepath.Join(reports, "a.json")}, "", exitFound, `"path": "a.env"`},
 		{"nothing in a stream", []string{"--mode", "stdin"}, "hello", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
-		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=abcdef0123456789abcdef01234567890123abcd ", exitOK, "0 certain, 1 likely"},
+		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=" + datadogKey + " ", exitOK, "0 certain, 1 likely"},
+		{"what a baseline has", []string{"--dir", dir, "--baseline", filepath.Join(reports, "a.json")}, "", exitOK, "0 certain, 0 likely, 0 generic"},
+		{"no such baseline", []string{"--dir", dir, "--baseline", filepath.Join(reports, "b.json")}, "", exitFailed, ""},
 		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, ""},
 		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
 		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},
@@ -39,9 +41,8 @@ func TestSecretScan(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			root := newRoot(streams{strings.NewReader(test.input), &out, &errs})
-			root.SetArgs(append([]string{"secret-scan"}, test.args...))
-			if diff := cmp.Diff(test.code, exitCode(root.ExecuteContext(t.Context()))); diff != "" {
+			code := run(t.Context(), streams{strings.NewReader(test.input), &out, &errs}, noEnvironment, append([]string{"secret-scan"}, test.args...)...)
+			if diff := cmp.Diff(test.code, code); diff != "" {
 				t.Error(diff)
 			}
 			if !strings.Contains(out.String(), test.out) {

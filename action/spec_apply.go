@@ -16,9 +16,6 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
 
-// exitConflicts says that files are in the way which must not be overwritten. exitFound, here, is drift.
-const exitConflicts = 3
-
 type specApply struct {
 	dir, openAPI, out   string
 	targets             []string

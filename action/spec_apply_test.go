@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,12 +24,7 @@ type checkout struct {
 
 func newCheckout(t *testing.T) checkout {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("there is no git on this machine")
-		}
-		t.Skip("there is no git on this machine")
-	}
+	needsGit(t)
 	c := checkout{t: t, dir: t.TempDir()}
 	c.git("init", "--quiet")
 	c.write("specs/001-shop/contracts/openapi.yaml", contract)
@@ -40,10 +34,7 @@ func newCheckout(t *testing.T) checkout {
 
 func (c checkout) git(args ...string) {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		c.t.Fatalf("git %s: %v\n%s", args, err, out)
-	}
+	git(c.t, c.dir, args...)
 }
 
 func (c checkout) commit() {
@@ -54,41 +45,27 @@ func (c checkout) commit() {
 
 func (c checkout) write(path, content string) {
 	c.t.Helper()
-	name := filepath.Join(c.dir, path)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
+	writeFile(c.t, filepath.Join(c.dir, path), content)
 }
 
 func (c checkout) read(path string) string {
 	c.t.Helper()
-	content, err := os.ReadFile(filepath.Join(c.dir, path))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return string(content)
+	return readFile(c.t, filepath.Join(c.dir, path))
 }
 
-// run runs the command line and returns the exit code and what was printed.
-func run(t *testing.T, args ...string) (int, string) {
+func noEnvironment(string) string { return "" }
+
+// runLine runs a command line and returns the exit code and what was printed.
+func runLine(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
-	root := newRoot(streams{out: &out, err: &out})
-	root.SetArgs(args)
-	err := root.ExecuteContext(t.Context())
-	code := exitCode(err)
-	if code == exitFailed {
-		out.WriteString(err.Error())
-	}
+	code := run(t.Context(), streams{in: strings.NewReader(""), out: &out, err: &out}, noEnvironment, args...)
 	return code, out.String()
 }
 
 func (c checkout) apply(want int, args ...string) string {
 	c.t.Helper()
-	code, out := run(c.t, append([]string{"spec-apply", "--dir", c.dir}, args...)...)
+	code, out := runLine(c.t, append([]string{"spec-apply", "--dir", c.dir}, args...)...)
 	if code != want {
 		c.t.Fatalf("%s: exit code %d, want %d\n%s", args, code, want, out)
 	}
@@ -225,7 +202,7 @@ func TestSpecApplyOneDocument(t *testing.T) {
 	if err := os.WriteFile(source, []byte(contract), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, printed := run(t, "spec-apply", "--openapi", source, "--out", out, "--target", "zod"); code != exitOK {
+	if code, printed := runLine(t, "spec-apply", "--openapi", source, "--out", out, "--target", "zod"); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, printed)
 	}
 	content, err := os.ReadFile(filepath.Join(out, "schemas.ts"))

@@ -103,6 +103,13 @@ func TestStaged(t *testing.T) {
 			if diff := cmp.Diff([]string{"github-pat a.env:3"}, r.scan(Request{Mode: Staged}, nil)); diff != "" {
 				t.Error(diff)
 			}
+			r.write("sub/dir/b.env", "A="+githubToken(4)+"\n")
+			below := *r
+			below.dir = filepath.Join(r.dir, "sub")
+			if diff := cmp.Diff([]string{"github-pat sub/dir/b.env:1"}, below.scan(Request{Mode: Tree}, nil)); diff != "" {
+				t.Error("a part of the tree", diff)
+			}
+			r.git("clean", "--quiet", "--force", "-d", "sub")
 			if diff := cmp.Diff([]string{"github-pat a.env:2", "github-pat a.env:3", "github-pat moved.env:1", "github-pat not-staged.env:1"}, r.scan(Request{Mode: Tree}, nil)); diff != "" {
 				t.Error("the tree", diff)
 			}

@@ -26,9 +26,10 @@ type past struct {
 // log goes from new to old.
 type sighting struct{ path, newest, oldest int32 }
 
-// scanHistory scans every object that a commit of any branch or tag put anywhere.
-func scanHistory(ctx context.Context, request Request) ([]Finding, error) {
-	p, err := readPast(ctx, request.Dir)
+// scanHistory scans every object that a commit of any branch or tag put anywhere, but for what can be reached
+// from some commits.
+func scanHistory(ctx context.Context, request Request, but []string) ([]Finding, error) {
+	p, err := readPast(ctx, request.Dir, but)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
@@ -48,13 +49,17 @@ func scanHistory(ctx context.Context, request Request) ([]Finding, error) {
 	return merged, errors.Join(faults, err, attributeErr)
 }
 
-func readPast(ctx context.Context, dir string) (*past, error) {
+func readPast(ctx context.Context, dir string, but []string) (*past, error) {
 	p := &past{objects: map[oid]int32{}, numbers: map[string]int32{}}
 	var err error
 	if p.size, err = hashSize(ctx, dir); err != nil {
 		return nil, err
 	}
-	err = runLog(ctx, dir, func(id oid) { p.commits = append(p.commits, id) }, p.see, logArgs("--all", "--")...)
+	var input strings.Builder
+	for _, id := range but {
+		input.WriteString("^" + id + "\n")
+	}
+	err = feedLog(ctx, dir, input.String(), func(id oid) { p.commits = append(p.commits, id) }, p.see, logArgs("--all", "--stdin", "--")...)
 	return p, err
 }
 

@@ -55,7 +55,7 @@ func TestDeltas(t *testing.T) {
 			r := newRepository(t)
 			grow(r, seed)
 			r.git("-c", "pack.window=50", "repack", "-adfq", "--depth=50")
-			p, err := readPast(t.Context(), r.dir)
+			p, err := readPast(t.Context(), r.dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

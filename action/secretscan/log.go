@@ -104,7 +104,13 @@ func parseChange(token []byte) (change, error) {
 
 // runLog runs a command whose output readLog reads.
 func runLog(ctx context.Context, dir string, commit func(id oid), changed func(change), args ...string) error {
+	return feedLog(ctx, dir, "", commit, changed, args...)
+}
+
+// feedLog is runLog for a command that reads revisions from its input.
+func feedLog(ctx context.Context, dir, input string, commit func(id oid), changed func(change), args ...string) error {
 	cmd := gitCommand(ctx, dir, args...)
+	cmd.Stdin = strings.NewReader(input)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()

@@ -53,7 +53,7 @@ func ruleTable() []rule {
 		{id: "aws-amazon-bedrock-api-key-long-lived", about: "Identified a pattern that may indicate long-lived Amazon Bedrock API keys, risking unauthorized Amazon Bedrock usage", tier: Certain,
 			expr: pattern(`\b(ABSK[A-Za-z0-9+/]{109,269}={0,2})(?:[\x60'"\s;]|\\[nr]|$)`), entropy: 3, literals: []string{"absk"}, after: 273, run: class{0x3ff880000000000, 0x7fffffe07fffffe, 0x0, 0x0}, runMin: 109},
 		{id: "aws-amazon-bedrock-api-key-short-lived", about: "Identified a pattern that may indicate short-lived Amazon Bedrock API keys, risking unauthorized Amazon Bedrock usage", tier: Certain,
-			expr: pattern(`bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t`), entropy: 3, literals: []string{"bedrock-api-key-ymvkcm9jay5hbwf6b25hd3muy29t"}},
+			expr: pattern(`bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t`), entropy: 3, literals: []string{"bedrock-api-key-ymvkcm9jay5hbwf6b25hd3muy29t"}}, // flaresmith:allow aws-amazon-bedrock-api-key-short-lived the rule itself
 		{id: "azure-ad-client-secret", about: "Azure AD Client Secret", tier: Likely,
 			expr: pattern(`(?:^|[\\'"\x60\s>=:(,)])([a-zA-Z0-9_~.]{3}\dQ~[a-zA-Z0-9_~.-]{31,34})(?:$|[\\'"\x60\s<),])`), entropy: 3, literals: []string{"q~"}, before: 5, after: 35, run: class{0x3ff600000000000, 0x47fffffe87fffffe, 0x0, 0x0}, runMin: 31},
 		{id: "beamer-api-token", about: "Detected a Beamer API token, potentially compromising content management and exposing sensitive notifications and updates.", tier: Likely,
@@ -488,3 +488,6 @@ func ruleTable() []rule {
 			expr: pattern(`(?i)\bauthorization["']?[ \t]{0,4}[:=,][ \t]{0,4}["'\x60]?bearer[ \t]{1,4}([\w~@.+/=-]{20,400})`), entropy: 3.5, literals: []string{"authorization"}, after: 421, run: class{0x23ffe80000000000, 0x47fffffe87ffffff, 0xffffffffffffffff, 0xffffffffffffffff}, runMin: 20},
 	}
 }
+
+// rulesHash tells this table from others.
+const rulesHash = "55ba1dd43882aeb0af7e5198762f6e4607e54c0591592df99dd2ab0c74a2b03e"

@@ -34,6 +34,12 @@ type Request struct {
 	Dir   string    // the folder; a repository or a part of one
 	Range string    // for Range: "A..B"
 	Input io.Reader // for Stdin
+	Name  string    // for Stdin: the path that findings have; "stdin" if there is none
+	// Baseline is the file of an earlier report; what it has is not reported again. "" is none.
+	Baseline string
+	// Cache is a folder of this package's own, for History: what an earlier scan saw is not scanned again. It
+	// holds findings and commits, never a value, and must be writable only by those who may decide what is found.
+	Cache string
 	Now   time.Time // by which entries of the ignore file expire; zero: the time of the scan
 	// Note hears what a reader of the findings should know, such as files that were not scanned. It may
 	// be called from several goroutines at once. It never hears a value.
@@ -57,6 +63,12 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
+	var known map[string]bool
+	if request.Baseline != "" {
+		if known, err = readBaseline(request.Baseline); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+		}
+	}
 	switch request.Mode {
 	case Tree:
 		found, err = scanTree(ctx, request)
@@ -65,13 +77,14 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	case Staged:
 		found, err = scanStaged(ctx, request)
 	case History:
-		found, err = scanHistory(ctx, request)
+		found, err = scanCachedHistory(ctx, request)
 	case Range:
 		found, err = scanRange(ctx, request)
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
 	found = withoutIgnored(found, ignores, err == nil && (request.Mode == Tree || request.Mode == History), request.Note)
+	found = withoutKnown(found, known, request.Note)
 	sortFindings(found)
 	return found, err
 }
@@ -85,7 +98,11 @@ func scanInput(request Request) ([]Finding, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("%w: the input is larger than %d MiB", ErrNotScanned, maxText>>20)
 	}
-	return newSearcher(defaultMatcher()).file("the input", text, []string{"stdin"})
+	name := request.Name
+	if name == "" {
+		name = "stdin"
+	}
+	return newSearcher(defaultMatcher()).file("the input", text, []string{name})
 }
 
 // eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.

@@ -19,7 +19,7 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
 	defer root.Close()
-	paths, err := filesOf(ctx, request.Dir, root)
+	paths, prefix, err := filesOf(ctx, request.Dir, root)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
@@ -32,11 +32,12 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 			}
 		}
 		return nil
-	}, func(s *searcher, path string) ([]Finding, error) {
+	}, func(s *searcher, name string) ([]Finding, error) {
+		path := prefix + name
 		if m.allowsPath(path) {
 			return nil, nil
 		}
-		text, err := readFile(root, path)
+		text, err := readFile(root, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // deleted, but not yet in the index
 			return nil, nil
@@ -54,17 +55,17 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 }
 
 // filesOf lists the files of a folder, relative to it: what Git tracks or would track, or without Git
-// everything.
-func filesOf(ctx context.Context, dir string, root *os.Root) ([]string, error) {
+// everything. With the prefix they are relative to the repository.
+func filesOf(ctx context.Context, dir string, root *os.Root) (paths []string, prefix string, err error) {
 	if inside, err := git(ctx, dir, "rev-parse", "--is-inside-work-tree"); err == nil && strings.TrimSpace(string(inside)) == "true" {
 		list, err := git(ctx, dir, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00"), nil
+		below, err := git(ctx, dir, "rev-parse", "--show-prefix")
+		return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00"), strings.TrimRight(string(below), "\r\n"), err
 	}
-	var paths []string
-	err := fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func filesOf(ctx context.Context, dir string, root *os.Root) ([]string, error) {
 		}
 		return nil
 	})
-	return paths, err
+	return paths, "", err
 }
 
 var errTooLarge = errors.New("too large")

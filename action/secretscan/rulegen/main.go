@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -145,6 +147,7 @@ func render(theirs, ours table) ([]byte, error) {
 		}
 	}
 	b.WriteString("\t}\n}\n")
+	fmt.Fprintf(&b, "\n// rulesHash tells this table from others.\nconst rulesHash = \"%x\"\n", sha256.Sum256(b.Bytes()))
 	return format.Source(b.Bytes())
 }
 
@@ -187,7 +190,11 @@ func renderRule(b *bytes.Buffer, r rule) error {
 		}
 		b.WriteString("},")
 	}
-	b.WriteString("},\n")
+	b.WriteString("},")
+	if r.Regex != "" && regexp.QuoteMeta(r.Regex) == r.Regex { // its own text is a match
+		fmt.Fprintf(b, " // flaresmith:allow %s the rule itself", r.ID)
+	}
+	b.WriteString("\n")
 	return nil
 }
 

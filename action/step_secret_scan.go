@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/flaresmith/flaresmith/action/secretscan"
+	"github.com/flaresmith/flaresmith/action/workflow"
+)
+
+// never is the bar that nothing reaches.
+const never = "never"
+
+// textOnly is the mode in which no files are scanned.
+const textOnly secretscan.Mode = "text"
+
+// allowAdvice says what to do about findings.
+const allowAdvice = "**What to do:** revoke each secret at its provider first, since whoever can read the repository may have it. " +
+	"What is none can be allowed, for its rule only: with a comment on its line, `flaresmith:allow <rule> <reason>`, or with an entry " +
+	"(rule, fingerprint, reason, expires) in `.flaresmith-ignore.yml`; the report's file has the fingerprints."
+
+// scanStep is one run of secret-scan.
+type scanStep struct {
+	step    *workflow.Step
+	mode    secretscan.Mode
+	dir     string
+	commits string // of mode range
+	bar     string
+	what    string // was scanned, for people
+
+	baseline, cache string
+
+	mu    sync.Mutex
+	notes []string
+}
+
+func stepSecretScan(ctx context.Context, step *workflow.Step) (workflow.Report, int, error) {
+	s := &scanStep{step: step, dir: step.Input("dir", "."), baseline: step.Input("baseline", ""), cache: step.Input("cache-path", "")}
+	scan := step.Choice("scan", "auto", "auto", string(secretscan.Tree), string(secretscan.Range), string(secretscan.History))
+	s.bar = step.Choice("fail-on", string(secretscan.Likely), string(secretscan.Certain), string(secretscan.Likely), string(secretscan.Generic), never)
+	if err := step.CheckInputs(); err != nil {
+		return workflow.Report{}, exitFailed, err
+	}
+	err := s.choose(ctx, scan, step.Input("range", ""))
+	if err != nil {
+		return s.notScanned(err), exitFailed, nil
+	}
+	found, scanErr := s.scan(ctx)
+	outputs, err := s.write(found)
+	if err != nil {
+		return workflow.Report{}, exitFailed, err
+	}
+	if scanErr != nil {
+		report := s.notScanned(scanErr)
+		report.Annotations = annotationsOf(found, s.bar)
+		report.Outputs = outputs
+		return report, exitFailed, nil
+	}
+	report, code := s.report(found)
+	report.Outputs = outputs
+	return report, code, nil
+}
+
+// choose finds out what to scan, and fetches what the checkout lacks of it.
+func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
+	event := s.step.Event
+	repository := s.step.Repository(s.dir)
+	switch {
+	case scan == string(secretscan.Tree):
+		s.mode, s.what = secretscan.Tree, "the checkout's files"
+		return nil
+	case commits != "" && scan != string(secretscan.History):
+		s.mode, s.commits, s.what = secretscan.Range, commits, "the commits "+commits
+		return nil
+	}
+	if event.TextOnly() && scan == "auto" {
+		s.mode = textOnly
+		return nil
+	}
+	base := event.Base
+	if scan != string(secretscan.History) && event.Name == "push" && event.DefaultBranch != "" && event.Branch != event.DefaultBranch && (base == "" || event.Forced) {
+		tip, err := repository.FetchBranch(ctx, event.DefaultBranch) // a new or rewritten branch: what it has beyond the default branch
+		if err != nil {
+			return fmt.Errorf("%w: %w", secretscan.ErrNotScanned, err)
+		}
+		base = tip
+	}
+	if base == "" || scan == string(secretscan.History) {
+		if scan == string(secretscan.Range) {
+			return fmt.Errorf("%w: %s says no range of commits; give the input range", secretscan.ErrNotScanned, event.Name)
+		}
+		s.mode, s.what = secretscan.History, "the whole history"
+		if err := repository.FetchHistory(ctx); err != nil {
+			return fmt.Errorf("%w: the checkout is shallow and more can't be fetched; check out with fetch-depth: 0: %w", secretscan.ErrNotScanned, err)
+		}
+		return nil
+	}
+	count := 1
+	if event.Pull != nil {
+		count = event.Pull.Commits
+	}
+	s.mode, s.commits = secretscan.Range, base+".."+event.Head
+	s.what = fmt.Sprintf("what %.7s..%.7s brought", base, event.Head)
+	if err := repository.FetchRange(ctx, base, event.Head, count); err != nil {
+		return fmt.Errorf("%w: the checkout lacks commits of %.7s..%.7s and they can't be fetched; check out with fetch-depth: 0: %w", secretscan.ErrNotScanned, base, event.Head, err)
+	}
+	return nil
+}
+
+// located is a finding with the text in which it is, if it is in no file.
+type located struct {
+	secretscan.Finding
+	text string
+}
+
+// scan scans what was chosen, and what people wrote for it.
+func (s *scanStep) scan(ctx context.Context) ([]located, error) {
+	var all []located
+	var files []secretscan.Finding
+	var err error
+	texts := s.step.Event.Texts
+	if s.mode != textOnly {
+		files, err = secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
+	}
+	for _, f := range files {
+		all = append(all, located{f, ""})
+	}
+	if s.mode == secretscan.Range && err == nil {
+		messages, messagesErr := s.step.Repository(s.dir).Messages(ctx, s.commits)
+		texts, err = append(slices.Clip(texts), messages...), messagesErr
+	}
+	for _, text := range texts {
+		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Baseline: s.baseline, Input: strings.NewReader(text.Body)})
+		for _, f := range some {
+			all = append(all, located{f, text.What})
+		}
+		err = errors.Join(err, textErr)
+	}
+	for _, text := range s.step.Event.Texts {
+		s.what = strings.TrimPrefix(s.what+", and "+text.What, ", and ")
+	}
+	return all, err
+}
+
+func (s *scanStep) note(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes = append(s.notes, text)
+}
+
+// write writes the files of the report and gives the outputs.
+func (s *scanStep) write(found []located) (map[string]string, error) {
+	dir, err := os.MkdirTemp(s.step.TempDir(), "flaresmith-")
+	if err != nil {
+		return nil, fmt.Errorf("a folder for the report: %w", err)
+	}
+	outputs := map[string]string{"findings": strconv.Itoa(len(found)), "scanned": s.what}
+	var everywhere, inFiles []secretscan.Finding
+	for _, f := range found {
+		if f.text == "" {
+			inFiles = append(inFiles, f.Finding)
+		} else {
+			f.Path = f.text
+		}
+		everywhere = append(everywhere, f.Finding)
+	}
+	for _, file := range []struct {
+		output, name string
+		write        func(io.Writer, []secretscan.Finding) error
+		found        []secretscan.Finding
+	}{
+		{"report-path", "secret-scan.json", secretscan.WriteJSON, everywhere},
+		{"sarif-path", "secret-scan.sarif", secretscan.WriteSARIF, inFiles},
+	} {
+		var text bytes.Buffer
+		if err := file.write(&text, file.found); err != nil {
+			return nil, err
+		}
+		name := filepath.Join(dir, file.name)
+		if err := os.WriteFile(name, text.Bytes(), 0o600); err != nil {
+			return nil, fmt.Errorf("write the report: %w", err)
+		}
+		outputs[file.output] = name
+	}
+	return outputs, nil
+}
+
+func (s *scanStep) report(found []located) (workflow.Report, int) {
+	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.notes, "Scanned: "+s.what+".")}
+	counts := map[secretscan.Tier]int{}
+	over := 0
+	for _, f := range found {
+		counts[f.Tier]++
+		if reaches(f, s.bar) {
+			over++
+		}
+	}
+	switch {
+	case len(found) == 0:
+		r.Title = "No secrets found"
+		return r, exitOK
+	case over == 0:
+		r.Title = fmt.Sprintf("No secrets at or over the bar (%s); below it: %d certain, %d likely, %d generic", s.bar, counts[secretscan.Certain], counts[secretscan.Likely], counts[secretscan.Generic])
+		r.Advice = allowAdvice
+		return r, exitOK
+	}
+	r.Status, r.Passed, r.Advice = "findings", false, allowAdvice
+	r.Title = fmt.Sprintf("%s found: %d certain, %d likely, %d generic", plural(len(found), "secret"), counts[secretscan.Certain], counts[secretscan.Likely], counts[secretscan.Generic])
+	return r, exitFound
+}
+
+// notScanned is the report of a scan that says nothing: never a green one.
+func (s *scanStep) notScanned(err error) workflow.Report {
+	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": "), Notes: s.notes}
+}
+
+func reaches(f located, bar string) bool {
+	return bar != never && f.Tier.AtLeast(secretscan.Tier(bar))
+}
+
+// annotationsOf are findings for people. They are sorted: the surest first.
+func annotationsOf(found []located, bar string) []workflow.Annotation {
+	var list []workflow.Annotation
+	for _, f := range found {
+		a := workflow.Annotation{Level: workflow.Warning, Title: f.Rule + " (" + string(f.Tier) + ")", Message: f.Description,
+			Path: f.Path, Line: f.Line, Column: f.Column, EndLine: f.EndLine, EndColumn: f.EndColumn - 1}
+		switch {
+		case reaches(f, bar):
+			a.Level = workflow.Error
+		case f.Tier == secretscan.Generic:
+			a.Level = workflow.Notice
+		}
+		if f.text != "" {
+			a.Path = ""
+			a.Message += fmt.Sprintf(" It is in line %d of %s.", f.Line, f.text)
+		}
+		if f.First != nil {
+			a.Commit = f.First.ID
+			a.Message += fmt.Sprintf(" Commit %.7s brought it.", f.First.ID)
+		}
+		list = append(list, a)
+	}
+	return list
+}

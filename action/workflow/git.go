@@ -1,0 +1,177 @@
+package workflow
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+const fetchTimeout = 5 * time.Minute
+
+// Repository is a checkout.
+type Repository struct {
+	Dir  string
+	step *Step
+}
+
+// Repository is the checkout in a folder.
+func (s *Step) Repository(dir string) Repository { return Repository{dir, s} }
+
+// git runs a command that runs no hook and asks nobody. Its error is the first line of the complaint.
+func (r Repository) git(ctx context.Context, env []string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", r.Dir, "--no-pager", "-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false", "-c", "gc.auto=0"}, args...)...)
+	cmd.Env = append(append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=", "LC_ALL=C"), env...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		line, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+		if token := r.step.Token(); token != "" {
+			line = strings.ReplaceAll(line, token, "***")
+		}
+		return "", fmt.Errorf("git %s: %w: %s", args[0], err, plain(line))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// remote runs a command that talks to the server: as the checkout is set up, and if that fails with the
+// step's token, which is handed over in the environment, where no list of processes shows it.
+func (r Repository) remote(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	_, err := r.git(ctx, nil, args...)
+	server, parseErr := url.Parse(r.step.context.ServerURL)
+	if err == nil || r.step.Token() == "" || parseErr != nil || ctx.Err() != nil {
+		return err
+	}
+	credential := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + r.step.Token()))
+	_, again := r.git(ctx, []string{
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + server.Scheme + "://" + server.Host + "/.extraheader",
+		"GIT_CONFIG_VALUE_0=Authorization: basic " + credential,
+	}, args...)
+	if again != nil {
+		return err
+	}
+	return nil
+}
+
+// Has reports whether a commit is there.
+func (r Repository) Has(ctx context.Context, commit string) bool {
+	_, err := r.git(ctx, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", commit+"^{commit}")
+	return err == nil
+}
+
+// Shallow reports whether the checkout lacks a part of its history.
+func (r Repository) Shallow(ctx context.Context) bool {
+	answer, err := r.git(ctx, nil, "rev-parse", "--is-shallow-repository")
+	return err == nil && answer == "true"
+}
+
+// FetchRange fetches what a shallow checkout lacks of the commits from base to head, count of them if
+// that is known. It fetches little at first and everything at last; nil says that the range is whole.
+func (r Repository) FetchRange(ctx context.Context, base, head string, count int) error {
+	for _, id := range []string{base, head} {
+		if !isCommitID(id) {
+			return fmt.Errorf("%q is no commit id", clip(id, 60))
+		}
+	}
+	if r.whole(ctx, base, head) {
+		return nil
+	}
+	if !r.Shallow(ctx) { // then all that is there is whole
+		return r.fetch(ctx, "", base, head)
+	}
+	depth := max(count, 1) + 1
+	for _, limit := range []string{fmt.Sprintf("--depth=%d", depth), fmt.Sprintf("--depth=%d", 10*depth+40), "--unshallow"} {
+		if err := r.fetch(ctx, limit, base, head); err != nil {
+			return err
+		}
+		if r.whole(ctx, base, head) {
+			return nil
+		}
+	}
+	return errors.New("the server does not give the whole range")
+}
+
+// FetchHistory fetches what a shallow checkout lacks of its branch.
+func (r Repository) FetchHistory(ctx context.Context) error {
+	if !r.Shallow(ctx) {
+		return nil
+	}
+	return r.fetch(ctx, "--unshallow")
+}
+
+// FetchBranch fetches a branch's newest commit and gives its id.
+func (r Repository) FetchBranch(ctx context.Context, branch string) (string, error) {
+	limit := ""
+	if r.Shallow(ctx) {
+		limit = "--depth=1"
+	}
+	if err := r.fetch(ctx, limit, "+refs/heads/"+branch+":refs/flaresmith/"+branch); err != nil {
+		return "", err
+	}
+	return r.git(ctx, nil, "rev-parse", "--verify", "--end-of-options", "refs/flaresmith/"+branch+"^{commit}")
+}
+
+// Messages are those of the commits of a range, newest first.
+func (r Repository) Messages(ctx context.Context, commits string) ([]Text, error) {
+	out, err := r.git(ctx, nil, "log", "-z", "--no-show-signature", "--format=%h %B", "--end-of-options", commits, "--")
+	if err != nil {
+		return nil, err
+	}
+	var list []Text
+	for entry := range strings.SplitSeq(out, "\x00") {
+		if id, message, ok := strings.Cut(entry, " "); ok {
+			list = append(list, Text{"the message of commit " + id, message})
+		}
+	}
+	return list, nil
+}
+
+func (r Repository) fetch(ctx context.Context, limit string, what ...string) error {
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"}
+	if limit != "" {
+		args = append(args, limit)
+	}
+	return r.remote(ctx, append(append(args, "origin"), what...)...)
+}
+
+// whole reports whether all commits of a range are there, and where it ends is known.
+func (r Repository) whole(ctx context.Context, base, head string) bool {
+	if !r.Has(ctx, base) || !r.Has(ctx, head) {
+		return false
+	}
+	name, err := r.git(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
+	if err != nil {
+		return false
+	}
+	cut, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return true
+	}
+	list, listErr := r.git(ctx, nil, "rev-list", head, "^"+base, "--")
+	if err != nil || listErr != nil {
+		return false
+	}
+	ends := map[string]bool{}
+	for id := range strings.FieldsSeq(string(cut)) {
+		ends[id] = true
+	}
+	for id := range strings.FieldsSeq(list) {
+		if ends[id] {
+			return false
+		}
+	}
+	return true
+}
+
+func isCommitID(text string) bool {
+	return (len(text) == 40 || len(text) == 64) && strings.Trim(text, "0123456789abcdef") == ""
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	gh "github.com/google/go-github/v62/github"
+)
+
+// stepRun is what a step did.
+type stepRun struct {
+	code         int
+	log, summary string
+	outputs      map[string]string
+}
+
+// step runs the action's program in a checkout with some inputs, and with more of the environment.
+func (p *project) step(checkout string, inputs, more map[string]string) stepRun {
+	p.t.Helper()
+	return runWorkflowStep(p.t, map[string]string{
+		"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SERVER_URL": p.URL(), "GITHUB_API_URL": p.APIURL(), "GITHUB_EVENT_NAME": "pull_request",
+		"GITHUB_SHA": p.head, "GITHUB_EVENT_PATH": writeFile(p.t, filepath.Join(p.t.TempDir(), "event.json"), jsonText(p.t, p.event("acme/shop"))),
+		"INPUT_DIR": checkout,
+	}, inputs, more)
+}
+
+// runWorkflowStep runs the action's program as its composite step does.
+func runWorkflowStep(t *testing.T, environments ...map[string]string) stepRun {
+	t.Helper()
+	dir := t.TempDir()
+	environment := map[string]string{"RUNNER_TEMP": dir, "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"), "GITHUB_OUTPUT": filepath.Join(dir, "output")}
+	for _, some := range environments {
+		for name, value := range some {
+			environment[name] = value
+		}
+	}
+	var out bytes.Buffer
+	code := run(t.Context(), streams{strings.NewReader(""), &out, &out}, func(name string) string { return environment[name] }, "workflow")
+	r := stepRun{code: code, log: out.String(), outputs: map[string]string{}}
+	if text, err := os.ReadFile(environment["GITHUB_STEP_SUMMARY"]); err == nil {
+		r.summary = string(text)
+	}
+	if text, err := os.ReadFile(environment["GITHUB_OUTPUT"]); err == nil {
+		lines := strings.Split(string(text), "\n")
+		for i := 0; i+2 < len(lines); i += 3 { // name<<delimiter, value, delimiter
+			name, _, _ := strings.Cut(lines[i], "<<")
+			r.outputs[name] = lines[i+1]
+		}
+	}
+	return r
+}
+
+// manySecrets is a file with n keys, none like another.
+func manySecrets(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "key_%d=%s\n", i, stripeKey[:len(stripeKey)-3]+fmt.Sprintf("%03d", i))
+	}
+	return b.String()
+}
+
+func TestManyFindings(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{
+		"z.env": manySecrets(120), "a.env": "datadog_key=" + datadogKey + "\n",
+	})
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read"), Checks: gh.String("write")})
+	r := p.step(p.shallow("feature"), map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_GITHUB_TOKEN": token, "INPUT_FAIL_ON": "certain"}, nil)
+	if r.code != exitFound || r.outputs["status"] != "findings" || r.outputs["findings"] != "121" {
+		t.Fatalf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+	}
+	if n := strings.Count(r.log, "\n::error "); n+strings.Count(r.log[:8], "::error ") != 10 || strings.Contains(r.log, "::warning") {
+		t.Errorf("%d errors:\n%s", n, r.log)
+	}
+	for _, part := range []string{"121 secrets found: 120 certain, 1 likely, 0 generic", "10 of 121 are annotations of the run", "| ⚠️ |"} {
+		if !strings.Contains(r.summary, part) {
+			t.Errorf("the summary lacks %q:\n%s", part, r.summary[:2000])
+		}
+	}
+	runs, err := p.CheckRuns("acme/shop", p.head)
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d check runs, %v", len(runs), err)
+	}
+	if run := runs[0]; len(run.Annotations) != 121 || run.Updates != 2 || run.Annotations[120].Path != "a.env" || run.Annotations[120].Level != "warning" || r.outputs["check-run-url"] == "" {
+		t.Errorf("%d annotations in %d updates, the last %+v", len(run.Annotations), run.Updates, run.Annotations[len(run.Annotations)-1])
+	}
+}
+
+// TestLittleMayBeDone is a pull request of a fork, or any other whose token may only read.
+func TestLittleMayBeDone(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.env": "KEY=" + stripeKey + "\n"})
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	checkout := p.shallow("feature")
+	fork := writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, p.event("mallory/shop")))
+	tests := []struct {
+		name string
+		more map[string]string
+		note string
+	}{
+		{"a fork", map[string]string{"GITHUB_EVENT_PATH": fork}, "the pull request is from a fork"},
+		{"Dependabot", map[string]string{"GITHUB_ACTOR": "dependabot[bot]"}, "Dependabot started the run"},
+		{"permissions", nil, "Give the job `checks: write`"},
+		{"no token", map[string]string{"INPUT_GITHUB_TOKEN": "", "INPUT_SCAN": "tree"}, "the step has no token"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := p.step(checkout, map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_GITHUB_TOKEN": token}, tt.more)
+			if r.code != exitFound || r.outputs["status"] != "findings" || !strings.Contains(r.log, "::error ") || !strings.Contains(r.log, tt.note) ||
+				!strings.Contains(r.summary, "1 secret found") {
+				t.Errorf("exit code %d, outputs %v\n%s\n%s", r.code, r.outputs, r.log, r.summary)
+			}
+		})
+	}
+}
+
+func TestWhatIsScanned(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"old.env": &fstest.MapFile{Data: []byte("KEY=" + stripeKey + "\n")}}, map[string]string{"new.env": "KEY=" + stripeKey[:30] + "7\n"})
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	for range 3 { // the base goes on: the pull request's commits have to be told from its
+		if _, err := p.Commit("acme/shop", "main", map[string]string{"more.txt": strconv.Itoa(len(p.base))}, "More"); err != nil {
+			t.Fatal(err)
+		}
+		p.base = p.tip("main")
+	}
+	push := func(fields string) string {
+		return writeFile(t, filepath.Join(t.TempDir(), "event.json"), `{"repository":{"default_branch":"main"},`+fields+`}`)
+	}
+	zeros := strings.Repeat("0", 40)
+	tests := []struct {
+		name     string
+		inputs   map[string]string
+		event    string // its payload's file; "" is the pull request's
+		status   string
+		findings string
+		scanned  string
+	}{
+		{"a pull request", nil, "", "findings", "1", "what "},
+		{"the files", map[string]string{"INPUT_SCAN": "tree"}, "", "findings", "2", "the checkout's files"},
+		{"the history", map[string]string{"INPUT_SCAN": "history"}, "", "findings", "2", "the whole history"},
+		{"no bar", map[string]string{"INPUT_FAIL_ON": "never"}, "", "clean", "1", "what "},
+		{"a new branch", nil, push(`"before":"` + zeros + `","after":"` + p.head + `"`), "findings", "1", "what "},
+		{"a rewritten branch", nil, push(`"forced":true,"before":"` + strings.Repeat("1", 40) + `","after":"` + p.head + `"`), "findings", "1", "what "},
+		{"a branch whose past is gone", nil, push(`"before":"` + strings.Repeat("1", 40) + `","after":"` + p.head + `"`), "not-scanned", "", ""},
+		{"a merge group", nil, push(`"merge_group":{"base_sha":"` + p.base + `","head_sha":"` + p.head + `"}`), "findings", "1", "what "},
+		{"a schedule", nil, push(`"schedule":"* * * * *"`), "findings", "2", "the whole history"},
+		{"a schedule has no range", map[string]string{"INPUT_SCAN": "range"}, push(`"schedule":"* * * * *"`), "not-scanned", "", ""},
+		{"wrong inputs", map[string]string{"INPUT_SCAN": "all", "INPUT_FAIL_ON": "x"}, "", "error", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			more := map[string]string{}
+			if tt.event != "" {
+				more = map[string]string{"GITHUB_EVENT_PATH": tt.event, "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/feature"}
+				if strings.HasPrefix(tt.name, "a schedule") {
+					more["GITHUB_EVENT_NAME"] = "schedule"
+				}
+			}
+			r := p.step(p.shallow("feature"), map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_GITHUB_TOKEN": token, "INPUT_CHECK_RUN": "off"}, merged(tt.inputs, more))
+			got := []string{r.outputs["status"], r.outputs["findings"], r.outputs["scanned"][:min(len(tt.scanned), len(r.outputs["scanned"]))]}
+			if diff := cmp.Diff([]string{tt.status, tt.findings, tt.scanned}, got); diff != "" {
+				t.Errorf("%s\n%s", diff, r.log)
+			}
+			if passed := tt.status == "clean"; passed != (r.code == exitOK) {
+				t.Errorf("exit code %d", r.code)
+			}
+			if !strings.Contains(r.summary, "## Flaresmith / Secrets") {
+				t.Errorf("summary:\n%s", r.summary)
+			}
+		})
+	}
+}
+
+func merged(maps ...map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, m := range maps {
+		for name, value := range m {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// TestTexts finds what somebody wrote, which is in no file.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.txt": "x\n"})
+	head, err := p.Commit("acme/shop", "feature", map[string]string{"a.txt": "y\n"}, "A fix\n\nTried with "+stripeKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	pull := p.event("acme/shop")
+	pull["pull_request"].(map[string]any)["body"] = "To try it:\n\nexport KEY=" + stripeKey
+	messages := p.event("acme/shop")
+	messages["pull_request"].(map[string]any)["head"].(map[string]any)["sha"] = head
+	text := "KEY=" + stripeKey
+	for _, tt := range []struct {
+		name, event string
+		payload     any
+		where       string
+	}{
+		{"a pull request", "pull_request", pull, "in line 4 of the pull request's title and text"},
+		{"a commit's message", "pull_request", messages, "in line 3 of the message of commit " + head[:7]},
+		{"a comment", "issue_comment", map[string]any{"issue": map[string]any{"title": "x", "body": ""}, "comment": map[string]any{"body": text}}, "in line 2 of the comment"},
+		{"an issue", "issues", map[string]any{"issue": map[string]any{"title": text}}, "in line 1 of the issue's title and text"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := p.step(p.shallow("feature"), map[string]string{
+				"INPUT_COMMAND": "secret-scan", "INPUT_CHECK_RUN": "off", "INPUT_GITHUB_TOKEN": token,
+				"GITHUB_EVENT_NAME": tt.event, "GITHUB_EVENT_PATH": writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, tt.payload)),
+			}, nil)
+			if r.code != exitFound || r.outputs["findings"] != "1" || !strings.Contains(r.log, tt.where) || strings.Contains(r.log, "file=") || strings.Contains(r.log, stripeKey[8:]) {
+				t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+			}
+			if sarif := readFile(t, r.outputs["sarif-path"]); !strings.Contains(sarif, `"results": []`) {
+				t.Errorf("SARIF:\n%s", sarif)
+			}
+		})
+	}
+}
+
+// TestHostileNames has files whose names try to be commands, markup and outputs.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	needsGit(t)
+	dir := t.TempDir()
+	git(t, dir, "init", "--quiet")
+	names := []string{"::error::x", "a|b](http://evil.example)<img>", "new\nline::warning::y"}
+	for i, name := range names {
+		writeFile(t, filepath.Join(dir, name), fmt.Sprintf("KEY=%s%d\n", stripeKey[:len(stripeKey)-1], i))
+	}
+	r := runWorkflowStep(t, map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_DIR": dir, "INPUT_SCAN": "tree", "INPUT_CHECK_RUN": "off"})
+	if r.outputs["findings"] != strconv.Itoa(len(names)) {
+		t.Errorf("outputs %v\n%s", r.outputs, r.log)
+	}
+	for line := range strings.Lines(r.log) {
+		if !strings.HasPrefix(line, "flaresmith: ") && !strings.HasPrefix(line, "::error ") {
+			t.Errorf("a line of the log begins with somebody else's words: %q", line)
+		}
+	}
+	if n := strings.Count(r.log, "\n::error") + 1; n != len(names) || strings.Contains(r.summary, "<img>") || strings.Contains(r.summary, "](http://evil") {
+		t.Errorf("%d annotations\n%s\n%s", n, r.log, r.summary)
+	}
+}
+
+func TestWrongSteps(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tests := []struct {
+		name   string
+		inputs map[string]string
+		says   string
+	}{
+		{"no command", nil, `input command: "": want secret-scan, spec-check, spec-apply, preview`},
+		{"another command", map[string]string{"INPUT_COMMAND": "deploy"}, `input command: "deploy": want`},
+		{"a folder outside", map[string]string{"INPUT_COMMAND": "spec-check", "INPUT_DIR": "../x"}, "want a folder of the checkout"},
+		{"no time", map[string]string{"INPUT_COMMAND": "preview", "INPUT_TIMEOUT": "soon"}, `input timeout: "soon": want a time like 90s`},
+		{"no pull request", map[string]string{"INPUT_COMMAND": "preview", "GITHUB_EVENT_NAME": "push"}, "push is no event of a pull request"},
+		{"no repository", map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_DIR": dir}, "Not scanned: "},
+		{"nothing to write to", map[string]string{"INPUT_COMMAND": "preview", "GITHUB_OUTPUT": filepath.Join(dir, "no", "file")}, "write for the runner"},
+		{"an event that is none", map[string]string{"INPUT_COMMAND": "preview", "GITHUB_EVENT_PATH": writeFile(t, filepath.Join(dir, "event"), "{")}, "event"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := runWorkflowStep(t, tt.inputs, map[string]string{"INPUT_CHECK_RUN": "off"})
+			if r.code != exitFailed || !strings.Contains(r.log, tt.says) {
+				t.Errorf("exit code %d\n%s", r.code, r.log)
+			}
+		})
+	}
+}
