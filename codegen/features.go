@@ -11,12 +11,8 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
-// Where a feature's contracts lie, and where what is made of them goes.
-const (
-	specsFolder   = "specs"
-	schemasFolder = "src/schemas"
-	mcpFolder     = "mcp"
-)
+// specsFolder is where the features' contracts lie.
+const specsFolder = "specs"
 
 var (
 	featureName = regexp.MustCompile(`^(\d{3})-[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -81,8 +77,7 @@ func (in *Inputs) contracts(fsys fs.FS, feature string) error {
 			return fmt.Errorf("%s and %s would get the same names: rename one", other, source)
 		}
 		taken[stem] = source
-		in.documents = append(in.documents, document{
-			source: source, schemas: path.Join(schemasFolder, stem+".ts"), mcp: path.Join(mcpFolder, stem+".json"), data: data, requirements: requirements})
+		in.documents = append(in.documents, document{source: source, stem: stem, data: data, requirements: requirements})
 		return nil
 	})
 	if err != nil {

@@ -98,7 +98,7 @@ func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommi
 		switch {
 		case err != nil:
 			return Report{}, err
-		case there && string(old) == string(f.Content):
+		case there && (f.Once || string(old) == string(f.Content)):
 		case there && !ours(manifest, f.Path, old):
 			foreign = append(foreign, f.Path)
 		default:
@@ -114,6 +114,8 @@ func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommi
 		case err != nil:
 			return Report{}, err
 		case !there:
+		case manifest.Files[path].Once && Hash(old) != manifest.Files[path].SHA256:
+			report.Notes = append(report.Notes, spec.Problem{File: path, Line: 1, Column: 1, Message: "no spec asks for this file any more; it is yours and stays: delete it if you don't need it"})
 		case !ours(manifest, path, old):
 			foreign = append(foreign, path)
 		default:
