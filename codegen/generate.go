@@ -19,12 +19,13 @@ import (
 const generation = 2
 
 // Targets lists the kinds of files that can be generated.
-func Targets() []string { return []string{zod, hono, mcp} }
+func Targets() []string { return []string{zod, hono, postman, mcp} }
 
 const (
-	zod  = "zod"
-	hono = "hono" // its routes need the schemas of zod
-	mcp  = "mcp"
+	zod     = "zod"
+	hono    = "hono" // its routes need the schemas of zod
+	mcp     = "mcp"
+	postman = "postman"
 )
 
 // Options say what is read, and what is made of it.

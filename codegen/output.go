@@ -46,6 +46,11 @@ func (w *output) write(documents []made) error {
 	if len(routed) > 0 && w.wants(hono) {
 		w.hono(routed)
 	}
+	if len(routed) > 0 && w.wants(postman) {
+		if err := w.postman(routed); err != nil {
+			return err
+		}
+	}
 	slices.SortFunc(w.all, func(a, b drift.File) int { return strings.Compare(a.Path, b.Path) })
 	for i := 1; i < len(w.all); i++ {
 		if w.all[i].Path == w.all[i-1].Path {
@@ -82,21 +87,53 @@ func (w *output) hono(documents []made) {
 	layout := w.in.layout
 	entry, app, http, env := path.Join(layout.Source, "index.ts"), path.Join(layout.Source, "app.ts"), path.Join(layout.Source, "http.ts"), path.Join(layout.Source, "env.ts")
 	parts := make([]target.HonoPart, len(documents))
-	sources := make([]string, len(documents))
 	for i, d := range documents {
 		routes, handlers := place(layout.Routes, d.stem, "routes", ".ts"), place(layout.Handlers, d.stem, "handlers", ".ts")
 		imports := target.HonoImports{Schemas: module(routes, w.schemas(d)), HTTP: module(routes, http), Env: module(routes, env)}
 		w.add(hono, routes, drift.Seal(generation, d.source, target.Hono(d.model, imports)))
 		w.once(hono, handlers, target.HonoHandlers(module(handlers, routes)))
 		parts[i] = target.HonoPart{Name: cmp.Or(d.stem, "api"), Routes: module(app, routes), Handlers: module(app, handlers)}
-		sources[i] = d.source
 	}
-	source := "the contracts"
-	if len(sources) == 1 {
-		source = sources[0]
-	}
-	w.add(hono, app, drift.Seal(generation, source, target.HonoApp(parts, module(app, env))))
-	w.add(hono, http, drift.Seal(generation, source, target.HonoHTTP(module(http, env))))
+	w.add(hono, app, drift.Seal(generation, source(documents), target.HonoApp(parts, module(app, env))))
+	w.add(hono, http, drift.Seal(generation, source(documents), target.HonoHTTP(module(http, env))))
 	w.once(hono, env, target.HonoEnv())
 	w.once(hono, entry, target.HonoEntry(module(entry, app), module(entry, env), module(entry, http)))
+}
+
+// What the names of Postman's files end with; a preview reads them from one folder.
+const (
+	collectionSuffix  = ".postman_collection.json"
+	environmentSuffix = ".postman_environment.json"
+)
+
+// postman makes a collection of each document, and the environments for all of them.
+func (w *output) postman(documents []made) error {
+	models := make([]*ir.Model, len(documents))
+	for i, d := range documents {
+		models[i] = d.model
+		stem := strings.ReplaceAll(d.stem, "/", ".") // the folder is flat
+		err := w.addJSON(postman, place(w.in.layout.Collections, stem, "api", collectionSuffix), d.source, target.Postman(d.model, cmp.Or(d.stem, "api")))
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range w.in.layout.Environments {
+		body, inferred := target.PostmanEnvironment(name, models)
+		file := path.Join(w.in.layout.Collections, name+environmentSuffix)
+		if err := w.addJSON(postman, file, source(documents), body); err != nil {
+			return err
+		}
+		if inferred {
+			w.notes = append(w.notes, spec.Problem{File: documents[0].source, Line: 1, Column: 1, Message: "no server is called " + name + ": the address in " + file + " is a guess, or empty"})
+		}
+	}
+	return nil
+}
+
+// source is what files that come from several contracts say in their heads.
+func source(documents []made) string {
+	if len(documents) == 1 {
+		return documents[0].source
+	}
+	return "the contracts"
 }
