@@ -23,8 +23,8 @@ var packages = []string{"zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1", "typescr
 
 const sharedSpecs = "../../shared/specs" // real feature folders, beside the repository on some machines
 
-// node installs the packages into a folder, or skips with the reason; in CI it fails.
-func node(t *testing.T) string {
+// install puts packages into a folder, or skips with the reason; in CI it fails.
+func install(t *testing.T, packages []string) string {
 	t.Helper()
 	missing := func(reason string) {
 		if os.Getenv("CI") == "true" {
@@ -106,7 +106,7 @@ func descriptions(t *testing.T, modules string) []description {
 // schema with ajv: the same values are valid, and parsing keeps them.
 func TestInNode(t *testing.T) {
 	t.Parallel()
-	dir := node(t)
+	dir := install(t, packages)
 	all := descriptions(t, dir)
 	var sources []string
 	for _, d := range all {

@@ -62,6 +62,7 @@ type postman struct {
 
 type folder struct {
 	name     string
+	last     bool // it is none of the document's
 	requests []*request
 }
 
@@ -103,7 +104,37 @@ func (p *postman) plan() {
 	for _, f := range p.folders {
 		slices.SortStableFunc(f.requests, byTurn)
 	}
+	p.folders = byNeed(p.folders)
 	p.cleanUp()
+}
+
+// byNeed puts a folder behind those that set variables which it uses. Where they need each other, the
+// document's order stays.
+func byNeed(folders []*folder) []*folder {
+	var sorted []*folder
+	for rest := slices.Clone(folders); len(rest) > 0; {
+		next := max(0, slices.IndexFunc(rest, func(f *folder) bool {
+			return !slices.ContainsFunc(rest, func(other *folder) bool { return other != f && f.needs(other) })
+		}))
+		sorted = append(sorted, rest[next])
+		rest = slices.Delete(rest, next, next+1)
+	}
+	return sorted
+}
+
+// needs tells whether a folder uses a variable that another sets and it does not.
+func (f *folder) needs(other *folder) bool {
+	set := func(folder *folder, key string) bool {
+		return slices.ContainsFunc(folder.requests, func(r *request) bool { return r.sets[key] != "" })
+	}
+	for _, r := range f.requests {
+		for _, key := range r.paths {
+			if set(other, key) && !set(f, key) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *postman) variable(key, value string) {
@@ -233,7 +264,7 @@ func byTurn(a, b *request) int {
 
 // cleanUp moves what removes a thing that other folders use to a last folder.
 func (p *postman) cleanUp() {
-	last := &folder{name: "Clean up"}
+	last := &folder{name: "Clean up", last: true}
 	for _, f := range p.folders {
 		f.requests = slices.DeleteFunc(f.requests, func(r *request) bool {
 			move := r.Method == http.MethodDelete && p.usedElsewhere(f, r)
@@ -291,7 +322,11 @@ func (p *postman) info() {
 
 func (p *postman) folder(f *folder) {
 	p.item().open("{")
-	p.member("id").quote(p.id("folder", f.name))
+	id := p.id("folder", f.name)
+	if f.last {
+		id = p.id("last")
+	}
+	p.member("id").quote(id)
 	p.member("name").quote(f.name)
 	p.member("item").open("[")
 	for _, r := range f.requests {
