@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/codegen"
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
@@ -109,10 +112,8 @@ func (o *specApply) run(ctx context.Context) (drift.Report, error) {
 
 // load reads the inputs. Links in specs/ are followed within the folder only.
 func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
-	options := codegen.Options{Targets: o.targets}
 	if o.openAPI != "" {
-		options.OpenAPI = filepath.Base(o.openAPI)
-		in, err = codegen.Load(os.DirFS(filepath.Dir(o.openAPI)), options)
+		in, err = codegen.Load(os.DirFS(filepath.Dir(o.openAPI)), codegen.Options{Targets: o.targets, OpenAPI: filepath.Base(o.openAPI)})
 		return in, o.out, err
 	}
 	root, err := os.OpenRoot(o.dir)
@@ -120,8 +121,49 @@ func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
 		return nil, "", fmt.Errorf("open the folder: %w", err)
 	}
 	defer root.Close()
+	options, err := configured(root.FS())
+	if err != nil {
+		return nil, "", err
+	}
+	if len(o.targets) > 0 {
+		options.Targets = o.targets
+	}
 	in, err = codegen.Load(root.FS(), options)
 	return in, o.dir, err
+}
+
+// configured reads what the repository's configuration says of specs. Where there is none, the defaults count.
+func configured(repository fs.FS) (codegen.Options, error) {
+	data, err := readConfiguration(repository)
+	if err != nil {
+		return codegen.Options{}, fmt.Errorf("configuration: %w", err)
+	}
+	c, problems := repoconfig.Parse(data)
+	if len(problems) > 0 {
+		lines := make([]string, len(problems))
+		for i, p := range problems {
+			lines[i] = p.String()
+		}
+		return codegen.Options{}, errors.New(strings.Join(lines, "\n"))
+	}
+	l := c.Spec.Layout
+	return codegen.Options{Targets: c.Spec.Targets, Layout: codegen.Layout{
+		Source: l.Source, Schemas: l.Schemas, Routes: l.Routes, Handlers: l.Handlers, MCP: l.MCP,
+		Collections: c.Layout.Collections, Environments: c.Spec.Environments,
+	}}, nil
+}
+
+func readConfiguration(repository fs.FS) ([]byte, error) {
+	const enough = 1 << 20 // more than what is refused as too large
+	file, err := repository.Open(repoconfig.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, enough))
 }
 
 func write(base string, report drift.Report, manifest drift.Manifest) error {
