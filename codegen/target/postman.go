@@ -78,7 +78,7 @@ type variable struct{ key, value string }
 // before what uses it, what removes it last.
 func (p *postman) plan() {
 	p.main = mostUsed(p.model.Operations)
-	p.variable("baseUrl", BaseURL(p.model))
+	p.variable("baseUrl", localURL) // environments have others
 	for _, v := range authVariables(p.model) {
 		p.variable(v, "")
 	}

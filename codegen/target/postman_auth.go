@@ -97,14 +97,7 @@ func (p *postman) auth(s *ir.Security) {
 	}
 }
 
-// BaseURL is the address that a document names first, or that of a Worker on this machine.
-func BaseURL(m *ir.Model) string {
-	for _, server := range m.Document.Servers {
-		return absolute(server.URL)
-	}
-	return localURL
-}
-
+// absolute makes an address of a server that a document names without its host.
 func absolute(url string) string {
 	if !strings.Contains(url, "://") {
 		return strings.TrimRight(localURL+"/"+strings.Trim(url, "/"), "/")
