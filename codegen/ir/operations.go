@@ -9,6 +9,9 @@ import (
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
 
+// maxOperations bounds what a document can ask for: each operation may repeat a large schema.
+const maxOperations = 20_000
+
 // Operation is what one method of one path does.
 type Operation struct {
 	ID                   string // operationId, or made of method and path
@@ -51,9 +54,15 @@ func (b *builder) operations() {
 		path := &paths.Children[i]
 		item := b.follow(path)
 		for _, method := range methods {
-			if operation := item.Get(method); operation.Is(spec.Object) {
-				b.operation(path.Key, method, item, operation)
+			operation := item.Get(method)
+			if !operation.Is(spec.Object) {
+				continue
 			}
+			if len(b.model.Operations) == maxOperations {
+				b.doc.Problem(operation, "there are more than %d operations", maxOperations)
+				return
+			}
+			b.operation(path.Key, method, item, operation)
 		}
 	}
 }

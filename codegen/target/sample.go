@@ -23,6 +23,7 @@ type sampler struct {
 
 const (
 	maxSample      = 200
+	maxSampleWork  = 2000 // values until there is no sample
 	maxSampleDepth = 40
 )
 
@@ -41,7 +42,7 @@ func literal(s string) *spec.Node { return &spec.Node{Kind: spec.Number, Text: s
 // value makes a value, or nil where there is none, as for what never ends.
 func (g *sampler) value(s *ir.Schema, depth int) *spec.Node {
 	g.left--
-	if depth > maxSampleDepth {
+	if depth > maxSampleDepth || g.left < maxSample-maxSampleWork {
 		return nil
 	}
 	if given := given(s); given != nil {
@@ -312,8 +313,10 @@ func sampleNumber(s *ir.Schema) string {
 	if s.ExclusiveMaximum != "" && value >= number(s.ExclusiveMaximum, value+1) {
 		value -= step
 	}
-	if (value < least || value > most) && s.Types.Has(ir.Number) { // between whole steps
-		value = (least + most) / 2
+	over := value < least || s.ExclusiveMinimum != "" && value <= least
+	under := value > most || s.ExclusiveMaximum != "" && value >= most
+	if between := (least + most) / 2; (over || under) && s.Types.Has(ir.Number) && !math.IsInf(between, 0) && !math.IsNaN(between) {
+		value = between
 	}
 	return strconv.FormatFloat(value, 'f', -1, 64)
 }
@@ -345,13 +348,26 @@ func matching(source string, least, most int) (string, bool) {
 
 type matcher struct {
 	repeat int
+	steps  int
 	out    strings.Builder
 }
 
-const maxMatch = 10_000
+const (
+	maxMatch      = 10_000 // bytes
+	maxMatchSteps = 50_000
+)
+
+// full tells whether a hostile pattern asks for too much.
+func (m *matcher) full() bool { return m.steps > maxMatchSteps || m.out.Len() > maxMatch }
+
+func (m *matcher) repeated(r *syntax.Regexp, n, depth int) {
+	for i := 0; i < n && !m.full(); i++ {
+		m.write(r.Sub[0], depth+1)
+	}
+}
 
 func (m *matcher) write(r *syntax.Regexp, depth int) {
-	if depth > 100 || m.out.Len() > maxMatch {
+	if m.steps++; depth > 100 || m.full() {
 		return
 	}
 	switch r.Op {
@@ -372,21 +388,15 @@ func (m *matcher) write(r *syntax.Regexp, depth int) {
 		if r.Op == syntax.OpPlus {
 			n = max(n, 1)
 		}
-		for range n {
-			m.write(r.Sub[0], depth+1)
-		}
+		m.repeated(r, n, depth)
 	case syntax.OpQuest:
-		if m.repeat > 0 {
-			m.write(r.Sub[0], depth+1)
-		}
+		m.repeated(r, min(m.repeat, 1), depth)
 	case syntax.OpRepeat:
 		n := max(r.Min, m.repeat)
 		if r.Max >= 0 {
 			n = min(n, r.Max)
 		}
-		for range n {
-			m.write(r.Sub[0], depth+1)
-		}
+		m.repeated(r, n, depth)
 	}
 }
 
