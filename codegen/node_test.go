@@ -115,9 +115,10 @@ func TestInNode(t *testing.T) {
 			t.Fatalf("%s: %v", d.name, err)
 		}
 		for _, f := range files.All {
-			if f.Path == "schemas.ts" {
+			switch f.Path {
+			case "schemas.ts":
 				module(t, dir, d, f.Content)
-			} else {
+			case "mcp.json":
 				write(t, filepath.Join(dir, d.name+".mcp.json"), f.Content)
 			}
 		}

@@ -183,14 +183,14 @@ func (b *builder) ident(id string) string {
 type Segment struct {
 	Text  string // as in the document
 	Param string // the name, where all of it is one parameter
-	Mixed bool   // it has parameters and other text
+	Mixed bool   // it has parameters and other text, or what means one to Hono
 }
 
 // Segments splits the path.
 func (o *Operation) Segments() []Segment {
 	var all []Segment
 	for text := range strings.SplitSeq(strings.TrimPrefix(o.Path, "/"), "/") {
-		s := Segment{Text: text}
+		s := Segment{Text: text, Mixed: strings.HasPrefix(text, ":") || strings.Contains(text, "*")}
 		if strings.ContainsAny(text, "{}") {
 			name, _ := strings.CutPrefix(text, "{")
 			name, whole := strings.CutSuffix(name, "}")
@@ -204,7 +204,7 @@ func (o *Operation) Segments() []Segment {
 	return all
 }
 
-// Mixed tells whether a segment of the path has parameters and other text, as in /{id}.json.
+// Mixed tells whether a segment of the path is neither fixed nor just a parameter, as in /{id}.json.
 func (o *Operation) Mixed() bool {
 	return slices.ContainsFunc(o.Segments(), func(s Segment) bool { return s.Mixed })
 }

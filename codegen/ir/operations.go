@@ -102,7 +102,7 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 		}
 	}
 	if o.Mixed() {
-		b.note(n, "a segment of the path %q is more than one parameter, which Hono can't match: there is no route for it", path)
+		b.note(n, "a segment of the path %q is neither fixed nor just a parameter, which Hono can't match: there is no route for it", path)
 	}
 	b.model.Operations = append(b.model.Operations, o)
 }

@@ -201,10 +201,10 @@ func (h *hono) member(name string) {
 }
 
 func (h *hono) parameter(p *ir.Parameter) {
-	switch reader := h.reader(p); {
-	case reader == "":
+	switch reader := h.reader(p); reader {
+	case "":
 		h.expression(p.Schema)
-	case reader == opaque:
+	case opaque:
 		h.text("z.unknown()")
 	default:
 		h.text("z.preprocess(", reader, ", ")

@@ -232,7 +232,7 @@ func (s *jsonSchema) scalar(schema *ir.Schema) {
 	if schema.Format != "" {
 		s.member("format").quote(schema.Format)
 	}
-	if schema.Pattern.Source != "" && schema.Pattern.Unicode && !(s.plainPatterns && needsUnicode(schema.Pattern.Source)) {
+	if schema.Pattern.Source != "" && schema.Pattern.Unicode && (!s.plainPatterns || !needsUnicode(schema.Pattern.Source)) {
 		s.member("pattern").quote(schema.Pattern.Source)
 	}
 	s.number("minLength", schema.MinLength)
