@@ -26,6 +26,7 @@ type specApply struct {
 	dir, openAPI, out   string
 	targets             []string
 	dryRun, check, json bool
+	byTrust             bool
 }
 
 func newSpecApply(io streams) *cobra.Command {
@@ -56,6 +57,7 @@ found files that apply would change, 3 files that must not be overwritten are in
 	flags.StringSliceVar(&o.targets, "target", nil, "what to generate: "+strings.Join(codegen.Targets(), ", ")+" (default all)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report what would change, and write nothing")
 	flags.BoolVar(&o.check, "check", false, "as --dry-run, printing only what is not as the specs say")
+	flags.BoolVar(&o.byTrust, "by-trust", false, "where notations of a data-model.md disagree, take the more trusted one and note it")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "check")
 	cmd.MarkFlagsMutuallyExclusive("dir", "openapi")
@@ -128,6 +130,7 @@ func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
 	if len(o.targets) > 0 {
 		options.Targets = o.targets
 	}
+	options.ByTrust = o.byTrust
 	in, err = codegen.Load(root.FS(), options)
 	return in, o.dir, err
 }
@@ -148,7 +151,7 @@ func configured(repository fs.FS) (codegen.Options, error) {
 	}
 	l := c.Spec.Layout
 	return codegen.Options{Targets: c.Spec.Targets, Layout: codegen.Layout{
-		Source: l.Source, Schemas: l.Schemas, Routes: l.Routes, Handlers: l.Handlers, MCP: l.MCP,
+		Source: l.Source, Schemas: l.Schemas, Routes: l.Routes, Handlers: l.Handlers, Database: l.Database, MCP: l.MCP,
 		Collections: c.Layout.Collections, Environments: c.Spec.Environments,
 	}}, nil
 }
@@ -189,7 +192,14 @@ func (o *specApply) print(w io.Writer, report drift.Report) error {
 		fmt.Fprintf(w, "%-8s  %s  +%d -%d\n", c.ChangeType, c.Path, c.LinesAdded, c.LinesRemoved)
 	}
 	for _, c := range report.Conflicts {
-		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", c.Path, c.Reason, c.Resolution)
+		place := c.Path
+		if c.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d", c.Path, c.Line, c.Column)
+		}
+		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", place, c.Reason, c.Resolution)
+	}
+	for _, b := range report.BreakingChanges {
+		fmt.Fprintf(w, "breaking  %s %s\n          %s\n", b.Kind, b.Name, b.Note)
 	}
 	if o.check {
 		return nil

@@ -335,3 +335,85 @@ func TestSpecTargets(t *testing.T) {
 		t.Errorf("targets (-codegen +configuration):\n%s", diff)
 	}
 }
+
+const dataModel = `# Data model
+
+### Product
+- id (uuid) REQUIRED
+- name (string) REQUIRED
+- price (decimal) REQUIRED
+
+### Review
+- id (uuid) REQUIRED
+- productId (uuid) REQUIRED → Product.id
+`
+
+const productContract = `openapi: 3.1.0
+info: { title: Shop, version: "1" }
+paths: { /products: { get: { responses: { "200": { description: x } } }, post: { responses: { "201": { description: x } } } } }
+components: { schemas: { Product: { type: object, required: [id, name], properties: { id: { type: string }, name: { type: string } } } } }
+`
+
+// TestSpecApplyBreaking removes a column, a table, a required field and an operation: each is called out with
+// what to do, before and when it is applied, and not again.
+func TestSpecApplyBreaking(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.write("specs/001-shop/contracts/openapi.yaml", productContract)
+	c.write("specs/001-shop/data-model.md", dataModel)
+	c.apply(exitOK)
+	if schema := c.read("src/db/schema.ts"); !strings.Contains(schema, `export const products = pgTable("products", {`) {
+		t.Fatalf("got\n%s", schema)
+	}
+	c.write("specs/001-shop/contracts/openapi.yaml", strings.NewReplacer("[id, name]", "[id]", `, post: { responses: { "201": { description: x } } }`, "").Replace(productContract))
+	shorter, _, _ := strings.Cut(dataModel, "### Review")
+	c.write("specs/001-shop/data-model.md", strings.Replace(shorter, "- price (decimal)", "- cost (decimal)", 1))
+	var report struct {
+		BreakingChanges []struct{ Kind, Name, Note string }
+	}
+	for _, args := range [][]string{{"--dry-run", "--json"}, {"--json"}} {
+		want := exitFound
+		if len(args) == 1 {
+			want = exitOK
+		}
+		if err := json.Unmarshal([]byte(c.apply(want, args...)), &report); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, b := range report.BreakingChanges {
+			got = append(got, b.Kind+" "+b.Name)
+			if b.Kind == "column" && !strings.Contains(b.Note, "ALTER TABLE products RENAME COLUMN price TO cost;") {
+				t.Errorf("got %s", b.Note)
+			}
+		}
+		if diff := cmp.Diff([]string{"table reviews", "column products.price", "field Product.name", "operation POST /products"}, got); diff != "" {
+			t.Errorf("%s:\n%s", args, diff)
+		}
+	}
+	if out := c.apply(exitOK); strings.Contains(out, "breaking") {
+		t.Errorf("called out again:\n%s", out)
+	}
+}
+
+// TestSpecApplyMismatch has a data model that contradicts itself: nothing is written, and every place is
+// told, until the more trusted notation is asked for.
+func TestSpecApplyMismatch(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.write("specs/001-shop/data-model.md", dataModel+"\n```sql\nCREATE TABLE reviews (id UUID PRIMARY KEY, product_id BIGINT NOT NULL);\n```\n")
+	for _, args := range [][]string{{"--check"}, {"--dry-run"}, {}} {
+		out := c.apply(exitConflicts, args...)
+		if want := "conflict  specs/001-shop/data-model.md:10:3  SCHEMA_MISMATCH\n          reviews.product_id: the list says the type uuid, but SQL says bigint, which counts (specs/001-shop/data-model.md:13:44). Change one of them.\n"; !strings.Contains(out, want) {
+			t.Errorf("%s: %q is not in\n%s", args, want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "src")); err == nil {
+		t.Fatal("something was written")
+	}
+	c.apply(exitOK, "--target", "zod") // reads no data model
+	if out := c.apply(exitOK, "--by-trust"); !strings.Contains(out, "note      specs/001-shop/data-model.md:10:3: reviews.product_id: ") {
+		t.Errorf("got\n%s", out)
+	}
+	c.apply(exitOK, "--by-trust", "--check")
+	c.apply(exitConflicts, "--check")
+}

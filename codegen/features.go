@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
@@ -19,7 +20,7 @@ var (
 	finderCopy  = regexp.MustCompile(` \d+(\.[A-Za-z]+)?$`) // "openapi 2.yaml", as macOS names copies
 )
 
-// features finds the contracts of all features, in order.
+// features finds the contracts and data models of all features, in order.
 func (in *Inputs) features(fsys fs.FS) error {
 	folders, err := fs.ReadDir(fsys, specsFolder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,9 +42,14 @@ func (in *Inputs) features(fsys fs.FS) error {
 		if err := in.contracts(fsys, folder.Name()); err != nil {
 			return err
 		}
+		if slices.Contains(in.targets, drizzle) {
+			if err := in.dataModel(fsys, folder.Name()); err != nil {
+				return err
+			}
+		}
 	}
-	if len(in.documents) == 0 {
-		return fmt.Errorf("no feature in %s has an OpenAPI document or a JSON Schema in its contracts folder", specsFolder)
+	if len(in.documents)+len(in.models) == 0 {
+		return fmt.Errorf("no feature in %s has a data-model.md, or an OpenAPI document or a JSON Schema in its contracts folder", specsFolder)
 	}
 	return nil
 }

@@ -19,10 +19,11 @@ import (
 const generation = 2
 
 // Targets lists the kinds of files that can be generated.
-func Targets() []string { return []string{zod, hono, postman, mcp} }
+func Targets() []string { return []string{zod, drizzle, hono, postman, mcp} }
 
 const (
 	zod     = "zod"
+	drizzle = "drizzle"
 	hono    = "hono" // its routes need the schemas of zod
 	mcp     = "mcp"
 	postman = "postman"
@@ -33,14 +34,17 @@ type Options struct {
 	Targets []string // empty: all
 	OpenAPI string   // a single document instead of specs/; its files carry no folder
 	Layout  Layout   // where files go; what is empty has its default
+	ByTrust bool     // where notations of a data model disagree, take the more trusted one instead of telling conflicts
 }
 
 // Files is what a run gives.
 type Files struct {
-	All     []drift.File // sorted by path
-	Notes   spec.Problems
-	inputs  string
-	targets []string
+	All        []drift.File // sorted by path
+	Notes      spec.Problems
+	Mismatches spec.Problems // where data models contradict themselves: nothing must be written
+	inputs     string
+	targets    []string
+	promises   map[string][]string // by kind; see drift.Breaking
 }
 
 // Inputs is everything that Generate reads, and its hash.
@@ -48,7 +52,9 @@ type Inputs struct {
 	Hash      string
 	targets   []string
 	layout    Layout
+	byTrust   bool
 	documents []document
+	models    []dataModel // of the features, where they are asked for
 	notes     spec.Problems
 }
 
@@ -69,15 +75,15 @@ func Generate(fsys fs.FS, o Options) (Files, error) {
 	return in.Generate()
 }
 
-// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts, or the
-// one OpenAPI document that is named.
+// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
+// features' data models, or the one OpenAPI document that is named.
 func Load(fsys fs.FS, o Options) (*Inputs, error) {
 	for _, name := range o.Targets {
 		if !slices.Contains(Targets(), name) {
 			return nil, fmt.Errorf("there is no target %q: there are %s", name, strings.Join(Targets(), ", "))
 		}
 	}
-	in := &Inputs{targets: Targets()}
+	in := &Inputs{targets: Targets(), byTrust: o.ByTrust}
 	if len(o.Targets) > 0 {
 		in.targets = slices.Clone(o.Targets)
 		if slices.Contains(in.targets, hono) {
@@ -104,6 +110,7 @@ func Load(fsys fs.FS, o Options) (*Inputs, error) {
 		fmt.Fprintf(sum, "%q%q%+v\x00%d\x00", d.source, d.stem, d.requirements, len(d.data))
 		sum.Write(d.data)
 	}
+	in.hashModels(sum)
 	in.Hash = hex.EncodeToString(sum.Sum(nil))
 	return in, nil
 }
@@ -125,7 +132,7 @@ func (in *Inputs) Current(m drift.Manifest, disk fs.FS) bool {
 
 // Generate makes the files.
 func (in *Inputs) Generate() (Files, error) {
-	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets}
+	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: map[string][]string{}}
 	var problems spec.Problems
 	var models []made
 	for _, d := range in.documents {
@@ -135,12 +142,16 @@ func (in *Inputs) Generate() (Files, error) {
 			continue
 		}
 		files.Notes = append(files.Notes, model.Notes...)
+		files.promise(model)
 		models = append(models, made{d, model})
 	}
 	if len(problems) > 0 {
 		return Files{}, problems.Sorted()
 	}
-	w := &output{in: in}
+	if problems := in.tables(&files); len(problems) > 0 {
+		return Files{}, problems
+	}
+	w := &output{in: in, all: files.All}
 	if err := w.write(models); err != nil {
 		return Files{}, err
 	}

@@ -17,6 +17,7 @@ type Layout struct {
 	Schemas      string   // Zod schemas; "src/schemas"
 	Routes       string   // Hono routes; "src/routes"
 	Handlers     string   // what people answer them with; "src/handlers"
+	Database     string   // schema.ts with the tables; "src/db"
 	MCP          string   // tool descriptors; "mcp"
 	Collections  string   // Postman's collections and environments; "postman"
 	Environments []string // Postman environments; dev, staging and prod
@@ -36,12 +37,13 @@ func (l Layout) complete(single bool) (Layout, error) {
 	l.Schemas = folder(l.Schemas, "src/schemas")
 	l.Routes = folder(l.Routes, "src/routes")
 	l.Handlers = folder(l.Handlers, "src/handlers")
+	l.Database = folder(l.Database, "src/db")
 	l.MCP = folder(l.MCP, "mcp")
 	l.Collections = folder(l.Collections, "postman")
 	if len(l.Environments) == 0 {
 		l.Environments = []string{"dev", "staging", "prod"}
 	}
-	for _, name := range []string{l.Source, l.Schemas, l.Routes, l.Handlers, l.MCP, l.Collections} {
+	for _, name := range []string{l.Source, l.Schemas, l.Routes, l.Handlers, l.Database, l.MCP, l.Collections} {
 		if !filepath.IsLocal(name) || strings.Contains(name, `\`) || name == specsFolder || strings.HasPrefix(name, specsFolder+"/") {
 			return Layout{}, fmt.Errorf("generated files can't go to the folder %q", name)
 		}

@@ -133,9 +133,7 @@ func TestInNode(t *testing.T) {
 	}
 	for _, compiler := range []string{"typescript", "typescript-5"} {
 		t.Run(compiler, func(t *testing.T) {
-			args := append([]string{"--max-old-space-size=8192", filepath.Join("node_modules", compiler, "bin", "tsc"), "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
-				"--noEmit", "--skipLibCheck", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"}, sources...)
-			if out, err := run(t, dir, "node", args...); err != nil {
+			if out, err := run(t, dir, "node", append(strictly(compiler), sources...)...); err != nil {
 				t.Errorf("%v\n%.4000s", err, out)
 			}
 		})
@@ -155,6 +153,12 @@ func TestInNode(t *testing.T) {
 			t.Run(d.name, func(t *testing.T) { compare(t, dir, d) })
 		}
 	}
+}
+
+// strictly are the arguments of node for a strict compilation.
+func strictly(compiler string) []string {
+	return []string{"--max-old-space-size=8192", filepath.Join("node_modules", compiler, "bin", "tsc"), "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
+		"--noEmit", "--skipLibCheck", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"}
 }
 
 // module writes a generated module as it is, and as JavaScript, and its document as JSON.

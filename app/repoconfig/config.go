@@ -21,7 +21,7 @@ type Config struct {
 // Spec says what is generated from the repository's specs, and where it goes. Collections go to the
 // layout's folder.
 type Spec struct {
-	Targets      []string // of zod, hono, postman and mcp; empty: all
+	Targets      []string // of zod, drizzle, hono, postman and mcp; empty: all
 	Environments []string // Postman environments
 	Layout       SpecLayout
 }
@@ -32,6 +32,7 @@ type SpecLayout struct {
 	Schemas  string
 	Routes   string
 	Handlers string // what people answer the routes with
+	Database string // the tables
 	MCP      string
 }
 
@@ -145,7 +146,7 @@ func Default() Config {
 		},
 		Spec: Spec{
 			Environments: []string{"dev", "staging", "prod"},
-			Layout:       SpecLayout{Source: "src", Schemas: "src/schemas", Routes: "src/routes", Handlers: "src/handlers", MCP: "mcp"},
+			Layout:       SpecLayout{Source: "src", Schemas: "src/schemas", Routes: "src/routes", Handlers: "src/handlers", Database: "src/db", MCP: "mcp"},
 		},
 	}
 }

@@ -32,13 +32,14 @@ func (p *parser) spec(s *Spec) field {
 			"schemas":  p.text(&s.Layout.Schemas, checkPath),
 			"routes":   p.text(&s.Layout.Routes, checkPath),
 			"handlers": p.text(&s.Layout.Handlers, checkPath),
+			"database": p.text(&s.Layout.Database, checkPath),
 			"mcp":      p.text(&s.Layout.MCP, checkPath),
 		}),
 	})
 }
 
 // SpecTargets are what spec.targets may name.
-func SpecTargets() []string { return []string{"zod", "hono", "postman", "mcp"} }
+func SpecTargets() []string { return []string{"zod", "drizzle", "hono", "postman", "mcp"} }
 
 func (p *parser) preview(policy *Policy) field {
 	return p.section(fields{

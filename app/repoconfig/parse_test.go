@@ -43,7 +43,7 @@ func TestParseWholeFile(t *testing.T) {
 			Seed: "db/seed.sql", Collections: ""},
 		Spec: Spec{
 			Targets: []string{"hono", "postman"}, Environments: []string{"dev", "preview-eu"},
-			Layout: SpecLayout{Source: "worker", Schemas: "worker/generated/schemas", Routes: "worker/generated/routes", Handlers: "worker/handlers", MCP: "tools"},
+			Layout: SpecLayout{Source: "worker", Schemas: "worker/generated/schemas", Routes: "worker/generated/routes", Handlers: "worker/handlers", Database: "worker/db", MCP: "tools"},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

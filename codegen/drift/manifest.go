@@ -21,6 +21,8 @@ type Manifest struct {
 	Generation int              `json:"generation"` // of the generator
 	Inputs     string           `json:"inputs"`     // hash of everything that was read, and of what was asked for
 	Files      map[string]Entry `json:"files"`      // by path
+
+	Promises map[string][]string `json:"promises,omitempty"` // what people rely on, by kind; see Breaking
 }
 
 // Entry is a file as it was generated. One that is written once may be anything since.
