@@ -24,7 +24,7 @@ type part struct {
 	*spec.Entity
 }
 
-func (p part) place() spec.Problem { return at(p.file, p.Entity.Place, "") }
+func (p part) place() spec.Problem { return at(p.file, p.Place, "") }
 
 // fieldFacts is a field with what notations say of it, and where.
 type fieldFacts struct {

@@ -151,7 +151,7 @@ func ParseDataModel(file string, data []byte) (*DataModel, Problems) {
 	}
 	for _, e := range r.model.Entities {
 		if len(e.Fields) > maxFields {
-			return nil, Problems{{File: file, Line: e.Line, Column: e.Place.Column, Message: fmt.Sprintf("%s has more than %d fields", shorten(e.Name), maxFields)}}
+			return nil, Problems{{File: file, Line: e.Line, Column: e.Column, Message: fmt.Sprintf("%s has more than %d fields", shorten(e.Name), maxFields)}}
 		}
 	}
 	r.model.Notes = r.model.Notes.Sorted()

@@ -103,12 +103,13 @@ func (r *modelReader) section(s *section) {
 		}
 	}
 	own := labelOf(s.title.text)
-	switch {
-	case own == relationsLabel || own == indexesLabel || own == constraintsLabel || own == fieldsLabel:
+	switch own {
+	case relationsLabel, indexesLabel, constraintsLabel, fieldsLabel:
 		r.labelled(s, own)
 		return
-	case own == otherLabel:
+	case otherLabel:
 		return
+	case noLabel:
 	}
 	name, table, ok := entityTitle(s.title.text)
 	if !ok {

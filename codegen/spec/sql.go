@@ -130,7 +130,10 @@ func (q *sqlReader) text(from, to int) string {
 }
 
 func (q *sqlReader) skipStatement() {
-	for len(q.tokens) > 0 && !q.next().is(";") {
+	for len(q.tokens) > 0 {
+		if q.next().is(";") {
+			return
+		}
 	}
 }
 
@@ -289,7 +292,8 @@ func (q *sqlReader) constraint(named string, start token, e *Entity) bool {
 		e.Indexes = append(e.Indexes, Index{Place: q.place(start.at), Name: named, Primary: true, Columns: q.columns(q.group())})
 	case q.peek(0).is("unique") && (q.peek(1).is("(") || q.peek(1).is("key", "index", "nulls")):
 		q.next()
-		for q.accept("key") || q.accept("index") || q.accept("nulls", "not", "distinct") || q.accept("nulls", "distinct") {
+		for q.peek(0).is("key", "index", "nulls", "not", "distinct") {
+			q.next()
 		}
 		index := Index{Place: q.place(start.at), Name: named, Unique: true, Columns: q.columns(q.group())}
 		index.Where = q.where()
@@ -430,7 +434,8 @@ func (q *sqlReader) column(e *Entity) {
 		case t.is("references"):
 			f.Ref = q.references()
 		case t.is("fk", "->", "→"):
-			for q.accept("->") || q.accept("→") || q.accept("to") || q.accept("references") {
+			for q.peek(0).is("->", "→", "to", "references") {
+				q.next()
 			}
 			f.Ref = q.references()
 			if q.accept(".") {
@@ -491,7 +496,10 @@ func (q *sqlReader) columnType(f *Field, name token) {
 		q.next()
 	}
 	for q.peek(0).is("[]") || q.peek(0).is("[") {
-		for !q.next().is("[]", "]") && len(q.tokens) > 0 {
+		for len(q.tokens) > 0 {
+			if q.next().is("[]", "]") {
+				break
+			}
 		}
 		text += "[]"
 	}

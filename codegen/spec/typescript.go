@@ -24,9 +24,10 @@ func members(body string, at int) []line {
 		c := body[i]
 		switch {
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == quote || c == '\n' {
+			case quote, '\n':
 				quote = 0
 			}
 		case strings.HasPrefix(body[i:], "//"):
