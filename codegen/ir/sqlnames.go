@@ -12,7 +12,7 @@ import (
 // Snake is a name as SQL writes it: projectId is project_id, MCPTool is mcp_tool.
 func Snake(name string) string {
 	var b strings.Builder
-	runes := []rune(name)
+	runes := []rune(strings.NewReplacer("OAuth", "Oauth", "GitHub", "Github", "GitLab", "Gitlab").Replace(name)) // one word each
 	for i, r := range runes {
 		switch {
 		case r == '-' || r == ' ' || r == '.':

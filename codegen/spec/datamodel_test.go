@@ -64,6 +64,8 @@ func TestFields(t *testing.T) {
 			[]string{"id bigint required primary identity", "a varchar length=9 required default='it''s'", "b numeric optional check=b > 0", "c text array optional default='{}'", "d uuid optional →ys.id/set null", "e timestamptz required default=now()"}},
 		{"what looks like SQL", "```\nusers (\n id UUID PK\n role TEXT CHECK (role IN ('a', 'b')) NOT NULL\n ip INET NULL\n)\n```",
 			[]string{"id uuid required primary", "role text required check=role IN ('a', 'b')", "ip inet optional"}},
+		{"what looks like SQL, on one line", "```\nusers ( id UUID PK, role TEXT CHECK (role IN ('a', 'b')) NOT NULL )\n```\nRLS: owner only\nIndex: (role)",
+			[]string{"id uuid required primary", "role text required check=role IN ('a', 'b')"}},
 		{"Prisma", "```prisma\nmodel X {\n  id String @id @default(uuid()) @db.Uuid\n  n Int?\n  userId String\n  user User @relation(fields: [userId], references: [id], onDelete: SetNull)\n}\n```",
 			[]string{"id uuid required primary default=gen_random_uuid()", "n integer optional", "userId text required →User.id/set null"}},
 		{"an interface", "```ts\ninterface X {\n  id: string; // PK\n  kind: 'a' | 'b';\n  at?: Date | null\n  meta: Record<string, number>\n}\n```",

@@ -7,7 +7,7 @@ import (
 
 var (
 	createTable = regexp.MustCompile(`(?i)\bcreate\s+(unlogged\s+)?table\b|\bcreate\s+type\b|\bcreate\s+(unique\s+)?index\b|\balter\s+table\b`)
-	pseudoTable = regexp.MustCompile(`(?m)^\s*"?[a-z_][a-z0-9_]*"?\s*\(\s*$`)
+	pseudoTable = regexp.MustCompile(`(?m)^\s*"?[a-z_][a-z0-9_]*"?\s*\((?:\s*$|\s*"?[a-z_][a-z0-9_]*"?\s+(?i:uuid|text|varchar|char|int|integer|bigint|smallint|serial|bigserial|bool|boolean|timestamptz|timestamp|date|jsonb?|numeric|inet)\b)`)
 	otherModels = []struct { //nolint:gochecknoglobals // a constant table
 		words *regexp.Regexp
 		name  string
@@ -54,5 +54,9 @@ func (r *modelReader) fenced(s *section, f *fence) {
 		r.interfaces(s, f)
 	case f.language == "sql":
 		r.note(f.at, "this block of SQL describes no table")
+	case f.language == "" && strings.TrimSpace(f.text) != "":
+		if _, _, ok := entityTitle(s.title.text); ok {
+			r.note(f.at, "nothing is read of this block: it is in no notation that is known")
+		}
 	}
 }

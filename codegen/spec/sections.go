@@ -97,6 +97,7 @@ func isASCII(s string) bool {
 
 // section reads one section: an entity, indexes or relations of several, or only fences.
 func (r *modelReader) section(s *section) {
+	before := len(r.model.Entities)
 	for i := range s.blocks {
 		if f := s.blocks[i].fence; f != nil {
 			r.fenced(s, f)
@@ -124,6 +125,10 @@ func (r *modelReader) section(s *section) {
 	}
 	r.body(s, &e, noLabel)
 	if len(e.Fields) == 0 {
+		if fenced := r.model.Entities[before:]; len(fenced) == 1 && len(e.Indexes) > 0 { // "Index: (a, b)" behind a block
+			e.Name, e.Table, e.IsTable, e.IndexOf, e.Notation = fenced[0].Name, "", fenced[0].IsTable, true, Bullets
+			r.model.Entities = append(r.model.Entities, e)
+		}
 		return
 	}
 	for _, above := range s.above {
@@ -230,6 +235,15 @@ func (r *modelReader) prose(lines []line, e *Entity) (label, bool) {
 	last := text[len(text)-1].text
 	if l := labelOf(last); l != noLabel && (strings.HasSuffix(plain(last), ":") || strings.HasPrefix(last, "**")) {
 		return l, true
+	}
+	for _, l := range text {
+		before, after, found := strings.Cut(plain(l.text), ":")
+		switch {
+		case found && (strings.EqualFold(before, "RLS") || strings.EqualFold(before, "row level security")):
+			r.note(l.at, "policies are not generated: %q", shorten(plain(l.text)))
+		case found && len(text) > 1 && strings.TrimSpace(after) != "" && labelOf(before) == indexesLabel:
+			r.indexes(line{strings.TrimSpace(after), l.at}, e)
+		}
 	}
 	if before, after, found := strings.Cut(plain(last), ":"); found && len(text) == 1 {
 		switch labelOf(before) {
