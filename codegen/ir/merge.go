@@ -71,6 +71,9 @@ func (b *databaseBuilder) collect(m *spec.DataModel, e *spec.Entity) {
 func (b *databaseBuilder) merge(g *merged) {
 	slices.SortStableFunc(g.parts, func(x, y part) int { return cmp.Compare(x.Notation, y.Notation) })
 	for _, p := range g.parts {
+		if first := g.parts[0]; p.file != first.file && !p.Extends && len(p.Fields) > 0 {
+			b.note(p.place(), "%s is described in %s:%d:%d, too, and this does not say that it extends it: their fields are joined", p.Name, first.file, first.Line, first.Column)
+		}
 		explicit := p.Notation == spec.Bullets && slices.ContainsFunc(p.Fields, func(f spec.Field) bool { return f.Optional == spec.No })
 		for i := range p.Fields {
 			f := &p.Fields[i]

@@ -253,6 +253,10 @@ func (b *databaseBuilder) defaults(f *fieldFacts, c *Column) {
 	if !f.HasDefault {
 		return
 	}
+	if strings.Count(f.Default, "'")%2 != 0 {
+		b.note(f.place, "the default of %s has a text without an end: it is not generated", c.Name)
+		return
+	}
 	c.Default = f.Default
 	if c.Type.Array && c.Default == "'[]'" {
 		c.Default = "'{}'"

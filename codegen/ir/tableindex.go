@@ -187,6 +187,10 @@ func (b *databaseBuilder) checks(t *TableModel) {
 			b.note(place, "nothing is generated of the constraint %q: %s has no %s", check.Expression, t.Name, unknown[0])
 			return
 		}
+		if strings.Count(sql, "'")%2 != 0 {
+			b.note(place, "a check of %s has a text without an end: it is not generated", t.Name)
+			return
+		}
 		if sql == "" || seen[normalSQL(sql)] {
 			return
 		}

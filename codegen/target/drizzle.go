@@ -194,7 +194,7 @@ func (w *drizzle) options(c *ir.Column) {
 func (w *drizzle) defaultOf(c *ir.Column) {
 	value := c.Default
 	literal, cast, _ := strings.Cut(value, "::")
-	text := strings.HasPrefix(literal, "'") && strings.HasSuffix(literal, "'") && !c.Type.Array && (cast == "" || !strings.ContainsAny(cast, "'() "))
+	text := len(literal) > 1 && strings.HasPrefix(literal, "'") && strings.HasSuffix(literal, "'") && !c.Type.Array && (cast == "" || !strings.ContainsAny(cast, "'() "))
 	_, err := strconv.ParseFloat(value, 64)
 	stamp := strings.HasPrefix(c.Type.Name, "timestamp")
 	switch {
