@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/codegen"
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
@@ -20,6 +23,7 @@ type specApply struct {
 	dir, openAPI, out   string
 	targets             []string
 	dryRun, check, json bool
+	byTrust             bool
 }
 
 func newSpecApply(io streams) *cobra.Command {
@@ -50,6 +54,7 @@ found files that apply would change, 3 files that must not be overwritten are in
 	flags.StringSliceVar(&o.targets, "target", nil, "what to generate: "+strings.Join(codegen.Targets(), ", ")+" (default all)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report what would change, and write nothing")
 	flags.BoolVar(&o.check, "check", false, "as --dry-run, printing only what is not as the specs say")
+	flags.BoolVar(&o.byTrust, "by-trust", false, "where notations of a data-model.md disagree, take the more trusted one and note it")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "check")
 	cmd.MarkFlagsMutuallyExclusive("dir", "openapi")
@@ -106,10 +111,8 @@ func (o *specApply) run(ctx context.Context) (drift.Report, error) {
 
 // load reads the inputs. Links in specs/ are followed within the folder only.
 func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
-	options := codegen.Options{Targets: o.targets}
 	if o.openAPI != "" {
-		options.OpenAPI = filepath.Base(o.openAPI)
-		in, err = codegen.Load(os.DirFS(filepath.Dir(o.openAPI)), options)
+		in, err = codegen.Load(os.DirFS(filepath.Dir(o.openAPI)), codegen.Options{Targets: o.targets, OpenAPI: filepath.Base(o.openAPI)})
 		return in, o.out, err
 	}
 	root, err := os.OpenRoot(o.dir)
@@ -117,8 +120,50 @@ func (o *specApply) load() (in *codegen.Inputs, base string, err error) {
 		return nil, "", fmt.Errorf("open the folder: %w", err)
 	}
 	defer root.Close()
+	options, err := configured(root.FS())
+	if err != nil {
+		return nil, "", err
+	}
+	if len(o.targets) > 0 {
+		options.Targets = o.targets
+	}
+	options.ByTrust = o.byTrust
 	in, err = codegen.Load(root.FS(), options)
 	return in, o.dir, err
+}
+
+// configured reads what the repository's configuration says of specs. Where there is none, the defaults count.
+func configured(repository fs.FS) (codegen.Options, error) {
+	data, err := readConfiguration(repository)
+	if err != nil {
+		return codegen.Options{}, fmt.Errorf("configuration: %w", err)
+	}
+	c, problems := repoconfig.Parse(data)
+	if len(problems) > 0 {
+		lines := make([]string, len(problems))
+		for i, p := range problems {
+			lines[i] = p.String()
+		}
+		return codegen.Options{}, errors.New(strings.Join(lines, "\n"))
+	}
+	l := c.Spec.Layout
+	return codegen.Options{Targets: c.Spec.Targets, Layout: codegen.Layout{
+		Source: l.Source, Schemas: l.Schemas, Routes: l.Routes, Handlers: l.Handlers, Database: l.Database, MCP: l.MCP,
+		Collections: c.Layout.Collections, Environments: c.Spec.Environments,
+	}}, nil
+}
+
+func readConfiguration(repository fs.FS) ([]byte, error) {
+	const enough = 1 << 20 // more than what is refused as too large
+	file, err := repository.Open(repoconfig.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, enough))
 }
 
 func write(base string, report drift.Report, manifest drift.Manifest) error {
@@ -144,7 +189,14 @@ func (o *specApply) print(w io.Writer, report drift.Report) error {
 		fmt.Fprintf(w, "%-8s  %s  +%d -%d\n", c.ChangeType, c.Path, c.LinesAdded, c.LinesRemoved)
 	}
 	for _, c := range report.Conflicts {
-		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", c.Path, c.Reason, c.Resolution)
+		place := c.Path
+		if c.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d", c.Path, c.Line, c.Column)
+		}
+		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", place, c.Reason, c.Resolution)
+	}
+	for _, b := range report.BreakingChanges {
+		fmt.Fprintf(w, "breaking  %s %s\n          %s\n", b.Kind, b.Name, b.Note)
 	}
 	if o.check {
 		return nil

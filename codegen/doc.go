@@ -1,5 +1,5 @@
-// Package codegen is the façade of spec apply: OpenAPI documents and JSON Schemas in, Zod schemas and MCP
-// tool descriptors out.
+// Package codegen is the façade of spec apply: data models, OpenAPI documents and JSON Schemas in, Drizzle
+// tables, Zod schemas, Hono routes, Postman collections and MCP tool descriptors out.
 //
 //	spec → ir → target → drift
 //

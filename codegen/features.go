@@ -6,24 +6,21 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
-// Where a feature's contracts lie, and where what is made of them goes.
-const (
-	specsFolder   = "specs"
-	schemasFolder = "src/schemas"
-	mcpFolder     = "mcp"
-)
+// specsFolder is where the features' contracts lie.
+const specsFolder = "specs"
 
 var (
 	featureName = regexp.MustCompile(`^(\d{3})-[A-Za-z0-9][A-Za-z0-9._-]*$`)
 	finderCopy  = regexp.MustCompile(` \d+(\.[A-Za-z]+)?$`) // "openapi 2.yaml", as macOS names copies
 )
 
-// features finds the contracts of all features, in order.
+// features finds the contracts and data models of all features, in order.
 func (in *Inputs) features(fsys fs.FS) error {
 	folders, err := fs.ReadDir(fsys, specsFolder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -45,9 +42,14 @@ func (in *Inputs) features(fsys fs.FS) error {
 		if err := in.contracts(fsys, folder.Name()); err != nil {
 			return err
 		}
+		if slices.Contains(in.targets, drizzle) {
+			if err := in.dataModel(fsys, folder.Name()); err != nil {
+				return err
+			}
+		}
 	}
-	if len(in.documents) == 0 {
-		return fmt.Errorf("no feature in %s has an OpenAPI document or a JSON Schema in its contracts folder", specsFolder)
+	if len(in.documents)+len(in.models) == 0 {
+		return fmt.Errorf("no feature in %s has a data-model.md, or an OpenAPI document or a JSON Schema in its contracts folder", specsFolder)
 	}
 	return nil
 }
@@ -81,8 +83,7 @@ func (in *Inputs) contracts(fsys fs.FS, feature string) error {
 			return fmt.Errorf("%s and %s would get the same names: rename one", other, source)
 		}
 		taken[stem] = source
-		in.documents = append(in.documents, document{
-			source: source, schemas: path.Join(schemasFolder, stem+".ts"), mcp: path.Join(mcpFolder, stem+".json"), data: data, requirements: requirements})
+		in.documents = append(in.documents, document{source: source, stem: stem, data: data, requirements: requirements})
 		return nil
 	})
 	if err != nil {

@@ -12,46 +12,55 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/drift"
 	"github.com/flaresmith/flaresmith/codegen/ir"
 	"github.com/flaresmith/flaresmith/codegen/spec"
-	"github.com/flaresmith/flaresmith/codegen/target"
 )
 
 // generation is the version of what is generated: another output for the same input asks for another
 // number, which the manifest and every file carry. A test compares it with the golden files.
-const generation = 1
+const generation = 2
 
 // Targets lists the kinds of files that can be generated.
-func Targets() []string { return []string{zod, mcp} }
+func Targets() []string { return []string{zod, drizzle, hono, postman, mcp} }
 
 const (
-	zod = "zod"
-	mcp = "mcp"
+	zod     = "zod"
+	drizzle = "drizzle"
+	hono    = "hono" // its routes need the schemas of zod
+	mcp     = "mcp"
+	postman = "postman"
 )
 
 // Options say what is read, and what is made of it.
 type Options struct {
 	Targets []string // empty: all
 	OpenAPI string   // a single document instead of specs/; its files carry no folder
+	Layout  Layout   // where files go; what is empty has its default
+	ByTrust bool     // where notations of a data model disagree, take the more trusted one instead of telling conflicts
 }
 
 // Files is what a run gives.
 type Files struct {
-	All     []drift.File // sorted by path
-	Notes   spec.Problems
-	inputs  string
-	targets []string
+	All        []drift.File // sorted by path
+	Notes      spec.Problems
+	Mismatches spec.Problems // where data models contradict themselves: nothing must be written
+	inputs     string
+	targets    []string
+	promises   map[string][]string // by kind; see drift.Breaking
 }
 
 // Inputs is everything that Generate reads, and its hash.
 type Inputs struct {
 	Hash      string
 	targets   []string
+	layout    Layout
+	byTrust   bool
 	documents []document
+	models    []dataModel // of the features, where they are asked for
 	notes     spec.Problems
 }
 
 type document struct {
 	source       string // as people see it
-	schemas, mcp string // paths of the generated files
+	stem         string // what the generated files are named after
 	data         []byte
 	requirements []spec.Requirement // of the feature
 }
@@ -66,19 +75,27 @@ func Generate(fsys fs.FS, o Options) (Files, error) {
 	return in.Generate()
 }
 
-// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts, or the
-// one OpenAPI document that is named.
+// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
+// features' data models, or the one OpenAPI document that is named.
 func Load(fsys fs.FS, o Options) (*Inputs, error) {
 	for _, name := range o.Targets {
 		if !slices.Contains(Targets(), name) {
 			return nil, fmt.Errorf("there is no target %q: there are %s", name, strings.Join(Targets(), ", "))
 		}
 	}
-	in := &Inputs{targets: Targets()}
+	in := &Inputs{targets: Targets(), byTrust: o.ByTrust}
 	if len(o.Targets) > 0 {
-		in.targets = slices.Compact(slices.Sorted(slices.Values(o.Targets)))
+		in.targets = slices.Clone(o.Targets)
+		if slices.Contains(in.targets, hono) {
+			in.targets = append(in.targets, zod)
+		}
+		slices.Sort(in.targets)
+		in.targets = slices.Compact(in.targets)
 	}
 	var err error
+	if in.layout, err = o.Layout.complete(o.OpenAPI != ""); err != nil {
+		return nil, err
+	}
 	if o.OpenAPI != "" {
 		err = in.single(fsys, o.OpenAPI)
 	} else {
@@ -88,11 +105,12 @@ func Load(fsys fs.FS, o Options) (*Inputs, error) {
 		return nil, err
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q", in.targets)
+	fmt.Fprintf(sum, "%q%q", in.targets, in.layout)
 	for _, d := range in.documents {
-		fmt.Fprintf(sum, "%q%q%q%+v\x00%d\x00", d.source, d.schemas, d.mcp, d.requirements, len(d.data))
+		fmt.Fprintf(sum, "%q%q%+v\x00%d\x00", d.source, d.stem, d.requirements, len(d.data))
 		sum.Write(d.data)
 	}
+	in.hashModels(sum)
 	in.Hash = hex.EncodeToString(sum.Sum(nil))
 	return in, nil
 }
@@ -102,7 +120,7 @@ func (in *Inputs) single(fsys fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	in.documents = []document{{source: path.Base(name), schemas: "schemas.ts", mcp: "mcp.json", data: data}}
+	in.documents = []document{{source: path.Base(name), data: data}}
 	return nil
 }
 
@@ -114,8 +132,9 @@ func (in *Inputs) Current(m drift.Manifest, disk fs.FS) bool {
 
 // Generate makes the files.
 func (in *Inputs) Generate() (Files, error) {
-	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets}
+	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: map[string][]string{}}
 	var problems spec.Problems
+	var models []made
 	for _, d := range in.documents {
 		model, wrong := build(d)
 		if len(wrong) > 0 {
@@ -123,17 +142,21 @@ func (in *Inputs) Generate() (Files, error) {
 			continue
 		}
 		files.Notes = append(files.Notes, model.Notes...)
-		made, err := in.write(d, model)
-		if err != nil {
-			return Files{}, err
-		}
-		files.All = append(files.All, made...)
+		files.promise(model)
+		models = append(models, made{d, model})
 	}
 	if len(problems) > 0 {
 		return Files{}, problems.Sorted()
 	}
-	slices.SortFunc(files.All, func(a, b drift.File) int { return strings.Compare(a.Path, b.Path) })
-	files.Notes = files.Notes.Sorted()
+	if problems := in.tables(&files); len(problems) > 0 {
+		return Files{}, problems
+	}
+	w := &output{in: in, all: files.All}
+	if err := w.write(models); err != nil {
+		return Files{}, err
+	}
+	files.All = w.all
+	files.Notes = append(files.Notes, w.notes...).Sorted()
 	return files, nil
 }
 
@@ -150,20 +173,4 @@ func build(d document) (*ir.Model, spec.Problems) {
 		model.Link(d.requirements)
 	}
 	return model, problems
-}
-
-// write makes the files of one document.
-func (in *Inputs) write(d document, model *ir.Model) ([]drift.File, error) {
-	var files []drift.File
-	if slices.Contains(in.targets, zod) {
-		files = append(files, drift.File{Path: d.schemas, Target: zod, Content: drift.Seal(generation, d.source, target.Zod(model))})
-	}
-	if slices.Contains(in.targets, mcp) && len(model.Operations) > 0 {
-		content, err := drift.SealJSON(generation, d.source, target.MCP(model))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, drift.File{Path: d.mcp, Target: mcp, Content: content})
-	}
-	return files, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/codegen"
+	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -30,7 +31,8 @@ func options(t *testing.T, in fs.FS) codegen.Options {
 	return codegen.Options{}
 }
 
-// TestGolden generates every case: testdata/golden/<case>/in gives out, notes.txt and problems.txt.
+// TestGolden generates every case: testdata/golden/<case>/in gives out, notes.txt, conflicts.txt and
+// problems.txt.
 // -update rewrites them; a file that is no longer generated fails.
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -52,7 +54,10 @@ func TestGolden(t *testing.T) {
 				got["out/"+f.Path] = string(f.Content)
 			}
 			if len(files.Notes) > 0 {
-				got["notes.txt"] = files.Notes.Error() + "\n"
+				got["notes.txt"] = list(files.Notes)
+			}
+			if len(files.Mismatches) > 0 {
+				got["conflicts.txt"] = list(files.Mismatches)
 			}
 			if *update {
 				rewrite(t, folder, got)
@@ -62,6 +67,15 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// list writes all problems, a line each.
+func list(problems spec.Problems) string {
+	var b strings.Builder
+	for _, p := range problems {
+		b.WriteString(p.String() + "\n")
+	}
+	return b.String()
 }
 
 // readGolden reads all files of a case but its input.

@@ -23,8 +23,8 @@ var packages = []string{"zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1", "typescr
 
 const sharedSpecs = "../../shared/specs" // real feature folders, beside the repository on some machines
 
-// node installs the packages into a folder, or skips with the reason; in CI it fails.
-func node(t *testing.T) string {
+// install puts packages into a folder, or skips with the reason; in CI it fails.
+func install(t *testing.T, packages []string) string {
 	t.Helper()
 	missing := func(reason string) {
 		if os.Getenv("CI") == "true" {
@@ -106,7 +106,7 @@ func descriptions(t *testing.T, modules string) []description {
 // schema with ajv: the same values are valid, and parsing keeps them.
 func TestInNode(t *testing.T) {
 	t.Parallel()
-	dir := node(t)
+	dir := install(t, packages)
 	all := descriptions(t, dir)
 	var sources []string
 	for _, d := range all {
@@ -115,9 +115,10 @@ func TestInNode(t *testing.T) {
 			t.Fatalf("%s: %v", d.name, err)
 		}
 		for _, f := range files.All {
-			if f.Path == "schemas.ts" {
+			switch f.Path {
+			case "schemas.ts":
 				module(t, dir, d, f.Content)
-			} else {
+			case "mcp.json":
 				write(t, filepath.Join(dir, d.name+".mcp.json"), f.Content)
 			}
 		}
@@ -132,9 +133,7 @@ func TestInNode(t *testing.T) {
 	}
 	for _, compiler := range []string{"typescript", "typescript-5"} {
 		t.Run(compiler, func(t *testing.T) {
-			args := append([]string{"--max-old-space-size=8192", filepath.Join("node_modules", compiler, "bin", "tsc"), "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
-				"--noEmit", "--skipLibCheck", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"}, sources...)
-			if out, err := run(t, dir, "node", args...); err != nil {
+			if out, err := run(t, dir, "node", append(strictly(compiler), sources...)...); err != nil {
 				t.Errorf("%v\n%.4000s", err, out)
 			}
 		})
@@ -154,6 +153,12 @@ func TestInNode(t *testing.T) {
 			t.Run(d.name, func(t *testing.T) { compare(t, dir, d) })
 		}
 	}
+}
+
+// strictly are the arguments of node for a strict compilation.
+func strictly(compiler string) []string {
+	return []string{"--max-old-space-size=8192", filepath.Join("node_modules", compiler, "bin", "tsc"), "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
+		"--noEmit", "--skipLibCheck", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"}
 }
 
 // module writes a generated module as it is, and as JavaScript, and its document as JSON.

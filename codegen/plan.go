@@ -13,5 +13,9 @@ func Plan(disk fs.FS, files Files, manifest drift.Manifest, uncommitted drift.Un
 		return drift.Report{}, drift.Manifest{}, err
 	}
 	report.Notes = append(report.Notes, files.Notes...)
-	return report, manifest.Next(generation, files.inputs, files.targets, files.All), nil
+	report.Mismatch(files.Mismatches)
+	next := manifest.Next(generation, files.inputs, files.targets, files.All)
+	files.keepPromises(manifest, &next)
+	report.BreakingChanges = drift.Breaking(manifest, next)
+	return report, next, nil
 }

@@ -15,6 +15,25 @@ const Path = ".github/flaresmith.yml"
 type Config struct {
 	Policy Policy         // counts in the default branch's file only
 	Layout preview.Layout // counts in the file of the pull request's base
+	Spec   Spec           // counts where specs are applied
+}
+
+// Spec says what is generated from the repository's specs, and where it goes. Collections go to the
+// layout's folder.
+type Spec struct {
+	Targets      []string // of zod, drizzle, hono, postman and mcp; empty: all
+	Environments []string // Postman environments
+	Layout       SpecLayout
+}
+
+// SpecLayout is the folders of generated files.
+type SpecLayout struct {
+	Source   string // the app that wires all routes, and the Worker's entry
+	Schemas  string
+	Routes   string
+	Handlers string // what people answer the routes with
+	Database string // the tables
+	MCP      string
 }
 
 // Policy says who gets a preview, for how long, and of what.
@@ -124,6 +143,10 @@ func Default() Config {
 			Migrations:      "drizzle",
 			MigrationFormat: preview.MigrationsAuto,
 			Collections:     "postman",
+		},
+		Spec: Spec{
+			Environments: []string{"dev", "staging", "prod"},
+			Layout:       SpecLayout{Source: "src", Schemas: "src/schemas", Routes: "src/routes", Handlers: "src/handlers", Database: "src/db", MCP: "mcp"},
 		},
 	}
 }

@@ -19,8 +19,27 @@ func (p *parser) config(n *yaml.Node, c *Config) {
 			"allow": p.list(&c.Policy.Bindings.Allow, checkBinding),
 		}),
 		"layout": p.layout(&c.Layout),
+		"spec":   p.spec(&c.Spec),
 	})
 }
+
+func (p *parser) spec(s *Spec) field {
+	return p.section(fields{
+		"targets":      p.list(&s.Targets, checkOneOf(SpecTargets()...)),
+		"environments": p.list(&s.Environments, checkEnvironmentName),
+		"layout": p.section(fields{
+			"source":   p.text(&s.Layout.Source, checkPath),
+			"schemas":  p.text(&s.Layout.Schemas, checkPath),
+			"routes":   p.text(&s.Layout.Routes, checkPath),
+			"handlers": p.text(&s.Layout.Handlers, checkPath),
+			"database": p.text(&s.Layout.Database, checkPath),
+			"mcp":      p.text(&s.Layout.MCP, checkPath),
+		}),
+	})
+}
+
+// SpecTargets are what spec.targets may name.
+func SpecTargets() []string { return []string{"zod", "drizzle", "hono", "postman", "mcp"} }
 
 func (p *parser) preview(policy *Policy) field {
 	return p.section(fields{

@@ -41,6 +41,10 @@ func TestParseWholeFile(t *testing.T) {
 		Layout: preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "worker/wrangler.toml", Entry: "worker/src/index.ts",
 			DatabaseBinding: "PG_URL"}}, Migrations: "db/migrations", MigrationFormat: preview.MigrationsSQL,
 			Seed: "db/seed.sql", Collections: ""},
+		Spec: Spec{
+			Targets: []string{"hono", "postman"}, Environments: []string{"dev", "preview-eu"},
+			Layout: SpecLayout{Source: "worker", Schemas: "worker/generated/schemas", Routes: "worker/generated/routes", Handlers: "worker/handlers", Database: "worker/db", MCP: "tools"},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)

@@ -68,7 +68,7 @@ func TestSchemaNamesEveryKey(t *testing.T) {
 		}
 	}
 	walk(root["properties"].(map[string]any), func(v any) any { return v })
-	if keys < 35 {
+	if keys < 43 {
 		t.Errorf("only %d keys found", keys)
 	}
 }
@@ -81,7 +81,7 @@ func TestSchemaDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := map[string]any{}
-	for _, section := range []string{"preview", "bindings", "layout"} {
+	for _, section := range []string{"preview", "bindings", "layout", "spec"} {
 		file[section] = defaults(root["properties"].(map[string]any)[section].(map[string]any))
 	}
 	text, err := yaml.Marshal(file)

@@ -272,4 +272,21 @@ func checkWorkerName(name string) error {
 	return nil
 }
 
+// checkEnvironmentName takes what a Worker may be called, too.
+func checkEnvironmentName(name string) error {
+	if !preview.ValidWorkerName(name) {
+		return fmt.Errorf("must be small letters, digits and single hyphens between them, beginning with a letter, at most %d characters", preview.MaxWorkerName)
+	}
+	return nil
+}
+
+func checkOneOf(allowed ...string) func(string) error {
+	return func(text string) error {
+		if !slices.Contains(allowed, text) {
+			return fmt.Errorf("is %q and must be one of %s", shorten(text), strings.Join(allowed, ", "))
+		}
+		return nil
+	}
+}
+
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

@@ -21,12 +21,15 @@ type Manifest struct {
 	Generation int              `json:"generation"` // of the generator
 	Inputs     string           `json:"inputs"`     // hash of everything that was read, and of what was asked for
 	Files      map[string]Entry `json:"files"`      // by path
+
+	Promises map[string][]string `json:"promises,omitempty"` // what people rely on, by kind; see Breaking
 }
 
-// Entry is a file as it was generated.
+// Entry is a file as it was generated. One that is written once may be anything since.
 type Entry struct {
 	Target string `json:"target"`
 	SHA256 string `json:"sha256"`
+	Once   bool   `json:"once,omitempty"`
 }
 
 // File is one generated file.
@@ -34,6 +37,7 @@ type File struct {
 	Path    string
 	Target  string
 	Content []byte
+	Once    bool // it is the user's from then on: written where nothing is there, and never again
 }
 
 // Hash returns the SHA-256 of a content, in hexadecimal digits.
@@ -74,7 +78,12 @@ func (m Manifest) Next(generation int, inputs string, targets []string, files []
 		}
 	}
 	for _, f := range files {
-		next.Files[f.Path] = Entry{Target: f.Target, SHA256: Hash(f.Content)}
+		old, known := m.Files[f.Path]
+		if known && old.Once && f.Once {
+			next.Files[f.Path] = old // the hash of what was written then tells whether it was touched
+			continue
+		}
+		next.Files[f.Path] = Entry{Target: f.Target, SHA256: Hash(f.Content), Once: f.Once}
 	}
 	return next
 }
@@ -88,9 +97,16 @@ func (m Manifest) Bytes() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Intact tells whether the disk holds exactly what the manifest lists.
+// Intact tells whether the disk holds exactly what the manifest lists. Of files that are written once it
+// is enough that they are there.
 func (m Manifest) Intact(disk fs.FS) bool {
 	for path, entry := range m.Files {
+		if entry.Once {
+			if _, err := fs.Stat(disk, path); err != nil {
+				return false
+			}
+			continue
+		}
 		content, err := fs.ReadFile(disk, path)
 		if err != nil || Hash(content) != entry.SHA256 {
 			return false

@@ -29,6 +29,7 @@ type Reason string
 const (
 	Uncommitted      Reason = "UNCOMMITTED_LOCAL_CHANGES"
 	ManualDivergence Reason = "MANUAL_DIVERGENCE"
+	SchemaMismatch   Reason = "SCHEMA_MISMATCH" // specs contradict themselves
 )
 
 // Status is the whole report in a word.
@@ -57,11 +58,13 @@ func (c Change) Before() string { return c.before }
 // After is the new content; nil of a file that is deleted.
 func (c Change) After() []byte { return c.after }
 
-// Conflict is a file that must not be overwritten.
+// Conflict is a file that must not be overwritten, or the place of a spec that contradicts another.
 type Conflict struct {
 	Path       string `json:"path"`
 	Reason     Reason `json:"reason"`
 	Resolution string `json:"resolution"`
+	Line       int    `json:"line,omitempty"` // with Column, of a spec
+	Column     int    `json:"column,omitempty"`
 }
 
 // Summary counts the changes.
@@ -76,11 +79,14 @@ type Summary struct {
 
 // Report is what apply would do, or did: then AppliedAt is set.
 type Report struct {
-	ChangedFiles []Change       `json:"changedFiles"`
-	Conflicts    []Conflict     `json:"conflicts"`
-	Notes        []spec.Problem `json:"notes"` // what was inferred, and what is not checked
-	Summary      Summary        `json:"summary"`
-	AppliedAt    *time.Time     `json:"appliedAt"`
+	ChangedFiles []Change   `json:"changedFiles"`
+	Conflicts    []Conflict `json:"conflicts"`
+
+	BreakingChanges []BreakingChange `json:"breakingChanges"` // of what people rely on
+
+	Notes     []spec.Problem `json:"notes"` // what was inferred, and what is not checked
+	Summary   Summary        `json:"summary"`
+	AppliedAt *time.Time     `json:"appliedAt"`
 }
 
 // UncommittedFunc tells which of the paths have changes that are not committed.
@@ -88,7 +94,7 @@ type UncommittedFunc func(paths []string) (map[string]bool, error)
 
 // Plan compares the generated files of some targets with the disk. Files of other targets do not count.
 func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommitted UncommittedFunc) (Report, error) {
-	report := Report{ChangedFiles: []Change{}, Conflicts: []Conflict{}, Notes: []spec.Problem{}}
+	report := emptyReport()
 	report.Summary.TotalFiles = len(files)
 	var foreign []string
 	wanted := make(map[string]bool, len(files))
@@ -98,7 +104,7 @@ func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommi
 		switch {
 		case err != nil:
 			return Report{}, err
-		case there && string(old) == string(f.Content):
+		case there && (f.Once || string(old) == string(f.Content)):
 		case there && !ours(manifest, f.Path, old):
 			foreign = append(foreign, f.Path)
 		default:
@@ -114,6 +120,8 @@ func Plan(disk fs.FS, manifest Manifest, targets []string, files []File, uncommi
 		case err != nil:
 			return Report{}, err
 		case !there:
+		case manifest.Files[path].Once && Hash(old) != manifest.Files[path].SHA256:
+			report.Notes = append(report.Notes, spec.Problem{File: path, Line: 1, Column: 1, Message: "no spec asks for this file any more; it is yours and stays: delete it if you don't need it"})
 		case !ours(manifest, path, old):
 			foreign = append(foreign, path)
 		default:
@@ -185,6 +193,15 @@ func (r *Report) conflicts(foreign []string, wanted map[string]bool, uncommitted
 	return nil
 }
 
+// Mismatch adds the places at which specs contradict themselves: until one of the two is changed, nothing
+// may be written.
+func (r *Report) Mismatch(problems spec.Problems) {
+	for _, p := range problems {
+		r.Conflicts = append(r.Conflicts, Conflict{Path: p.File, Reason: SchemaMismatch, Line: p.Line, Column: p.Column, Resolution: p.Message + ". Change one of them."})
+	}
+	r.judge()
+}
+
 func (r *Report) judge() {
 	r.Summary.HasConflicts = len(r.Conflicts) > 0
 	switch {
@@ -204,9 +221,14 @@ func (r *Report) Applied(now time.Time) {
 	r.Summary.Status = Clean
 }
 
+// emptyReport has lists that are written as such in JSON.
+func emptyReport() Report {
+	return Report{ChangedFiles: []Change{}, Conflicts: []Conflict{}, BreakingChanges: []BreakingChange{}, Notes: []spec.Problem{}}
+}
+
 // Unchanged is the report of files that are known to be as their manifest says.
 func Unchanged(m Manifest) Report {
-	r := Report{ChangedFiles: []Change{}, Conflicts: []Conflict{}, Notes: []spec.Problem{}}
+	r := emptyReport()
 	r.Summary.TotalFiles = len(m.Files)
 	r.judge()
 	return r

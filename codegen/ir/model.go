@@ -10,6 +10,7 @@ import (
 // Model is everything that one OpenAPI document says.
 type Model struct {
 	File       string
+	Document   Document
 	Components []*Component  // a component stands behind those that it uses, but for cycles
 	Operations []Operation   // in the order of the document
 	Notes      spec.Problems // what was inferred or can't be checked
@@ -74,7 +75,9 @@ type builder struct {
 	nodes     map[*Component]*spec.Node
 
 	parameters map[*spec.Node]*Parameter
-	loose      []*Schema // schemas outside of components
+	forms      map[*spec.Node]*Schema
+	idents     map[string]bool // of operations
+	loose      []*Schema       // schemas outside of components
 }
 
 func (b *builder) version() bool {

@@ -9,41 +9,60 @@ import (
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
 
+// maxOperations bounds what a document can ask for: each operation may repeat a large schema.
+const maxOperations = 20_000
+
 // Operation is what one method of one path does.
 type Operation struct {
 	ID                   string // operationId, or made of method and path
+	Ident                string // the same in code: camel case, and no other operation's
+	Tag                  string // the first
 	Method, Path         string // GET, /projects/{id}
 	Summary, Description string
 	Deprecated           bool
 	Parameters           []Parameter
 	Body                 *Schema // of JSON; nil when there is none
 	BodyRequired         bool
-	Result               *Schema  // JSON of the first response with a status of 2xx; nil when there is none
-	Requirements         []string // ids that name the operation, or that it names
+	Bodies               []Media // of the request: Body, and other types
+	Responses            []Response
+	Security             *Security // nil when nothing authorizes a request
+	Result               *Schema   // JSON of the first response with a status of 2xx; nil when there is none
+	Requirements         []string  // ids that name the operation, or that it names
 }
 
 // Parameter is a value that a request carries outside of its body.
 type Parameter struct {
-	Name, In string // In is path, query or header
-	Required bool
+	Name, In string // In is path, query, header or cookie
+	Required bool   // always of a path's
 	Schema   *Schema
+	Example  *spec.Node
+	Style    string // how a list or an object is written: form, simple, spaceDelimited, pipeDelimited, deepObject
+	Explode  bool   // each of a list's items is a parameter of its own
+	JSON     bool   // the value is JSON
 }
 
 // operations reads all operations. The schemas that stand inline in request bodies and responses
 // become components that are named after their operation.
 func (b *builder) operations() {
 	paths := b.doc.Root.Get("paths")
+	b.model.Document = b.document()
 	if !paths.Is(spec.Object) {
 		return
 	}
-	b.parameters = map[*spec.Node]*Parameter{}
+	b.parameters, b.forms, b.idents = map[*spec.Node]*Parameter{}, map[*spec.Node]*Schema{}, map[string]bool{}
 	for i := range paths.Children {
 		path := &paths.Children[i]
 		item := b.follow(path)
 		for _, method := range methods {
-			if operation := item.Get(method); operation.Is(spec.Object) {
-				b.operation(path.Key, method, item, operation)
+			operation := item.Get(method)
+			if !operation.Is(spec.Object) {
+				continue
 			}
+			if len(b.model.Operations) == maxOperations {
+				b.doc.Problem(operation, "there are more than %d operations", maxOperations)
+				return
+			}
+			b.operation(path.Key, method, item, operation)
 		}
 	}
 }
@@ -57,12 +76,17 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 		o.ID = Pascal(method + "_" + strings.NewReplacer("{", "by_", "}", "").Replace(path))
 		o.ID = strings.ToLower(o.ID[:1]) + o.ID[1:]
 	}
+	o.Ident, o.Security = b.ident(o.ID), b.security(n)
+	if tags := n.Get("tags"); tags.Is(spec.Array) && len(tags.Children) > 0 {
+		o.Tag = tags.Children[0].String()
+	}
 	name := Pascal(o.ID)
 	b.parametersOf(item, &o)
 	b.parametersOf(n, &o)
 	if body := n.Get("requestBody"); body != nil {
 		o.Body = b.content(body, name+"Body", "Body")
 		o.BodyRequired = b.follow(body).Get("required").True()
+		o.Bodies = b.media(body, o.Body)
 	}
 	if responses := n.Get("responses"); responses.Is(spec.Object) {
 		for i := range responses.Children {
@@ -74,7 +98,11 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 			if o.Result == nil && strings.HasPrefix(status.Key, "2") {
 				o.Result = result
 			}
+			o.Responses = append(o.Responses, Response{status.Key, b.follow(status).Get("description").String(), b.media(status, result)})
 		}
+	}
+	if o.Mixed() {
+		b.note(n, "a segment of the path %q is neither fixed nor just a parameter, which Hono can't match: there is no route for it", path)
 	}
 	b.model.Operations = append(b.model.Operations, o)
 }
@@ -99,22 +127,29 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 	}
 }
 
-// parameter reads a parameter, once where many operations share it. Cookies are the client's business.
+// parameter reads a parameter, once where many operations share it.
 func (b *builder) parameter(n *spec.Node) *Parameter {
 	n = b.follow(n)
 	if p, ok := b.parameters[n]; ok {
 		return p
 	}
 	p := &Parameter{Name: n.Get("name").String(), In: n.Get("in").String(), Required: n.Get("required").True()}
+	p.Required = p.Required || p.In == "path"
+	p.Example = b.example(n)
+	p.style(n)
 	schema := n.Get("schema")
 	if content := n.Get("content"); schema == nil && content.Is(spec.Object) && len(content.Children) > 0 {
 		schema = content.Children[0].Get("schema")
+		p.JSON = isJSON(content.Children[0].Key)
 	}
 	switch {
-	case p.Name == "" || !slices.Contains([]string{"path", "query", "header"}, p.In):
+	case p.Name == "" || !slices.Contains([]string{"path", "query", "header", "cookie"}, p.In):
 		p = nil
 	case schema == nil:
 		p.Schema = &Schema{Node: n}
+	case p.Style == "deepObject":
+		b.note(n, "the object %q is spread over parameters: routes pass it on unread", p.Name)
+		p.Schema = b.schema(schema, 0)
 	default:
 		p.Schema = b.schema(schema, 0)
 	}
@@ -126,6 +161,21 @@ func (b *builder) parameter(n *spec.Node) *Parameter {
 	}
 	b.parameters[n] = p
 	return p
+}
+
+// style reads how a value is written, with the defaults of OpenAPI.
+func (p *Parameter) style(n *spec.Node) {
+	p.Style = n.Get("style").String()
+	if p.Style == "" {
+		p.Style = "simple"
+		if p.In == "query" || p.In == "cookie" {
+			p.Style = "form"
+		}
+	}
+	p.Explode = p.Style == "form"
+	if explode := n.Get("explode"); explode.Is(spec.Bool) {
+		p.Explode = explode.True()
+	}
 }
 
 // content returns the JSON schema of a body, as a reference to a component. A body that is shared by

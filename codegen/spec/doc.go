@@ -1,6 +1,7 @@
 // Package spec is the first step of spec apply: bytes in, a checked tree with positions out.
 //
-// It reads JSON and YAML into one ordered tree in which every value knows its line and column, so
+// A data-model.md becomes facts, each with its place and the notation that says it; merging them is the
+// next step's. JSON and YAML it reads into one ordered tree in which every value knows its line and column, so
 // that later steps can point at the line to fix. Problems are collected and reported together.
 // What it reads was written by anybody: sizes, depths, and the growth by YAML aliases are bounded,
 // and a reference never leaves its document.

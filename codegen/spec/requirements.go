@@ -50,3 +50,34 @@ func Requirements(file string, data []byte) ([]Requirement, Problems) {
 	}
 	return all, notes
 }
+
+// KeyEntity is an entity that a spec.md names under "Key Entities".
+type KeyEntity struct {
+	Place
+	Name string // without blanks: Secret Mapping is SecretMapping
+	Doc  string
+}
+
+var keyEntity = regexp.MustCompile(`^[-*]\s+\*\*([A-Za-z][A-Za-z0-9 _-]*)\*\*\s*:?\s*(.*)$`)
+
+// KeyEntities reads the list "Key Entities" of a spec.md: names in bold, with a description.
+func KeyEntities(data []byte) []KeyEntity {
+	if len(data) > maxMarkdown {
+		return nil
+	}
+	var all []KeyEntity
+	within := false
+	line := 0
+	for text := range strings.Lines(string(data)) {
+		line++
+		text = strings.TrimRight(text, " \r\n")
+		if strings.HasPrefix(text, "#") {
+			within = strings.Contains(strings.ToLower(text), "key entities")
+			continue
+		}
+		if m := keyEntity.FindStringSubmatch(text); within && m != nil {
+			all = append(all, KeyEntity{Place{line, 1}, strings.ReplaceAll(m[1], " ", ""), m[2]})
+		}
+	}
+	return all
+}

@@ -3,6 +3,7 @@ package target
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/flaresmith/flaresmith/codegen/ir"
 	"github.com/flaresmith/flaresmith/codegen/spec"
@@ -12,8 +13,16 @@ import (
 // occurs once stands where it is used; what is recursive, or occurs again, is in $defs.
 type jsonSchema struct {
 	writer
-	first []bool // of each open container: nothing was written into it yet
-	defs  map[*ir.Component]bool
+	first         []bool // of each open container: nothing was written into it yet
+	defs          map[*ir.Component]bool
+	compact       bool // all on one line
+	plainPatterns bool // only those that mean the same without the flag u
+}
+
+func (s *jsonSchema) line() {
+	if !s.compact {
+		s.writer.line()
+	}
 }
 
 func (s *jsonSchema) open(bracket string) {
@@ -223,7 +232,7 @@ func (s *jsonSchema) scalar(schema *ir.Schema) {
 	if schema.Format != "" {
 		s.member("format").quote(schema.Format)
 	}
-	if schema.Pattern.Source != "" && schema.Pattern.Unicode {
+	if schema.Pattern.Source != "" && schema.Pattern.Unicode && (!s.plainPatterns || !needsUnicode(schema.Pattern.Source)) {
 		s.member("pattern").quote(schema.Pattern.Source)
 	}
 	s.number("minLength", schema.MinLength)
@@ -233,6 +242,11 @@ func (s *jsonSchema) scalar(schema *ir.Schema) {
 	s.number("exclusiveMinimum", schema.ExclusiveMinimum)
 	s.number("exclusiveMaximum", schema.ExclusiveMaximum)
 	s.number("multipleOf", schema.MultipleOf)
+}
+
+// needsUnicode tells whether a pattern means something else without the flag u.
+func needsUnicode(pattern string) bool {
+	return strings.Contains(pattern, `\p{`) || strings.Contains(pattern, `\P{`) || strings.Contains(pattern, `\u{`)
 }
 
 func (s *jsonSchema) list(schema *ir.Schema) {
@@ -271,7 +285,7 @@ func (s *jsonSchema) object(schema *ir.Schema) {
 		for i := range schema.Patterns {
 			p := &schema.Patterns[i]
 			source := p.Pattern.Source
-			if !p.Pattern.Unicode {
+			if !p.Pattern.Unicode || s.plainPatterns && needsUnicode(source) {
 				source = "" // JSON Schema can't say it; any name will do
 			}
 			s.member(source).schema(p.Schema)

@@ -105,7 +105,9 @@ func inputSchema(o *ir.Operation) *ir.Schema {
 		input.Properties = append(input.Properties, ir.Property{Name: name, Required: required, Schema: schema})
 	}
 	for _, p := range o.Parameters {
-		add(p.Name, p.In, p.Required || p.In == "path", p.Schema)
+		if p.In != "cookie" { // cookies are the client's business
+			add(p.Name, p.In, p.Required, p.Schema)
+		}
 	}
 	if o.Body != nil {
 		add("body", "request", o.BodyRequired, o.Body)

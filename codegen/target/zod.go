@@ -27,6 +27,7 @@ func Zod(m *ir.Model) []byte {
 // until they are used: in a getter, or in z.lazy.
 type zod struct {
 	writer
+	prefix string // of the components' names: "" in their own module
 	cycle  int
 	getter bool
 	needs  [helperCount]bool
@@ -373,7 +374,7 @@ func (z *zod) reference(c *ir.Component) {
 		z.text("z.lazy(() => ", c.Ident, ")")
 		return
 	}
-	z.text(c.Ident)
+	z.text(z.prefix, c.Ident)
 }
 
 func (z *zod) enum(values []*spec.Node) {

@@ -3,6 +3,7 @@ package postman
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/flaresmith/flaresmith/app/postmanfile"
@@ -20,7 +21,7 @@ func build(r preview.Resource, in preview.Inputs, files []postmanfile.Collection
 	if len(files) == 0 {
 		return nil, nil //nolint:nilnil // no files, no collection: a JSON object that is not there
 	}
-	c := collector{strip: !r.Keep, seen: map[string]string{}}
+	c := collector{strip: !r.Keep, seen: map[string]setting{}}
 	folders := make([]any, 0, len(files))
 	for _, file := range files {
 		if holdsSecret(file.Object, in.Redact) {
@@ -60,8 +61,14 @@ func holdsSecret(value any, secrets []preview.Secret) bool {
 type collector struct {
 	strip     bool // of what runs or is used unseen
 	variables []any
-	seen      map[string]string // key of a variable → the file that set it
+	seen      map[string]setting // by the key of a variable
 	problems  []preview.Problem
+}
+
+// setting is the file that set a variable first, and the value.
+type setting struct {
+	path  string
+	value any
 }
 
 // folder is one file as a folder: with its own authorization and, where they stay, scripts.
@@ -92,11 +99,13 @@ func (c *collector) variable(file postmanfile.Collection, entry any) {
 		return
 	}
 	if first, taken := c.seen[key]; taken {
-		c.problems = append(c.problems, preview.Problem{Path: file.Path, Message: fmt.Sprintf("The variable %.80q is in %s, too.", key, first),
-			Hint: "All files become one collection: give it another name, or keep it in one of them."})
+		if !reflect.DeepEqual(first.value, fields["value"]) {
+			c.problems = append(c.problems, preview.Problem{Path: file.Path, Message: fmt.Sprintf("The variable %.80q is in %s with another value.", key, first.path),
+				Hint: "All files become one collection: give it another name, or the same value."})
+		}
 		return
 	}
-	c.seen[key] = file.Path
+	c.seen[key] = setting{file.Path, fields["value"]}
 	v := object{"key": key, "value": fields["value"]}
 	if fields["type"] == "secret" {
 		v["type"], v["value"] = "secret", ""

@@ -216,18 +216,26 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// Files that would be two variables of one name are the user's to fix.
+// Files that would be one variable with two values are the user's to fix; the same value twice is one variable.
 func TestVariableTwice(t *testing.T) {
 	t.Parallel()
+	file := func(value string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(`{"info":{"name":"N","schema":"` + collectionSchema + `"},"variable":[{"key":"page","value":"` + value + `"}],"item":[]}`)}
+	}
 	s := world(t, sim.Config{})
-	one := &fstest.MapFile{Data: []byte(`{"info":{"name":"N","schema":"` + collectionSchema + `"},"variable":[{"key":"page","value":"1"}],"item":[]}`)}
-	_, err := provider(t, s).Apply(t.Context(), resource(t), inputs(fstest.MapFS{"postman/a.json": one, "postman/b.json": one}))
+	_, err := provider(t, s).Apply(t.Context(), resource(t), inputs(fstest.MapFS{"postman/a.json": file("1"), "postman/b.json": file("2")}))
 	var invalid *preview.InvalidError
 	if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Path != "postman/b.json" {
 		t.Errorf("error %v", err)
 	}
 	if n := writes(s); n != "0" {
 		t.Errorf("%s writes", n)
+	}
+	r := resource(t)
+	apply(t, provider(t, s), r, inputs(fstest.MapFS{"postman/a.json": file("1"), "postman/b.json": file("1")}))
+	collections, _ := ids(t, s, r.Name)
+	if text := get(t, s, "/collections/"+collections[0], &struct{}{}); strings.Count(text, `"page"`) != 1 {
+		t.Errorf("the collection is %s", text)
 	}
 }
 

@@ -1,0 +1,195 @@
+package spec
+
+import (
+	"regexp"
+	"strings"
+)
+
+// modifier is a phrase that says something about a field; apply gets its submatches.
+type modifier struct {
+	phrase *regexp.Regexp
+	loose  bool // whatever follows is prose
+	apply  func(f *Field, m []string)
+}
+
+const identifier = "[`\"*]*([A-Za-z_][A-Za-z0-9_]*)[`\"*]*"
+
+// The phrases, at the beginning of what is left of a text.
+var modifiers = []modifier{ //nolint:gochecknoglobals // a constant table
+	{regexp.MustCompile(`^(?i)(?:composite )?(?:primary key|pk)\b`), true, func(f *Field, _ []string) { f.Primary = true }},
+	{regexp.MustCompile(`^(?i)not null(able)?\b`), true, func(f *Field, _ []string) { f.say(No) }},
+	{regexp.MustCompile(`^(?i)required\b`), false, func(f *Field, _ []string) { f.say(No) }},
+	{regexp.MustCompile(`^(?i)(?:nullable|optional)\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
+	{regexp.MustCompile(`^(?i)null\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
+	{regexp.MustCompile(`^(?i)unique (?:per|within|for each|by|together with|in) ([^,;]+)`), true, func(f *Field, m []string) { f.Scoped = strings.TrimSpace(m[1]) }},
+	{regexp.MustCompile(`^(?i)(?:unique(?: (?:constraint|index|key))?|uk)\b`), false, func(f *Field, _ []string) { f.Unique = true }},
+	{regexp.MustCompile(`^(?i)(?:indexed|index)\b`), false, func(f *Field, _ []string) { f.Indexed = true }},
+	{regexp.MustCompile(`^(?i)(?:auto[- ]?increment(?:ing|ed)?|identity|generated (?:always|by default) as identity|serial)\b`), false, func(f *Field, _ []string) { f.Identity = true }},
+	{regexp.MustCompile(`^(?i)(?:auto[- ]?update[ds]?|on update (?:now\(\)|current_timestamp))`), false, func(f *Field, _ []string) { f.OnUpdate = true }},
+	{regexp.MustCompile(`^(?i)on delete (cascade|set null|set default|restrict|no action)`), false, func(f *Field, m []string) {
+		if f.Ref != nil {
+			f.Ref.OnDelete = strings.ToLower(m[1])
+		}
+	}},
+	{regexp.MustCompile("^(?i)(?:(?:fk|foreign key|references|ref|refs)\\b\\s*(?:→|->|=>|:|to\\b|references\\b)?\\s*|(?:→|->)\\s*(?:fk\\s+)?)(?:the )?" + identifier + "(?:(?:\\.|\\s*\\()" + identifier + "\\)?)?"), true, reference},
+	{regexp.MustCompile("^(?i)default(?:s to)?\\s*[:=]?\\s*(`[^`]*`|\"[^\"]*\"|'[^']*'(?:::[a-z]+(?:\\[\\])?)?|[A-Za-z_][A-Za-z0-9_]*\\(\\)|-?[0-9]+(?:\\.[0-9]+)?\\b|\\[\\]|\\{\\}|[A-Za-z_][A-Za-z0-9_-]*)"), true, defaultValue},
+	{regexp.MustCompile(`^(?i)(?:enum|one of|values|allowed values|enum values)\s*[:=]?\s*[({\[]?\s*(.+)$`), true, enumValues},
+	{regexp.MustCompile(`^(?i)(?:length |len )?(\d+)\s*(?:\.\.\.?|–|-| to )\s*(\d+)(?: char(?:acter)?s?)?(?:$|[,;)])`), true, func(f *Field, m []string) { f.Min, f.Max = m[1], m[2] }},
+	{regexp.MustCompile(`^(?i)(?:max(?:imum)?(?: length)?|up to|<=|≤)\s*[:=]?\s*(\d+)(?: (?:char(?:acter)?s?|bytes))?\b`), true, func(f *Field, m []string) { f.Max = m[1] }},
+	{regexp.MustCompile(`^(?i)(?:min(?:imum)?(?: length)?|at least|>=|≥)\s*[:=]?\s*(\d+)(?: char(?:acter)?s?)?\b`), true, func(f *Field, m []string) { f.Min = m[1] }},
+	{regexp.MustCompile(`^(?i)(?:>\s*0|positive)\b`), false, func(f *Field, _ []string) { f.Min = "1" }},
+	{regexp.MustCompile("^(?i)(?:must )?(?:match(?:es|ing)? )?(?:the )?(?:regex|pattern|regexp)?\\s*:?\\s*`(\\^[^`]*\\$)`"), true, func(f *Field, m []string) {
+		f.Checks = append(f.Checks, Check{Expression: f.Name + " ~ " + Literal(m[1])})
+	}},
+	{regexp.MustCompile(`^(\d+)$`), true, func(f *Field, m []string) { f.Max = m[1] }},
+}
+
+func (f *Field) say(optional Said) {
+	if f.Optional == Unsaid {
+		f.Optional = optional
+	}
+}
+
+func reference(f *Field, m []string) {
+	if f.Ref == nil && !strings.EqualFold(m[1], "see") && !strings.EqualFold(m[1], "null") {
+		f.Ref = &Reference{Entity: m[1], Field: m[2]}
+	}
+}
+
+func defaultValue(f *Field, m []string) {
+	if f.HasDefault {
+		return
+	}
+	f.HasDefault, f.Default = true, strings.Trim(m[1], "`")
+	switch lower := strings.ToLower(f.Default); {
+	case lower == "now()" || lower == "now" || lower == "current_timestamp":
+		f.Default = "now()"
+	case lower == "true" || lower == "false":
+		f.Default = lower
+	case lower == "null":
+		f.HasDefault, f.Default = false, ""
+	case lower == "autoincrement()":
+		f.HasDefault, f.Default, f.Identity = false, "", true
+	case lower == "uuid()" || lower == "cuid()" || lower == "gen_random_uuid()" || lower == "uuid_generate_v4()" || lower == "uuid" || lower == "uuidv4":
+		f.Default = "gen_random_uuid()"
+	case f.Default == "[]" || f.Default == "{}":
+		f.Default = Literal(f.Default)
+	case strings.HasPrefix(f.Default, `"`):
+		f.Default = Literal(strings.Trim(f.Default, `"`))
+	case f.Default != "" && (isWord(f.Default[0]) && f.Default[0] > '9') && !strings.Contains(f.Default, "("):
+		f.Default = Literal(f.Default)
+	}
+}
+
+var enumValue = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/ +-]*$`)
+
+func enumValues(f *Field, m []string) {
+	if values := splitValues(m[1]); len(values) > 0 && len(f.Values) == 0 {
+		f.Values = values
+	}
+}
+
+// splitValues reads a|b, 'a','b' and `a`, `b`. Prose gives nothing.
+func splitValues(s string) []string {
+	s = strings.TrimSpace(s)
+	by := ","
+	switch {
+	case strings.Contains(s, "|"):
+		by = "|"
+	case !strings.Contains(s, ",") && strings.Contains(s, " / "):
+		by = " / "
+	}
+	var values []string
+	seen := map[string]bool{}
+	for value := range strings.SplitSeq(s, by) {
+		value = strings.TrimSpace(value)
+		if i := strings.IndexAny(value, ")]};"); i >= 0 {
+			value = strings.TrimSpace(value[:i])
+			s = ""
+		}
+		value = strings.TrimSpace(strings.Trim(value, "`'\"*"))
+		if !enumValue.MatchString(value) || len(value) > 63 || by == "," && strings.Contains(value, " ") {
+			return nil
+		}
+		if !seen[value] {
+			seen[value] = true
+			values = append(values, value)
+		}
+		if s == "" {
+			break
+		}
+	}
+	return values
+}
+
+// Literal quotes a text for SQL.
+func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+var alternatives = regexp.MustCompile("^[`'\"]?[A-Za-z0-9_-]+[`'\"]?(?:\\s*\\|\\s*[`'\"]?[A-Za-z0-9_-]+[`'\"]?)+$")
+
+// qualify reads the phrases of a text into a field. It stops at prose and goes on behind the next
+// comma, semicolon or parenthesis.
+func qualify(f *Field, text string) {
+	const most = 200 // phrases of one field
+	text = strings.TrimSpace(text)
+	for range most {
+		text = strings.TrimLeft(text, " \t,;()*·•.")
+		if text == "" {
+			return
+		}
+		segment := text
+		if i := strings.IndexAny(text, ",;()"); i >= 0 {
+			segment = text[:i]
+		}
+		if values := strings.TrimSpace(segment); alternatives.MatchString(values) && len(f.Values) == 0 {
+			f.Values = splitValues(values)
+			text = text[len(segment):]
+			continue
+		}
+		if used := phrase(f, text); used > 0 {
+			text = text[used:]
+			continue
+		}
+		next := strings.IndexAny(text, ",;()")
+		if arrow := strings.IndexAny(text, "→"); arrow >= 0 && (next < 0 || arrow < next) && arrow > 0 {
+			next = arrow
+		} else if next >= 0 {
+			next++
+		}
+		if next < 0 {
+			return
+		}
+		text = text[next:]
+	}
+}
+
+// phrase reads one phrase and tells how many bytes it took, or 0.
+func phrase(f *Field, text string) int {
+	for _, m := range modifiers {
+		found := m.phrase.FindStringSubmatch(text)
+		if found == nil {
+			continue
+		}
+		if !m.loose && !endsPhrase(text[len(found[0]):]) {
+			continue
+		}
+		m.apply(f, found)
+		return len(found[0])
+	}
+	return 0
+}
+
+// endsPhrase tells a keyword from the first word of a sentence: something else than prose follows.
+func endsPhrase(rest string) bool {
+	rest = strings.TrimLeft(rest, " \t*")
+	if rest == "" || strings.ContainsAny(rest[:1], ",;().|/") || strings.HasPrefix(rest, "→") || strings.HasPrefix(rest, "->") || strings.HasPrefix(rest, "- ") ||
+		strings.HasPrefix(rest, "– ") || strings.HasPrefix(rest, "— ") {
+		return true
+	}
+	for _, m := range modifiers {
+		if found := m.phrase.FindString(rest); found != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,37 @@
+package target
+
+import "github.com/flaresmith/flaresmith/codegen/ir"
+
+// requestSchema is what a request's body has to be: members that are read-only need not be there, even
+// where the schema requires them.
+func requestSchema(s *ir.Schema) *ir.Schema {
+	return without(s, func(m *ir.Meta) bool { return m.ReadOnly })
+}
+
+// responseSchema is the same for a response's body and members that are write-only.
+func responseSchema(s *ir.Schema) *ir.Schema {
+	return without(s, func(m *ir.Meta) bool { return m.WriteOnly })
+}
+
+// without makes members of an object optional. A schema without such members is returned as it is, by its name.
+func without(s *ir.Schema, other func(*ir.Meta) bool) *ir.Schema {
+	target := s.Deref()
+	var changed *ir.Schema
+	for i := range target.Properties {
+		p := &target.Properties[i]
+		if !p.Required || !other(&p.Schema.Meta) && !other(&p.Schema.Deref().Meta) {
+			continue
+		}
+		if changed == nil {
+			copied := *target
+			copied.Nullable = s.Nullable || target.Nullable
+			copied.Properties = append([]ir.Property(nil), target.Properties...)
+			changed = &copied
+		}
+		changed.Properties[i].Required = false
+	}
+	if changed == nil {
+		return s
+	}
+	return changed
+}
