@@ -118,6 +118,9 @@ func (h *hono) route(o *ir.Operation) {
 		h.key(o.Security.Name)
 		h.text(": [] }],")
 	}
+	if o.BodyRequired && either(o) {
+		h.field("middleware").text(h.use("bodyRequired"), ",")
+	}
 	h.request(o)
 	h.responses(o)
 	h.indent--
@@ -205,7 +208,9 @@ func (h *hono) parameter(p *ir.Parameter) {
 	case "":
 		h.expression(p.Schema)
 	case opaque:
-		h.text("z.unknown()")
+		h.text("z.unknown().optional()")
+		h.meta("", &ir.Meta{Description: p.Schema.Meta.Description, Deprecated: p.Schema.Meta.Deprecated})
+		return
 	default:
 		h.text("z.preprocess(", reader, ", ")
 		h.expression(p.Schema)
@@ -234,9 +239,9 @@ func (h *hono) reader(p *ir.Parameter) string {
 	switch target := p.Schema.Deref(); {
 	case types.Has(ir.String):
 		return ""
-	case types.Has(ir.Array):
+	case types.Has(ir.Array) && (target.Items == nil || written(target.Items)&(ir.String|ir.Object) != ir.Object):
 		return h.listReader(p, target)
-	case types.Has(ir.Object):
+	case types.Has(ir.Array) || types.Has(ir.Object):
 		return opaque
 	default:
 		return h.scalarReader(types)
@@ -318,6 +323,11 @@ func fits(s *ir.Schema, value *spec.Node) bool {
 	return false
 }
 
+// either tells whether a body may be JSON or a form. The library would check a required one as both.
+func either(o *ir.Operation) bool {
+	return slices.ContainsFunc(o.Bodies, ir.Media.JSON) && slices.ContainsFunc(o.Bodies, ir.Media.Form)
+}
+
 // body writes the JSON and the form that a request may carry. What else it may be, the handler reads.
 func (h *hono) body(o *ir.Operation) {
 	if len(o.Bodies) == 0 {
@@ -325,7 +335,7 @@ func (h *hono) body(o *ir.Operation) {
 	}
 	h.field("body").text("{")
 	h.indent++
-	if o.BodyRequired {
+	if o.BodyRequired && !either(o) {
 		h.field("required").text("true,")
 	}
 	h.field("content").text("{")

@@ -103,7 +103,7 @@ export default app;
 // HonoHTTP is the module that routes share: readers of parameters, and answers that are errors.
 func HonoHTTP(env string) []byte {
 	return slices.Concat([]byte(`import type { Hook } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { AppEnv } from `), quoted(env), []byte(`;
@@ -141,6 +141,12 @@ export const missing = (c: Context<AppEnv>): Response => problem(c, 404, "There 
 
 export const notImplemented = (): never => {
   throw new HTTPException(501, { res: new Response(JSON.stringify({ title: "Not implemented", status: 501 } satisfies Problem), { status: 501, headers: { "Content-Type": "application/problem+json" } }) });
+};
+
+/** Refuses requests without a body, where the contract leaves open of which type it is. */
+export const bodyRequired: MiddlewareHandler = async (c, next) => {
+  if (c.req.header("Content-Type") === undefined) throw new HTTPException(400, { message: "The request has no body" });
+  await next();
 };
 
 /** Reads a number. What is none stays as it is, so that the schema refuses it. */

@@ -69,6 +69,7 @@ type folder struct {
 type request struct {
 	*ir.Operation
 	paths map[string]string // variables of the collection, by path parameters
+	fixed map[string]string // values of the other path parameters
 	sets  map[string]string // variables that the answer sets, with the member that they are set from
 }
 
@@ -86,7 +87,7 @@ func (p *postman) plan() {
 	requests := make([]*request, len(p.model.Operations))
 	for i := range p.model.Operations {
 		o := &p.model.Operations[i]
-		r := &request{Operation: o, paths: map[string]string{}, sets: map[string]string{}}
+		r := &request{Operation: o, paths: map[string]string{}, fixed: map[string]string{}, sets: map[string]string{}}
 		requests[i] = r
 		p.pathVariables(r)
 		name := folderName(o)
@@ -164,17 +165,39 @@ func (p *postman) pathVariables(r *request) {
 			if before != "" && (key == "id" || key == "uuid" || key == "slug" || key == "name" || key == "key") {
 				key = camel(singular(before) + " " + name)
 			}
-			r.paths[name] = key
 			value := "1"
-			if at := slices.IndexFunc(r.Parameters, func(q ir.Parameter) bool { return q.In == "path" && q.Name == name }); at >= 0 {
-				value = parameterText(&r.Parameters[at])
+			if q := r.parameter(name); q != nil {
+				value = parameterText(q)
+				if q.Schema.Deref().Enum != nil { // a choice, not the name of a thing
+					r.fixed[name] = value
+					continue
+				}
 			}
+			r.paths[name] = key
 			p.variable(key, value)
 		}
 		if s.Param == "" && !s.Mixed {
 			before = s.Text
 		}
 	}
+}
+
+// parameter finds a parameter of the path.
+func (r *request) parameter(name string) *ir.Parameter {
+	for i := range r.Parameters {
+		if q := &r.Parameters[i]; q.In == "path" && q.Name == name {
+			return q
+		}
+	}
+	return nil
+}
+
+// pathValue is what stands for a path parameter: a variable, or a fixed value.
+func (r *request) pathValue(name string) string {
+	if key, ok := r.paths[name]; ok {
+		return "{{" + key + "}}"
+	}
+	return r.fixed[name]
 }
 
 var braced = regexp.MustCompile(`\{([^{}]+)\}`)
@@ -485,21 +508,31 @@ func (p *postman) fields(media *ir.Media, mode string) {
 	for i := range target.Properties {
 		field := &target.Properties[i]
 		value := sample.Get(field.Name)
-		p.item().text(`{ "key": `)
-		p.quote(field.Name)
-		if mode == "formdata" && field.Schema.Deref().Format == "binary" {
-			p.text(`, "type": "file", "src": []`)
-		} else {
-			p.text(`, "value": `)
-			p.quote(plain(value))
-			p.text(`, "type": "text"`)
+		if value.Is(spec.Array) { // a field for each item
+			for j := range value.Children {
+				p.field(field, mode, &value.Children[j])
+			}
+			continue
 		}
-		p.remark(field.Schema.Meta.Description)
-		if !field.Required {
-			p.text(`, "disabled": true`)
-		}
-		p.text(" }")
+		p.field(field, mode, value)
 	}
+}
+
+func (p *postman) field(field *ir.Property, mode string, value *spec.Node) {
+	p.item().text(`{ "key": `)
+	p.quote(field.Name)
+	if mode == "formdata" && field.Schema.Deref().Format == "binary" {
+		p.text(`, "type": "file", "src": []`)
+	} else {
+		p.text(`, "value": `)
+		p.quote(plain(value))
+		p.text(`, "type": "text"`)
+	}
+	p.remark(field.Schema.Meta.Description)
+	if !field.Required {
+		p.text(`, "disabled": true`)
+	}
+	p.text(" }")
 }
 
 func mediaSample(media *ir.Media, response bool) *spec.Node {
@@ -512,12 +545,16 @@ func mediaSample(media *ir.Media, response bool) *spec.Node {
 	return sampleOf(media.Schema, response)
 }
 
+func sampled(q *ir.Parameter) *spec.Node {
+	if q.Example != nil {
+		return q.Example
+	}
+	return sampleOf(q.Schema, false)
+}
+
 // parameterText is a parameter's value as a URL or a header carries it, but for percent signs.
 func parameterText(q *ir.Parameter) string {
-	value := q.Example
-	if value == nil {
-		value = sampleOf(q.Schema, false)
-	}
+	value := sampled(q)
 	if q.JSON {
 		return compact(value)
 	}
@@ -563,7 +600,7 @@ func (p *postman) url(r *request) {
 		case s.Param != "":
 			segments = append(segments, ":"+s.Param)
 		default:
-			segments = append(segments, braced.ReplaceAllStringFunc(s.Text, func(found string) string { return "{{" + r.paths[found[1:len(found)-1]] + "}}" }))
+			segments = append(segments, braced.ReplaceAllStringFunc(s.Text, func(found string) string { return r.pathValue(found[1 : len(found)-1]) }))
 		}
 	}
 	raw, query := "{{baseUrl}}/"+strings.Join(segments, "/"), r.query()
@@ -606,9 +643,30 @@ func (r *request) query() []queryPair {
 		if q.In != "query" {
 			continue
 		}
-		list = append(list, queryPair{q.Name, parameterText(q), q.Schema.Meta.Description, !q.Required})
+		for _, pair := range spread(q) {
+			list = append(list, queryPair{pair.key, pair.value, q.Schema.Meta.Description, !q.Required})
+		}
 	}
 	return list
+}
+
+// spread makes a parameter of each item of a list, and of each member of a deep object, where OpenAPI does.
+func spread(q *ir.Parameter) []variable {
+	value := sampled(q)
+	var pairs []variable
+	switch {
+	case value.Kind == spec.Array && q.Explode && !q.JSON:
+		for i := range value.Children {
+			pairs = append(pairs, variable{q.Name, plain(&value.Children[i])})
+		}
+	case value.Kind == spec.Object && q.Style == "deepObject":
+		for i := range value.Children {
+			pairs = append(pairs, variable{q.Name + "[" + value.Children[i].Key + "]", plain(&value.Children[i])})
+		}
+	default:
+		return []variable{{q.Name, parameterText(q)}}
+	}
+	return pairs
 }
 
 func (p *postman) pathParameters(r *request) {
@@ -624,12 +682,10 @@ func (p *postman) pathParameters(r *request) {
 	p.member("variable").open("[")
 	for _, name := range names {
 		description := ""
-		for _, q := range r.Parameters {
-			if q.In == "path" && q.Name == name {
-				description = q.Schema.Meta.Description
-			}
+		if q := r.parameter(name); q != nil {
+			description = q.Schema.Meta.Description
 		}
-		p.pair(name, "{{"+r.paths[name]+"}}", description, false)
+		p.pair(name, r.pathValue(name), description, false)
 	}
 	p.shut("]")
 }
