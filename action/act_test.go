@@ -69,7 +69,7 @@ func source(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
 	root := os.DirFS("..")
-	for _, dir := range []string{"action.yml", "go.mod", "go.sum", "action", "codegen", "app/preview", "app/plan", "app/report"} {
+	for _, dir := range []string{"action.yml", "go.mod", "go.sum", "action", "codegen", "app/preview", "app/plan", "app/report", "app/repoconfig", "app/spelling"} {
 		err := fs.WalkDir(root, dir, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err

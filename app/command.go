@@ -27,7 +27,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(stderr), doctorCommand(stdout, stderr), migrateCommand(), linkCommand(stdout), rotateCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
+	root.AddCommand(serveCommand(stderr), doctorCommand(stdout, stderr), sweepCommand(stdout), migrateCommand(), linkCommand(stdout), rotateCommand(stdout), demoCommand(stdout, stderr), bundleCommand(stdout))
 	return root
 }
 
@@ -117,6 +117,42 @@ func doctorCommand(stdout, stderr io.Writer) *cobra.Command {
 			return broken
 		},
 	}
+}
+
+func sweepCommand(stdout io.Writer) *cobra.Command {
+	var how server.SweepOptions
+	cmd := &cobra.Command{
+		Use:   "sweep",
+		Short: "List what carries Flaresmith's mark at the accounts and belongs to no open pull request",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			found, kept := 0, 0
+			err = server.Sweep(cmd.Context(), c, server.Options{}, how, func(o server.Orphan) {
+				found++
+				verdict := "deleted"
+				if !o.Deleted {
+					verdict, kept = "kept   ", kept+1
+				}
+				fmt.Fprintf(stdout, "%s  %s %s %s: %s\n", verdict, o.Where, o.Kind, o.Name, o.Why)
+			})
+			if err != nil {
+				return err
+			}
+			hint := ""
+			if kept > 0 {
+				hint = "; --delete deletes, with --foreign also what may be another server's"
+			}
+			_, err = fmt.Fprintf(stdout, "%d found, %d deleted%s\n", found, found-kept, hint)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&how.Delete, "delete", false, "delete what is found")
+	cmd.Flags().BoolVar(&how.Foreign, "foreign", false, "with --delete: also what belongs to a repository that this database does not know")
+	return cmd
 }
 
 func migrateCommand() *cobra.Command {
