@@ -260,7 +260,7 @@ func (w *cloudWorld) statusPage(address string) {
 		w.t.Fatal(err)
 	}
 	status, page := visitor(w.t, jar)(link)
-	for text, want := range map[string]bool{address: true, "neon": true, "cloudflare": true, "postman": true, "/files/": false, "15 minutes": false} {
+	for text, want := range map[string]bool{address: true, "Neon": true, "Cloudflare": true, "Postman": true, "/files/": false, "15 minutes": false} {
 		if status != http.StatusOK || strings.Contains(page, text) != want {
 			w.t.Errorf("the status page answers %d, and that it has %q is %t:\n%s", status, text, !want, page)
 		}

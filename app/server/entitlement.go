@@ -30,7 +30,8 @@ type tenant struct {
 func (s *Server) table(ctx context.Context, o Options) (table, error) {
 	t := table{Store: s.store}
 	if o.Providers != nil {
-		t.all = set{Set: reconcile.Set{Kinds: o.Providers, Offered: []string{onPostgres, onWorkerd, onCollection}}}
+		t.all = set{Set: reconcile.Set{Kinds: o.Providers, Offered: []string{onPostgres, onWorkerd, onCollection},
+			Places: map[preview.Kind]string{preview.KindDatabase: onPostgres, preview.KindSchema: onPostgres, preview.KindWorker: onWorkerd, preview.KindCollection: onCollection}}}
 		for _, row := range s.config.Table() {
 			t.rows = append(t.rows, tenant{row, t.all})
 		}

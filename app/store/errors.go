@@ -21,6 +21,7 @@ const (
 	codeLockTimeout   = "55P03"
 	codeQueryCanceled = "57014" // also statement_timeout
 	codeNoTable       = "42P01"
+	codeUnique        = "23505"
 )
 
 // classed gives err the class that package preview knows: a missing row is preview.ErrNotFound,
@@ -52,6 +53,13 @@ func transient(err error) bool {
 	return errors.As(err, &connect) || errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, puddle.ErrClosedPool) || pgconn.SafeToRetry(err)
+}
+
+// sameNew reports whether two transactions inserted the same new row at the same moment, and this one found its name taken
+// before ON CONFLICT, which looks at the key alone, could find the row.
+func sameNew(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == codeUnique && (pg.ConstraintName == "environments_name_key" || pg.ConstraintName == "projects_hash_key")
 }
 
 // lostRace reports whether the transaction was ended in favour of a concurrent one.

@@ -35,7 +35,8 @@ func (s *Store) EnsureProject(ctx context.Context, r preview.Repository) (previe
 	if err != nil && !errors.Is(err, preview.ErrNotFound) {
 		return preview.Project{}, err
 	}
-	p, err = scanProject(s.pool.QueryRow(ctx, `
+	err = inTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		p, err = scanProject(tx.QueryRow(ctx, `
 		INSERT INTO projects AS p (installation_id, repo_id, owner, name, default_branch, hash, facts_at)
 		VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'epoch'::timestamptz))
 		ON CONFLICT (installation_id, repo_id) DO UPDATE SET
@@ -45,7 +46,9 @@ func (s *Store) EnsureProject(ctx context.Context, r preview.Repository) (previe
 			                      THEN excluded.default_branch ELSE p.default_branch END,
 			facts_at       = GREATEST(p.facts_at, excluded.facts_at)
 		RETURNING `+projectColumns,
-		r.InstallationID, r.RepoID, r.Owner, r.Name, r.DefaultBranch, preview.ProjectHash(r.InstallationID, r.RepoID), timeOrNil(r.FactsAt)))
+			r.InstallationID, r.RepoID, r.Owner, r.Name, r.DefaultBranch, preview.ProjectHash(r.InstallationID, r.RepoID), timeOrNil(r.FactsAt)))
+		return err
+	})
 	if err != nil {
 		return preview.Project{}, fmt.Errorf("ensure project of repository %d in installation %d: %w", r.RepoID, r.InstallationID, classed(err))
 	}
