@@ -138,7 +138,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	var err error
 	for range txAttempts {
 		err = pgx.BeginFunc(ctx, pool, fn)
-		if err == nil || !(lostRace(err) || sameNew(err)) || ctx.Err() != nil {
+		if err == nil || (!lostRace(err) && !sameNew(err)) || ctx.Err() != nil {
 			break
 		}
 	}
