@@ -23,7 +23,11 @@ const (
 	writePull   = "pull-request"
 )
 
-const specBranch = "flaresmith/spec-apply"
+// specBranch is what the branch of a pull request begins with; the branch that it goes into follows.
+const specBranch = "flaresmith/spec-apply-"
+
+// maxNotes is how many of a kind a summary shows.
+const maxNotes = 20
 
 func stepSpecCheck(ctx context.Context, step *workflow.Step) (workflow.Report, int, error) {
 	o := specApply{dir: step.Input("dir", "."), targets: step.List("targets"), check: true}
@@ -83,15 +87,18 @@ func stepSpecApply(ctx context.Context, step *workflow.Step) (workflow.Report, i
 	}
 	r.Status, r.Passed = "applied", true
 	r.Title = plural(len(report.ChangedFiles), "file") + " written"
-	for _, c := range report.ChangedFiles {
+	for _, c := range report.ChangedFiles[:min(len(report.ChangedFiles), maxNotes)] {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s %s (+%d −%d)", c.Path, c.ChangeType, c.LinesAdded, c.LinesRemoved))
+	}
+	if more := len(report.ChangedFiles) - maxNotes; more > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("and %d more files in the report's file", more))
 	}
 	if to == writeFiles {
 		return r, exitOK, nil
 	}
 	commit := workflow.Commit{Dir: o.dir, Message: "Apply the specs", Paths: changedPaths(report)}
 	if to == writePull {
-		commit.Branch, commit.Body = specBranch, "The specs changed, and what is made of them with them."
+		commit.Branch, commit.Body = specBranch+step.Base(), "The specs changed, and what is made of them with them."+breakingText(report)
 	}
 	done, err := step.Commit(ctx, commit)
 	if err != nil {
@@ -130,7 +137,8 @@ func specProblems(dir string, err error) (workflow.Report, int, error) {
 func specAnnotations(dir string, report drift.Report) []workflow.Annotation {
 	var list []workflow.Annotation
 	for _, c := range report.Conflicts {
-		list = append(list, workflow.Annotation{Level: workflow.Error, Title: string(c.Reason), Message: c.Resolution, Path: inRepository(dir, c.Path), Line: 1, EndLine: 1})
+		list = append(list, workflow.Annotation{Level: workflow.Error, Title: string(c.Reason), Message: c.Resolution, Path: inRepository(dir, c.Path),
+			Line: max(c.Line, 1), Column: c.Column, EndLine: max(c.Line, 1), EndColumn: c.Column})
 	}
 	for _, c := range report.ChangedFiles {
 		line := 1
@@ -171,9 +179,34 @@ func changedPaths(report drift.Report) []string {
 	return append(list, drift.ManifestPath)
 }
 
+func breaking(b drift.BreakingChange) string { return fmt.Sprintf("%s %s: %s", b.Kind, b.Name, b.Note) }
+
+// breakingText lists what breaks people who rely on it, as Markdown; empty: nothing.
+func breakingText(report drift.Report) string {
+	if len(report.BreakingChanges) == 0 {
+		return ""
+	}
+	text := "\n\n**Breaking:**\n"
+	for _, b := range report.BreakingChanges[:min(len(report.BreakingChanges), maxNotes)] {
+		text += "\n- " + workflow.Escape(breaking(b))
+	}
+	return text + "\n"
+}
+
 func specNotes(report drift.Report) []string {
 	var list []string
-	for _, n := range report.Notes[:min(len(report.Notes), 20)] {
+	for _, b := range report.BreakingChanges[:min(len(report.BreakingChanges), maxNotes)] {
+		list = append(list, "Breaking: "+breaking(b))
+	}
+	if more := len(report.BreakingChanges) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more breaking changes in the report's file", more))
+	}
+	return append(list, otherNotes(report)...)
+}
+
+func otherNotes(report drift.Report) []string {
+	var list []string
+	for _, n := range report.Notes[:min(len(report.Notes), maxNotes)] {
 		list = append(list, n.String())
 	}
 	if more := len(report.Notes) - len(list); more > 0 {

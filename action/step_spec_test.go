@@ -84,7 +84,7 @@ func TestStepSpecApplyOpensPullRequest(t *testing.T) {
 	var addresses []string
 	for range 2 { // the second run finds the pull request of the first
 		r := p.specStep(p.shallow("main"), inputs, more)
-		if r.code != exitOK || r.outputs["commit"] != p.tip(specBranch) {
+		if r.code != exitOK || r.outputs["commit"] != p.tip(specBranch+"main") {
 			t.Fatalf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
 		}
 		addresses = append(addresses, r.outputs["pull-request-url"])
@@ -107,6 +107,8 @@ func TestStepSpecApplyRefuses(t *testing.T) {
 		says           string
 	}{
 		{"a fork", p.shallow("feature"), map[string]string{"GITHUB_EVENT_PATH": fork}, "the pull request is from a fork"},
+		{"a fork, with the token of pull_request_target", p.shallow("feature"), map[string]string{"GITHUB_EVENT_PATH": fork, "GITHUB_EVENT_NAME": "pull_request_target"},
+			"the pull request is from a fork"},
 		{"a merge", merge, nil, "check out with ref:"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

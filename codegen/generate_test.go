@@ -1,6 +1,7 @@
 package codegen_test
 
 import (
+	"encoding/json"
 	"flag"
 	"io/fs"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -142,5 +144,22 @@ func TestUnknownTarget(t *testing.T) {
 	_, err := codegen.Generate(os.DirFS(golden), codegen.Options{Targets: []string{"cobol"}})
 	if err == nil || !strings.Contains(err.Error(), `no target "cobol"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestStatusIsNoCode: what names a response is put into code, so that it is a status or an error.
+func TestStatusIsNoCode(t *testing.T) {
+	t.Parallel()
+	for key, ok := range map[string]bool{"200": true, "4XX": true, "default": true, "x-note": true, `200)); evil(); //`: false, "+200": false, "2000": false, "OK": false} {
+		text, err := json.Marshal(map[string]any{"openapi": "3.1.0", "info": map[string]any{"title": "t", "version": "1"},
+			"paths": map[string]any{"/a": map[string]any{"get": map[string]any{"operationId": "a", "responses": map[string]any{key: map[string]any{"description": "d"}, "204": map[string]any{"description": "d"}}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := fstest.MapFS{"openapi.json": {Data: text}}
+		_, err = codegen.Generate(source, codegen.Options{OpenAPI: "openapi.json"})
+		if (err == nil) != ok || (!ok && !strings.Contains(err.Error(), "is no status of a response")) {
+			t.Errorf("%q: %v", key, err)
+		}
 	}
 }

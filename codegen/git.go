@@ -45,8 +45,8 @@ func Uncommitted(ctx context.Context, dir string, paths []string) (map[string]bo
 }
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {
-	// The repository's own configuration must not start programs.
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
+	// The repository's own configuration must not start programs, and a folder of it that looks like a repository is none.
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false"}, args...)...)
 	cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C")
 	out, err := cmd.Output()
 	if err != nil {

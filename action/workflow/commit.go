@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	gh "github.com/google/go-github/v62/github"
+
+	"github.com/flaresmith/flaresmith/app/report"
 )
 
 // Commit is what is to be committed.
@@ -35,6 +37,9 @@ const (
 func (s *Step) MayCommit(ctx context.Context, dir string, pull bool) error {
 	if s.Event.Restricted != "" {
 		return fmt.Errorf("nothing can be committed: %s, and the token of such a run may only read", s.Event.Restricted)
+	}
+	if s.Event.Pull != nil && s.Event.Pull.Fork { // its branch is in another repository, and one of that name here is somebody else's
+		return errors.New("nothing can be committed: the pull request is from a fork, whose branch is not in this repository")
 	}
 	if pull {
 		_, err := s.client()
@@ -101,6 +106,20 @@ func (s *Step) Commit(ctx context.Context, c Commit) (Committed, error) {
 	return Committed{id, address}, err
 }
 
+// Escape makes Markdown of text of unknown origin.
+func Escape(text string) string { return report.Escape(text) }
+
+// Base is the branch that the run is about, which a pull request of it goes into.
+func (s *Step) Base() string {
+	switch {
+	case s.Event.Pull != nil:
+		return s.Event.Pull.HeadRef
+	case s.Event.Branch != "":
+		return s.Event.Branch
+	}
+	return s.Event.DefaultBranch
+}
+
 // openPull opens the pull request of a branch, unless it is open.
 func (s *Step) openPull(ctx context.Context, c Commit) (string, error) {
 	client, err := s.client()
@@ -108,9 +127,10 @@ func (s *Step) openPull(ctx context.Context, c Commit) (string, error) {
 		return "", err
 	}
 	owner, name := s.context.Repo()
+	base := s.Base()
 	var open []*gh.PullRequest
 	err = read(ctx, func(ctx context.Context) (err error) {
-		open, _, err = client.PullRequests.List(ctx, owner, name, &gh.PullRequestListOptions{Head: owner + ":" + c.Branch})
+		open, _, err = client.PullRequests.List(ctx, owner, name, &gh.PullRequestListOptions{Head: owner + ":" + c.Branch, Base: base})
 		return err
 	})
 	if err != nil {
@@ -118,13 +138,6 @@ func (s *Step) openPull(ctx context.Context, c Commit) (string, error) {
 	}
 	if len(open) > 0 {
 		return open[0].GetHTMLURL(), nil
-	}
-	base := s.Event.Branch
-	if s.Event.Pull != nil {
-		base = s.Event.Pull.HeadRef
-	}
-	if base == "" || base == c.Branch {
-		base = s.Event.DefaultBranch
 	}
 	pull, _, err := client.PullRequests.Create(ctx, owner, name, &gh.NewPullRequest{Title: &c.Message, Head: &c.Branch, Base: &base, Body: &c.Body})
 	if err != nil {

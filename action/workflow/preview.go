@@ -82,9 +82,14 @@ type watch struct {
 	blind                   bool   // the token may not read checks
 }
 
+const newsBlind = "no deployment is there yet, and the token may not read checks, which say why: give the job checks: read"
+
 // look asks once. The deployment has the address; the check run has the reason if there will be none.
 func (w *watch) look(ctx context.Context) (Preview, error) {
 	w.news = "nothing is heard of a preview of " + w.commit[:min(7, len(w.commit))] + " yet; is the App installed?"
+	if w.blind {
+		w.news = newsBlind
+	}
 	seen, err := w.deployment(ctx)
 	if err != nil || seen.State != previewWaiting || w.blind {
 		return seen, err
@@ -92,7 +97,7 @@ func (w *watch) look(ctx context.Context) (Preview, error) {
 	run, err := w.check(ctx)
 	switch {
 	case refused(err):
-		w.blind = true
+		w.blind, w.news = true, newsBlind
 		return seen, nil
 	case err != nil || run == nil:
 		return seen, err

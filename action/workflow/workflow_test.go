@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -96,5 +97,18 @@ func TestOutputsAreOneLine(t *testing.T) {
 	}
 	if list := JSONList([]string{"a\nb", `"`}); list != `["a\nb","\""]` {
 		t.Errorf("a list: %s", list)
+	}
+}
+
+// TestEmbeddedRepository: a folder of a pull request that looks like a repository, with a configuration that starts programs, is none.
+func TestEmbeddedRepository(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "git", "init", "--quiet", "--bare", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, err := newStep(t, "{}", nil).Repository(dir).git(t.Context(), nil, "rev-parse", "--git-dir")
+	if err == nil || !strings.Contains(err.Error(), "safe.bareRepository") {
+		t.Errorf("%v, want a refusal", err)
 	}
 }

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -8,6 +9,9 @@ import (
 )
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
+
+// statusPattern is what a response may be for.
+var statusPattern = regexp.MustCompile(`^(?:[1-5][0-9]{2}|[1-5][Xx]{2}|default)$`)
 
 // maxOperations bounds what a document can ask for: each operation may repeat a large schema.
 const maxOperations = 20_000
@@ -92,6 +96,10 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 		for i := range responses.Children {
 			status := &responses.Children[i]
 			if strings.HasPrefix(status.Key, "x-") {
+				continue
+			}
+			if !statusPattern.MatchString(status.Key) { // it is put into code
+				b.doc.Problem(status, "%q is no status of a response: want one such as 200 or 4XX, or default", status.Key)
 				continue
 			}
 			result := b.content(status, name+"Response"+strings.TrimPrefix(Pascal(status.Key), "_"), "Response")
