@@ -23,6 +23,8 @@ const (
 	MaxAnswer = 16 << 20
 	// growthEvery is how often the size of a database is looked at while it is migrated.
 	growthEvery = 200 * time.Millisecond
+	// blindLooks is after how many looks in a row without an answer the session is ended.
+	blindLooks = 10
 )
 
 // Harden makes sessions of c resolve nothing but the system's own names, bounds their memory, and makes a cancelled
@@ -150,15 +152,21 @@ func (s *Session) watchGrowth(ctx context.Context, g Growth) (stop func(), err e
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for pause(ctx, growthEvery) == nil {
+		for missed := 0; pause(ctx, growthEvery) == nil; {
 			now, err := g.Size(ctx)
+			if err == nil {
+				missed = 0
+			} else {
+				missed++
+			}
 			switch {
 			case err == nil && now > most:
 				s.overgrew.Store(true)
 				s.terminate(ctx)
 				return
-			case err != nil && !Passing(err):
-				s.log.WarnContext(ctx, "watch size", "database", s.Config().Database, "err", err)
+			case err != nil && ctx.Err() == nil && (!Passing(err) || missed == blindLooks): // SQL of the same role may be behind it
+				s.log.WarnContext(ctx, "a session whose database's size can't be read is ended", "database", s.Config().Database, "err", err)
+				s.terminate(ctx)
 				return
 			}
 		}

@@ -27,6 +27,9 @@ const (
 	identityVariable = "FLARESMITH_IDENTITY"
 	identityTries    = 20 // an earlier deployment may answer for some seconds
 	identityPause    = time.Second
+	// The code that answers is a contributor's in part: neither one question nor all of them hold a pass for long.
+	identityAnswer  = 10 * time.Second
+	identityTimeout = time.Minute
 )
 
 // told is what a deployment knows of itself.
@@ -86,16 +89,27 @@ func (r *Reconciler) verify(ctx context.Context, ask preview.Ask, mark preview.M
 	nonce := rand.Text()
 	signature := ed25519.Sign(r.identity, []byte(about.Deployment+"\n"+nonce))
 	headers := map[string]string{"Flaresmith-Nonce": nonce, "Flaresmith-Signature": base64.StdEncoding.EncodeToString(signature)}
+	within, cancel := context.WithTimeout(ctx, identityTimeout)
+	defer cancel()
 	var last error
+	mute := false // the last question was not answered in time
 	for try := range identityTries {
 		if try > 0 {
 			select {
 			case <-time.After(identityPause):
-			case <-ctx.Done():
-				return preview.Transient(errors.Join(last, ctx.Err()))
+			case <-within.Done():
 			}
 		}
-		status, body, err := ask(ctx, identityPath, headers)
+		if ctx.Err() != nil {
+			return preview.Transient(errors.Join(last, ctx.Err()))
+		}
+		if within.Err() != nil {
+			break
+		}
+		asking, answered := context.WithTimeout(within, identityAnswer)
+		status, body, err := ask(asking, identityPath, headers)
+		mute = asking.Err() != nil
+		answered()
 		var answer said
 		switch {
 		case err != nil:
@@ -103,10 +117,14 @@ func (r *Reconciler) verify(ctx context.Context, ask preview.Ask, mark preview.M
 		case status != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Nonce != nonce:
 			last = errors.New("the Worker does not say who it is")
 		case answer.Deployment != about.Deployment:
-			last = errors.New("an earlier deployment of the Worker still answers")
+			mute, last = false, errors.New("an earlier deployment of the Worker still answers")
 		default:
 			return judge(answer, mark, about)
 		}
+	}
+	if mute && ctx.Err() == nil {
+		return preview.Invalid("the Worker does not say who it is", preview.Problem{Message: "the Worker was asked for a minute which environment it is, and answers nothing",
+			Hint: "It may hang at its start, or its code replaces what the module in front of it needs. Push a fix, or comment /flaresmith rebuild."})
 	}
 	return preview.Transient(last)
 }

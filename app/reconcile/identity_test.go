@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,4 +127,14 @@ func TestIdentified(t *testing.T) {
 			t.Errorf("%s: is asked who it is: %v", name, err)
 		}
 	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := in.Verify(t.Context(), func(ctx context.Context, _ string, _ map[string]string) (int, []byte, error) {
+			<-ctx.Done()
+			return 0, nil, ctx.Err()
+		})
+		if preview.Classify(err) != preview.ClassInvalid || time.Since(began) > 2*identityTimeout {
+			t.Errorf("a Worker that hangs: %v after %s", err, time.Since(began))
+		}
+	})
 }

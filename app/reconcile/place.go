@@ -25,7 +25,9 @@ func (p *pass) leavePlaces(ctx context.Context) error {
 	if len(moved) == 0 {
 		return nil
 	}
-	if p.env.Kind.Core() {
+	if p.env.Kind.Core() && slices.ContainsFunc(moved, func(e preview.LedgerEntry) bool {
+		return e.Kind == preview.KindDatabase || e.Kind == preview.KindSchema
+	}) {
 		return fmt.Errorf("%s was made at %s: a core environment is not moved by itself", p.env.Name, moved[0].Place)
 	}
 	for _, kind := range slices.Backward(preview.Kinds()) {

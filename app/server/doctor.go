@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,22 +89,30 @@ func diagnoseGitHub(ctx context.Context, c config.Config) []preview.Finding {
 	if err != nil {
 		return []preview.Finding{preview.Amiss("GitHub App", err.Error(), "check GITHUB_APP_ID and its siblings")}
 	}
-	var accounts []string
-	for _, row := range c.Table() {
-		accounts = append(accounts, row.Account)
-	}
-	public := c.URL
-	if public == "" {
-		public = "http://" + c.Listen
-	}
 	return app.Diagnose(ctx, github.Wanted{Permissions: appPermissions(c.Onboarding), Events: appEvents(),
-		HookURL: strings.TrimRight(public, "/") + hookPath, Accounts: accounts})
+		HookURL: strings.TrimRight(publicURL(c, c.Listen), "/") + hookPath, Accounts: accounts(c)})
+}
+
+// accounts are those that the operator's table names.
+func accounts(c config.Config) []string {
+	var list []string
+	for _, row := range c.Table() {
+		if !slices.Contains(list, row.Account) {
+			list = append(list, row.Account)
+		}
+	}
+	return list
 }
 
 // diagnosis looks at each account once, however many rows name it.
 type diagnosis struct {
 	providers *providers
 	seen      map[any]bool
+}
+
+type neonParent struct {
+	account config.Neon
+	branch  string
 }
 
 func (d *diagnosis) first(key any) bool {
@@ -120,12 +129,20 @@ func (d *diagnosis) row(ctx context.Context, c config.Clouds, parents map[string
 		if err := d.providers.addClouds(&made, c); err != nil {
 			return []preview.Finding{preview.Amiss("Clouds", err.Error(), "check the configuration")}
 		}
+		firstTime := d.first(c.Neon)
 		var names []string
 		for _, parent := range parents {
-			names = append(names, parent)
+			if d.first(neonParent{c.Neon, parent}) {
+				names = append(names, parent)
+			}
 		}
-		if d.first(c.Neon) {
-			findings = append(findings, d.providers.neon[c.Neon].Diagnose(ctx, names)...)
+		if firstTime || len(names) > 0 {
+			slices.Sort(names)
+			found := d.providers.neon[c.Neon].Diagnose(ctx, names)
+			if !firstTime {
+				found = found[1:] // the project itself was told
+			}
+			findings = append(findings, found...)
 		}
 		if d.first(c.Cloudflare) {
 			findings = append(findings, d.providers.cloudflare[c.Cloudflare].Diagnose(ctx)...)

@@ -12,12 +12,14 @@ import (
 )
 
 // table is the operator's: the store with what the configuration says as its last word. Rows of the database say what an
-// installation may branch from, and use the providers of the variables.
+// installation may branch from; where it is made says the configuration's row that covers it, or else the variables.
 type table struct {
 	*store.Store
 	rows []tenant
 	// all is what the variables name, for whom no row covers.
 	all set
+	// past is what may have been made before the configuration named an account for it.
+	past set
 }
 
 // tenant is a row of the configuration's with its providers.
@@ -52,7 +54,8 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 		s.logger.InfoContext(ctx, "previews are made", slog.String("account", row.Account), slog.Any("repositories", row.Repositories), slog.Any("with", made.Offered))
 		t.rows = append(t.rows, tenant{row, made})
 	}
-	return t, nil
+	t.past = emptySet()
+	return t, open.addCollections(&t.past)
 }
 
 // row is the first that covers the project.
@@ -84,7 +87,7 @@ func (t table) Set(_ context.Context, p preview.Project) (reconcile.Set, error) 
 
 // At implements reconcile.Providers.
 func (t table) At(place string, kind preview.Kind) (reconcile.Provider, bool) {
-	sets := []set{t.all}
+	sets := []set{t.all, t.past}
 	for _, row := range t.rows {
 		sets = append(sets, row.set)
 	}

@@ -91,7 +91,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	if branches == nil {
 		var err error
 		branches, err = neon.New(neon.Config{APIURL: c.Neon.APIURL, APIKey: c.Neon.APIKey, ProjectID: c.Neon.ProjectID, Database: c.Neon.Database,
-			Forbidden: c.Neon.Branches.Forbidden(), Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
+			Forbidden: c.Neon.Branches.Forbidden(), Production: c.Neon.Branches.Prod, Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
 			Roots: p.options.StandIns.NeonRoots, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err

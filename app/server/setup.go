@@ -105,14 +105,10 @@ func setUp(ctx context.Context, c config.Config, keeper *setup.Keeper, logger *s
 	if err != nil {
 		return setup.App{}, fmt.Errorf("FLARESMITH_LISTEN: %w", err)
 	}
-	public := c.URL
-	if public == "" {
-		public = "http://" + listener.Addr().String()
-	}
 	pages, err := setup.New(setup.Config{
-		PublicURL: strings.TrimRight(public, "/"), GitHubURL: gitHubURL(c.GitHubAPIURL), APIURL: c.GitHubAPIURL,
+		PublicURL: strings.TrimRight(publicURL(c, listener.Addr().String()), "/"), GitHubURL: gitHubURL(c.GitHubAPIURL), APIURL: c.GitHubAPIURL,
 		HookPath: hookPath, SignInPath: dashboard.CallbackPath, Permissions: appPermissions(c.Onboarding), Events: appEvents(),
-		AllowedOwners: c.AllowedOrgs, Keeper: keeper, Transport: http.DefaultTransport, Logger: logger,
+		AllowedOwners: accounts(c), Keeper: keeper, Transport: http.DefaultTransport, Logger: logger,
 	})
 	if err != nil {
 		_ = listener.Close()
@@ -121,7 +117,11 @@ func setUp(ctx context.Context, c config.Config, keeper *setup.Keeper, logger *s
 	api := &http.Server{Handler: pages, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
-	go func() { served <- ignoreClosed(api.Serve(listener)) }()
+	ctx, unserved := context.WithCancel(ctx)
+	go func() {
+		defer unserved() // nobody can set it up any more
+		served <- ignoreClosed(api.Serve(listener))
+	}()
 	fmt.Fprintf(out, "\nThere is no GitHub App yet. Create it here (the link works once):\n\n  %s\n\n", pages.Link())
 	app, err := pages.Wait(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)

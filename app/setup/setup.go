@@ -194,8 +194,8 @@ func (s *Setup) begin(w http.ResponseWriter, r *http.Request) {
 		Title: "Create it at GitHub", Text: "GitHub asks for a name, shows the permissions and leads you back here.",
 		Form: &dashboard.Form{Action: address + "?" + url.Values{"state": {state}}.Encode(), Button: "To GitHub", Hidden: map[string]string{"manifest": manifest}},
 	}
-	if !slices.ContainsFunc(s.AllowedOwners, func(a string) bool { return strings.EqualFold(a, owner) }) {
-		n.Hint = "FLARESMITH_ALLOWED_ORGS does not name this account: until it does, its pull requests get no preview."
+	if owner != "" && !slices.ContainsFunc(s.AllowedOwners, func(a string) bool { return strings.EqualFold(a, owner) }) {
+		n.Hint = "The server's configuration (FLARESMITH_ALLOWED_ORGS) does not name this account: until it does, its pull requests get no preview."
 	}
 	dashboard.WriteNotice(w, http.StatusOK, n)
 }
@@ -203,7 +203,14 @@ func (s *Setup) begin(w http.ResponseWriter, r *http.Request) {
 // callback is where GitHub leads back to: it gives the code for the App's credentials.
 func (s *Setup) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if !s.isSession(r) || !s.spend(q.Get("state")) {
+	switch {
+	case !s.isSession(r):
+		refuse(w)
+		return
+	case s.pending() != nil: // the page of an App that could not be stored yet, loaded again
+		s.keep(w, r)
+		return
+	case !s.spend(q.Get("state")):
 		refuse(w)
 		return
 	}
@@ -211,7 +218,10 @@ func (s *Setup) callback(w http.ResponseWriter, r *http.Request) {
 		again(w, http.StatusBadRequest, "GitHub sent no code", "Nothing was created here.")
 		return
 	}
-	config, _, err := s.client.Apps.CompleteAppManifest(r.Context(), q.Get("code"))
+	// The credentials are given once: a browser that leaves does not end the call.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), convertTimeout)
+	defer cancel()
+	config, _, err := s.client.Apps.CompleteAppManifest(ctx, q.Get("code"))
 	if err != nil || config.GetID() == 0 || config.GetPEM() == "" || config.GetWebhookSecret() == "" {
 		s.Logger.WarnContext(r.Context(), "convert manifest", slog.String("err", reason(err)))
 		again(w, http.StatusBadGateway, "GitHub did not give the App's credentials: "+reason(err),

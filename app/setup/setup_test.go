@@ -308,8 +308,11 @@ func TestSetupDatabaseDown(t *testing.T) {
 	if got := b.get(me, back); got.status != http.StatusServiceUnavailable || !strings.Contains(got.text, "do not end the server") {
 		t.Fatalf("%d\n%s", got.status, got.text)
 	}
+	if got := b.get(me, back); got.status != http.StatusServiceUnavailable { // as the page does by itself
+		t.Fatalf("again: %d\n%s", got.status, got.text)
+	}
 	b.store.down.Store(false)
-	if got := b.get(me, b.url+"/setup"); got.status != http.StatusOK || !strings.Contains(got.text, "The App is there") {
+	if got := b.get(me, back); got.status != http.StatusOK || !strings.Contains(got.text, "The App is there") {
 		t.Fatalf("%d\n%s", got.status, got.text)
 	}
 	if app, done := b.finished(); !done || app.ID != 7 {

@@ -43,7 +43,9 @@ type Config struct {
 	// Database is the one that previews use; empty: the branch's only one.
 	Database string
 	// Forbidden are ids and names of branches that are no previews: dev, staging, prod.
-	Forbidden  []string
+	Forbidden []string
+	// Production is the id or the name of the one branch that nothing is ever branched from; empty: not told.
+	Production string
 	Migrations Migrations
 	// Roots are who may vouch for the computes' certificates; nil: the system's.
 	Roots *x509.CertPool
@@ -65,8 +67,10 @@ type Branches struct {
 	api       *client
 	database  string
 	forbidden []string
-	look      time.Duration
-	log       *slog.Logger
+	// production is not looked for where it is empty.
+	production string
+	look       time.Duration
+	log        *slog.Logger
 
 	migrations Migrations
 	roots      *x509.CertPool
@@ -101,7 +105,7 @@ func New(c Config) (*Branches, error) {
 	}
 	return &Branches{
 		api:      &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, project: c.ProjectID},
-		database: c.Database, forbidden: c.Forbidden, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
+		database: c.Database, forbidden: c.Forbidden, production: c.Production, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
 		schemas: map[string]schemaResult{}, books: map[string]book{}, roots: c.Roots, dial: c.Dial,
 		migrations: Migrations{Timeout: cmp.Or(c.Migrations.Timeout, time.Minute), GrowthMB: cmp.Or(c.Migrations.GrowthMB, 1024)},
 	}, nil
@@ -459,6 +463,9 @@ func (p *Branches) List(ctx context.Context) ([]preview.Found, error) {
 
 // parent is the id of the branch that the operator's table names.
 func (p *Branches) parent(ctx context.Context, name string) (string, error) {
+	if p.production != "" {
+		return p.parentButProduction(ctx, name)
+	}
 	if strings.HasPrefix(name, "br-") {
 		return name, nil
 	}
@@ -481,6 +488,28 @@ func (p *Branches) parent(ctx context.Context, name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("parent branch %q: %w", name, preview.ErrNotFound)
+}
+
+var errProduction = errors.New("the parent is the production branch, which nothing is branched from")
+
+// parentButProduction looks at the branches as they are now: either may be named by id or by name, and names move.
+func (p *Branches) parentButProduction(ctx context.Context, name string) (string, error) {
+	list, err := p.api.branches(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	at := slices.IndexFunc(list, func(b branch) bool { return b.Name == name || b.ID == name })
+	switch {
+	case at < 0:
+		return "", fmt.Errorf("parent branch %q: %w", name, preview.ErrNotFound)
+	case p.isProduction(list[at]):
+		return "", fmt.Errorf("parent branch %q: %w", name, errProduction)
+	}
+	return list[at].ID, nil
+}
+
+func (p *Branches) isProduction(b branch) bool {
+	return p.production != "" && (b.Name == p.production || b.ID == p.production)
 }
 
 // absentFor is how long an observed absence counts: one pass observes just before it applies.

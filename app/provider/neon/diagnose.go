@@ -30,6 +30,10 @@ func (p *Branches) Diagnose(ctx context.Context, parents []string) []preview.Fin
 				"name a branch of the project in NEON_BRANCH_… or in the parents of FLARESMITH_PARENTS"))
 			continue
 		}
+		if p.isProduction(list[at]) {
+			findings = append(findings, preview.Amiss(what, "is NEON_BRANCH_PROD, the production branch", "name another branch as the parent: previews are never made from production"))
+			continue
+		}
 		findings = append(findings, p.diagnoseDatabase(ctx, what, list[at]))
 	}
 	return findings

@@ -295,6 +295,25 @@ func TestNeverProduction(t *testing.T) {
 			}
 		})
 	}
+	// The parent of a branch is "main", by id.
+	child := resource(t)
+	apply(t, provider(t, s), child)
+	main := ""
+	s.Change(child.Name, func(b *sim.Branch) { main = b.Parent })
+	for _, named := range []struct{ production, parent string }{{main, "main"}, {"main", main}, {"main", "main"}, {main, main}} {
+		p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Production: named.production})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, before := resource(t), writes(s)
+		r.Parent = named.parent
+		if _, err := p.Apply(t.Context(), r, preview.Inputs{}); err == nil || !strings.Contains(err.Error(), "production") || writes(s) != before {
+			t.Errorf("%+v: %v", named, err)
+		}
+		if findings := p.Diagnose(t.Context(), []string{named.parent}); len(findings) != 2 || findings[1].OK {
+			t.Errorf("%+v: %+v", named, findings)
+		}
+	}
 	r := resource(t)
 	forbidding, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Forbidden: []string{r.Name}})
 	if err != nil {
