@@ -69,19 +69,20 @@ func (rt *Runtime) previewName(host string) (string, bool) {
 	return strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), "."+rt.config.Domain)
 }
 
-// reverseProxy leads to one generation's socket, over connections that are its alone.
-func (rt *Runtime) reverseProxy(i *instance) (proxy *httputil.ReverseProxy, closeIdle func()) {
+// reverseProxy leads to one generation's socket, over a connection for each request.
+func (rt *Runtime) reverseProxy(i *instance) *httputil.ReverseProxy {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", i.socket)
 		},
-		MaxIdleConnsPerHost:   32,
-		IdleConnTimeout:       30 * time.Second,
+		// The runtime may close a connection at any moment between two requests. A GET is then sent once more, a POST can't be; and
+		// a new connection to a socket of this machine costs next to nothing.
+		DisableKeepAlives:     true,
 		ResponseHeaderTimeout: answerTimeout,
 		DisableCompression:    true, // pass on what the Worker says, as it says it
 	}
-	proxy = &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Transport:     transport,
 		FlushInterval: -1, // streams
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
@@ -109,7 +110,6 @@ func (rt *Runtime) reverseProxy(i *instance) (proxy *httputil.ReverseProxy, clos
 			}
 		},
 	}
-	return proxy, transport.CloseIdleConnections
 }
 
 // keepCookies makes every cookie the preview's own: with a domain it would reach all the other

@@ -38,7 +38,6 @@ type instance struct {
 	services   []*serviceServer // what its bindings lead to
 	socket     string           // path on which the process serves
 	proxy      *httputil.ReverseProxy
-	closeIdle  func()
 	drain      *drain
 
 	stopping  chan struct{} // closed to end it
@@ -110,7 +109,7 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, r preview.Resource, in pr
 		return nil, err
 	}
 	i.launch.uid, i.launch.database, i.launch.logs, i.launch.head = u.uid, seen, u.logs, &head{}
-	i.proxy, i.closeIdle = rt.reverseProxy(i)
+	i.proxy = rt.reverseProxy(i)
 	if err := rt.firstStart(ctx, i, redactor); err != nil {
 		i.release(rt)
 		return nil, err
@@ -363,9 +362,6 @@ func (i *instance) release(rt *Runtime) {
 	}
 	for _, s := range i.services {
 		s.close()
-	}
-	if i.closeIdle != nil {
-		i.closeIdle()
 	}
 	for _, file := range []*os.File{i.launch.binary, i.launch.folder} {
 		if file != nil {
