@@ -20,7 +20,7 @@ import (
 )
 
 // appPackages are what generated apps need, and what judges them.
-var appPackages = []string{"zod@4.6.7", "hono@4.13.19", "@hono/zod-openapi@1.6.3", "newman@6.2.2", "ajv@8.20.0", "ajv-formats@3.0.1", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
+var appPackages = []string{"zod@4.6.7", "drizzle-orm@0.45.4", "hono@4.13.19", "@hono/zod-openapi@1.6.3", "newman@6.2.2", "ajv@8.20.0", "ajv-formats@3.0.1", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
 
 const appData = "testdata/app"
 
