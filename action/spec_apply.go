@@ -24,6 +24,7 @@ type specApply struct {
 	targets             []string
 	dryRun, check, json bool
 	byTrust             bool
+	unattended          bool // no person reads what specs contradict themselves in: then nothing is written
 }
 
 func newSpecApply(io streams) *cobra.Command {
@@ -54,7 +55,7 @@ found files that apply would change, 3 files that must not be overwritten are in
 	flags.StringSliceVar(&o.targets, "target", nil, "what to generate: "+strings.Join(codegen.Targets(), ", ")+" (default all)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report what would change, and write nothing")
 	flags.BoolVar(&o.check, "check", false, "as --dry-run, printing only what is not as the specs say")
-	flags.BoolVar(&o.byTrust, "by-trust", false, "where notations of a data-model.md disagree, take the more trusted one and note it")
+	flags.BoolVar(&o.byTrust, "by-trust", false, "where notations of a data-model.md disagree, tell it as a note instead of a conflict")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "check")
 	cmd.MarkFlagsMutuallyExclusive("dir", "openapi")
@@ -96,7 +97,7 @@ func (o *specApply) run(ctx context.Context) (drift.Report, error) {
 	if err != nil {
 		return drift.Report{}, err
 	}
-	if o.dryRun || o.check || report.Summary.HasConflicts {
+	if o.dryRun || o.check || report.Refused() || o.unattended && report.Summary.HasConflicts {
 		return report, nil
 	}
 	if err := ctx.Err(); err != nil {

@@ -34,7 +34,7 @@ type Options struct {
 	Targets []string // empty: all
 	OpenAPI string   // a single document instead of specs/; its files carry no folder
 	Layout  Layout   // where files go; what is empty has its default
-	ByTrust bool     // where notations of a data model disagree, take the more trusted one instead of telling conflicts
+	ByTrust bool     // where notations of a data model disagree, note that the more trusted one was taken, instead of telling conflicts
 }
 
 // Files is what a run gives.

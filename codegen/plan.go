@@ -14,7 +14,11 @@ func Plan(disk fs.FS, files Files, manifest drift.Manifest, uncommitted drift.Un
 	}
 	report.Notes = append(report.Notes, files.Notes...)
 	report.Mismatch(files.Mismatches)
-	next := manifest.Next(generation, files.inputs, files.targets, files.All)
+	inputs := files.inputs
+	if len(files.Mismatches) > 0 {
+		inputs = "" // the next run tells the conflicts again
+	}
+	next := manifest.Next(generation, inputs, files.targets, files.All)
 	files.keepPromises(manifest, &next)
 	report.BreakingChanges = drift.Breaking(manifest, next)
 	return report, next, nil

@@ -12,11 +12,11 @@ import (
 )
 
 // Write carries a plan out below root, all of it or nothing: every file is complete on the disk
-// before the first takes its place, and a failure puts the old ones back. A plan with conflicts is
-// refused, and so is one whose files changed since it was made.
+// before the first takes its place, and a failure puts the old ones back. A plan with files in the
+// way is refused, and so is one whose files changed since it was made.
 func Write(root *os.Root, report drift.Report, manifest drift.Manifest) (err error) {
-	if report.Summary.HasConflicts {
-		return errors.New("there are conflicts: nothing was written")
+	if report.Refused() {
+		return errors.New("files are in the way: nothing was written")
 	}
 	if len(report.ChangedFiles) == 0 && unchangedManifest(root, manifest) {
 		return nil

@@ -193,13 +193,19 @@ func (r *Report) conflicts(foreign []string, wanted map[string]bool, uncommitted
 	return nil
 }
 
-// Mismatch adds the places at which specs contradict themselves: until one of the two is changed, nothing
-// may be written.
+// Mismatch adds the places at which specs contradict themselves. What is written follows the more trusted
+// notation, and the report has conflicts until one of the two is changed.
 func (r *Report) Mismatch(problems spec.Problems) {
 	for _, p := range problems {
 		r.Conflicts = append(r.Conflicts, Conflict{Path: p.File, Reason: SchemaMismatch, Line: p.Line, Column: p.Column, Resolution: p.Message + ". Change one of them."})
 	}
 	r.judge()
+}
+
+// Refused tells whether files are in the way: then nothing may be written. Specs that contradict themselves
+// refuse nothing, as the order of trust says what counts.
+func (r *Report) Refused() bool {
+	return slices.ContainsFunc(r.Conflicts, func(c Conflict) bool { return c.Reason != SchemaMismatch })
 }
 
 func (r *Report) judge() {
@@ -214,11 +220,13 @@ func (r *Report) judge() {
 	}
 }
 
-// Applied marks the report as done.
+// Applied marks the report as done: only what specs contradict themselves in is left.
 func (r *Report) Applied(now time.Time) {
 	now = now.UTC()
 	r.AppliedAt = &now
-	r.Summary.Status = Clean
+	if !r.Summary.HasConflicts {
+		r.Summary.Status = Clean
+	}
 }
 
 // emptyReport has lists that are written as such in JSON.
