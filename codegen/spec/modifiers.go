@@ -32,6 +32,11 @@ var modifiers = []modifier{ //nolint:gochecknoglobals // a constant table
 		}
 	}},
 	{regexp.MustCompile("^(?i)(?:(?:fk|foreign key|references|ref|refs)\\b\\s*(?:→|->|=>|:|to\\b|references\\b)?\\s*|(?:→|->)\\s*(?:fk\\s+)?)(?:the )?" + identifier + "(?:(?:\\.|\\s*\\()" + identifier + "\\)?)?"), true, reference},
+	{regexp.MustCompile("^(?i)(?:the )?" + identifier + " (?:reference|ref|fk|foreign key)$"), true, func(f *Field, m []string) {
+		if Key(f.Name) == Key(m[1])+"id" { // project_id: "project reference", and not "current active version reference"
+			reference(f, []string{m[0], m[1], ""})
+		}
+	}},
 	{regexp.MustCompile("^(?i)default(?:s to)?\\s*[:=]?\\s*(`[^`]*`|\"[^\"]*\"|'[^']*'(?:::[a-z]+(?:\\[\\])?)?|[A-Za-z_][A-Za-z0-9_]*\\(\\)|-?[0-9]+(?:\\.[0-9]+)?\\b|\\[\\]|\\{\\}|[A-Za-z_][A-Za-z0-9_-]*)"), true, defaultValue},
 	{regexp.MustCompile(`^(?i)(?:enum|one of|values|allowed values|enum values)\s*[:=]?\s*[({\[]?\s*(.+)$`), true, enumValues},
 	{regexp.MustCompile(`^(?i)(?:length |len )?(\d+)\s*(?:\.\.\.?|–|-| to )\s*(\d+)(?: char(?:acter)?s?)?(?:$|[,;)])`), true, func(f *Field, m []string) { f.Min, f.Max = m[1], m[2] }},
