@@ -129,6 +129,7 @@ func (s *scanStep) scan(ctx context.Context) ([]located, error) {
 	var err error
 	texts := s.step.Event.Texts
 	if s.mode != textOnly {
+		collectEarly()
 		files, err = secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
 	}
 	for _, f := range files {

@@ -3,6 +3,7 @@ package spec
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // modifier is a phrase that says something about a field; apply gets its submatches.
@@ -14,40 +15,43 @@ type modifier struct {
 
 const identifier = "[`\"*]*([A-Za-z_][A-Za-z0-9_]*)[`\"*]*"
 
-// The phrases, at the beginning of what is left of a text.
-var modifiers = []modifier{ //nolint:gochecknoglobals // a constant table
-	{regexp.MustCompile(`^(?i)(?:composite )?(?:primary key|pk)\b`), true, func(f *Field, _ []string) { f.Primary = true }},
-	{regexp.MustCompile(`^(?i)not null(able)?\b`), true, func(f *Field, _ []string) { f.say(No) }},
-	{regexp.MustCompile(`^(?i)required\b`), false, func(f *Field, _ []string) { f.say(No) }},
-	{regexp.MustCompile(`^(?i)(?:nullable|optional)\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
-	{regexp.MustCompile(`^(?i)null\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
-	{regexp.MustCompile(`^(?i)unique (?:per|within|for each|by|together with|in) ([^,;]+)`), true, func(f *Field, m []string) { f.Scoped = strings.TrimSpace(m[1]) }},
-	{regexp.MustCompile(`^(?i)(?:unique(?: (?:constraint|index|key))?|uk)\b`), false, func(f *Field, _ []string) { f.Unique = true }},
-	{regexp.MustCompile(`^(?i)(?:indexed|index)\b`), false, func(f *Field, _ []string) { f.Indexed = true }},
-	{regexp.MustCompile(`^(?i)(?:auto[- ]?increment(?:ing|ed)?|identity|generated (?:always|by default) as identity|serial)\b`), false, func(f *Field, _ []string) { f.Identity = true }},
-	{regexp.MustCompile(`^(?i)(?:auto[- ]?update[ds]?|on update (?:now\(\)|current_timestamp))`), false, func(f *Field, _ []string) { f.OnUpdate = true }},
-	{regexp.MustCompile(`^(?i)on delete (cascade|set null|set default|restrict|no action)`), false, func(f *Field, m []string) {
-		if f.Ref != nil {
-			f.Ref.OnDelete = strings.ToLower(m[1])
-		}
-	}},
-	{regexp.MustCompile("^(?i)(?:(?:fk|foreign key|references|ref|refs)\\b\\s*(?:→|->|=>|:|to\\b|references\\b)?\\s*|(?:→|->)\\s*(?:fk\\s+)?)(?:the )?" + identifier + "(?:(?:\\.|\\s*\\()" + identifier + "\\)?)?"), true, reference},
-	{regexp.MustCompile("^(?i)(?:the )?" + identifier + " (?:reference|ref|fk|foreign key)$"), true, func(f *Field, m []string) {
-		if Key(f.Name) == Key(m[1])+"id" { // project_id: "project reference", and not "current active version reference"
-			reference(f, []string{m[0], m[1], ""})
-		}
-	}},
-	{regexp.MustCompile("^(?i)default(?:s to)?\\s*[:=]?\\s*(`[^`]*`|\"[^\"]*\"|'[^']*'(?:::[a-z]+(?:\\[\\])?)?|[A-Za-z_][A-Za-z0-9_]*\\(\\)|-?[0-9]+(?:\\.[0-9]+)?\\b|\\[\\]|\\{\\}|[A-Za-z_][A-Za-z0-9_-]*)"), true, defaultValue},
-	{regexp.MustCompile(`^(?i)(?:enum|one of|values|allowed values|enum values)\s*[:=]?\s*[({\[]?\s*(.+)$`), true, enumValues},
-	{regexp.MustCompile(`^(?i)(?:length |len )?(\d+)\s*(?:\.\.\.?|–|-| to )\s*(\d+)(?: char(?:acter)?s?)?(?:$|[,;)])`), true, func(f *Field, m []string) { f.Min, f.Max = m[1], m[2] }},
-	{regexp.MustCompile(`^(?i)(?:max(?:imum)?(?: length)?|up to|<=|≤)\s*[:=]?\s*(\d+)(?: (?:char(?:acter)?s?|bytes))?\b`), true, func(f *Field, m []string) { f.Max = m[1] }},
-	{regexp.MustCompile(`^(?i)(?:min(?:imum)?(?: length)?|at least|>=|≥)\s*[:=]?\s*(\d+)(?: char(?:acter)?s?)?\b`), true, func(f *Field, m []string) { f.Min = m[1] }},
-	{regexp.MustCompile(`^(?i)(?:>\s*0|positive)\b`), false, func(f *Field, _ []string) { f.Min = "1" }},
-	{regexp.MustCompile("^(?i)(?:must )?(?:match(?:es|ing)? )?(?:the )?(?:regex|pattern|regexp)?\\s*:?\\s*`(\\^[^`]*\\$)`"), true, func(f *Field, m []string) {
-		f.Checks = append(f.Checks, Check{Expression: f.Name + " ~ " + Literal(m[1])})
-	}},
-	{regexp.MustCompile(`^(\d+)$`), true, func(f *Field, m []string) { f.Max = m[1] }},
-}
+// modifiers are the phrases, at the beginning of what is left of a text. They are compiled when the first
+// data model is read: commands that read none start sooner.
+var modifiers = sync.OnceValue(func() []modifier { //nolint:gochecknoglobals // a constant table
+	return []modifier{
+		{regexp.MustCompile(`^(?i)(?:composite )?(?:primary key|pk)\b`), true, func(f *Field, _ []string) { f.Primary = true }},
+		{regexp.MustCompile(`^(?i)not null(able)?\b`), true, func(f *Field, _ []string) { f.say(No) }},
+		{regexp.MustCompile(`^(?i)required\b`), false, func(f *Field, _ []string) { f.say(No) }},
+		{regexp.MustCompile(`^(?i)(?:nullable|optional)\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
+		{regexp.MustCompile(`^(?i)null\b`), false, func(f *Field, _ []string) { f.say(Yes) }},
+		{regexp.MustCompile(`^(?i)unique (?:per|within|for each|by|together with|in) ([^,;]+)`), true, func(f *Field, m []string) { f.Scoped = strings.TrimSpace(m[1]) }},
+		{regexp.MustCompile(`^(?i)(?:unique(?: (?:constraint|index|key))?|uk)\b`), false, func(f *Field, _ []string) { f.Unique = true }},
+		{regexp.MustCompile(`^(?i)(?:indexed|index)\b`), false, func(f *Field, _ []string) { f.Indexed = true }},
+		{regexp.MustCompile(`^(?i)(?:auto[- ]?increment(?:ing|ed)?|identity|generated (?:always|by default) as identity|serial)\b`), false, func(f *Field, _ []string) { f.Identity = true }},
+		{regexp.MustCompile(`^(?i)(?:auto[- ]?update[ds]?|on update (?:now\(\)|current_timestamp))`), false, func(f *Field, _ []string) { f.OnUpdate = true }},
+		{regexp.MustCompile(`^(?i)on delete (cascade|set null|set default|restrict|no action)`), false, func(f *Field, m []string) {
+			if f.Ref != nil {
+				f.Ref.OnDelete = strings.ToLower(m[1])
+			}
+		}},
+		{regexp.MustCompile("^(?i)(?:(?:fk|foreign key|references|ref|refs)\\b\\s*(?:→|->|=>|:|to\\b|references\\b)?\\s*|(?:→|->)\\s*(?:fk\\s+)?)(?:the )?" + identifier + "(?:(?:\\.|\\s*\\()" + identifier + "\\)?)?"), true, reference},
+		{regexp.MustCompile("^(?i)(?:the )?" + identifier + " (?:reference|ref|fk|foreign key)$"), true, func(f *Field, m []string) {
+			if Key(f.Name) == Key(m[1])+"id" { // project_id: "project reference", and not "current active version reference"
+				reference(f, []string{m[0], m[1], ""})
+			}
+		}},
+		{regexp.MustCompile("^(?i)default(?:s to)?\\s*[:=]?\\s*(`[^`]*`|\"[^\"]*\"|'[^']*'(?:::[a-z]+(?:\\[\\])?)?|[A-Za-z_][A-Za-z0-9_]*\\(\\)|-?[0-9]+(?:\\.[0-9]+)?\\b|\\[\\]|\\{\\}|[A-Za-z_][A-Za-z0-9_-]*)"), true, defaultValue},
+		{regexp.MustCompile(`^(?i)(?:enum|one of|values|allowed values|enum values)\s*[:=]?\s*[({\[]?\s*(.+)$`), true, enumValues},
+		{regexp.MustCompile(`^(?i)(?:length |len )?(\d+)\s*(?:\.\.\.?|–|-| to )\s*(\d+)(?: char(?:acter)?s?)?(?:$|[,;)])`), true, func(f *Field, m []string) { f.Min, f.Max = m[1], m[2] }},
+		{regexp.MustCompile(`^(?i)(?:max(?:imum)?(?: length)?|up to|<=|≤)\s*[:=]?\s*(\d+)(?: (?:char(?:acter)?s?|bytes))?\b`), true, func(f *Field, m []string) { f.Max = m[1] }},
+		{regexp.MustCompile(`^(?i)(?:min(?:imum)?(?: length)?|at least|>=|≥)\s*[:=]?\s*(\d+)(?: char(?:acter)?s?)?\b`), true, func(f *Field, m []string) { f.Min = m[1] }},
+		{regexp.MustCompile(`^(?i)(?:>\s*0|positive)\b`), false, func(f *Field, _ []string) { f.Min = "1" }},
+		{regexp.MustCompile("^(?i)(?:must )?(?:match(?:es|ing)? )?(?:the )?(?:regex|pattern|regexp)?\\s*:?\\s*`(\\^[^`]*\\$)`"), true, func(f *Field, m []string) {
+			f.Checks = append(f.Checks, Check{Expression: f.Name + " ~ " + Literal(m[1])})
+		}},
+		{regexp.MustCompile(`^(\d+)$`), true, func(f *Field, m []string) { f.Max = m[1] }},
+	}
+})
 
 func (f *Field) say(optional Said) {
 	if f.Optional == Unsaid {
@@ -170,7 +174,7 @@ func qualify(f *Field, text string) {
 
 // phrase reads one phrase and tells how many bytes it took, or 0.
 func phrase(f *Field, text string) int {
-	for _, m := range modifiers {
+	for _, m := range modifiers() {
 		found := m.phrase.FindStringSubmatch(text)
 		if found == nil {
 			continue
@@ -191,7 +195,7 @@ func endsPhrase(rest string) bool {
 		strings.HasPrefix(rest, "– ") || strings.HasPrefix(rest, "— ") {
 		return true
 	}
-	for _, m := range modifiers {
+	for _, m := range modifiers() {
 		if found := m.phrase.FindString(rest); found != "" {
 			return true
 		}
