@@ -8,7 +8,7 @@ import (
 // What must come after a literal, tested by hand before a rule's expression runs. Each test may say yes
 // too often, never no to what the expression would match.
 
-// afterOperator skips what may be between a name and its value: `(?:[ \t\w.-]{0,20})[\s'"]{0,3}` and the
+// afterOperator skips what may be between a name and its value: `(?:[ \t\w.-]{0,20})[\s'"\\]{0,3}` and the
 // operator's first byte.
 func afterOperator(text []byte, at int) (int, bool) {
 	for limit := min(len(text), at+24); at < limit; at++ {
@@ -23,8 +23,8 @@ func afterOperator(text []byte, at int) (int, bool) {
 	return 0, false
 }
 
-// valueEnd finds where a value ends that starts within the rest of an operator and `[\x60'"\s=]{0,5}`.
-// All bytes of a value are of one set, and what must follow it, `[\x60'"\s;]|\\[nr]|$`, is not.
+// valueEnd finds where a value ends that starts within the rest of an operator and `[\x60'"\s=\\]{0,5}`.
+// All bytes of a value are of one set, and what must follow it, `[\x60'"\s;\\]|$`, is not.
 func valueEnd(text []byte, at int, r *rule) (int, bool) {
 	for last := at + 8; at <= last && at+r.runMin <= len(text); at++ {
 		to, mixed := at, !r.mixed
@@ -61,13 +61,13 @@ var kinds, between, ends = func() (kinds [256]uint8, between, ends [256]bool) {
 	for b := utf8.RuneSelf; b < len(kinds); b++ {
 		kinds[b] = inName
 	}
-	for _, c := range []byte(" \t\r\n\f\v'\"") {
+	for _, c := range []byte(" \t\r\n\f\v'\"\\") {
 		kinds[c] = inName
 	}
 	for _, c := range []byte("=>:|?,") {
 		kinds[c], between[c] = inOperator, true
 	}
-	for _, c := range []byte("`'\" \t\r\n\f\v=") {
+	for _, c := range []byte("`'\" \t\r\n\f\v=\\") {
 		between[c] = true
 	}
 	for _, c := range []byte("`'\" \t\r\n\f\v;\\") {

@@ -17,6 +17,9 @@ type repository struct {
 	t    testing.TB
 	dir  string
 	time int
+
+	later  []func()          // what a corpus does after all is planted
+	merged map[string]string // what only its merge adds, by path
 }
 
 func newRepository(t testing.TB, options ...string) *repository {

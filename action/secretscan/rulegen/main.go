@@ -82,6 +82,7 @@ type table struct {
 	Rules      []rule
 	Tiers      map[string][]string
 	Checks     map[string]string
+	Edits      map[string]string
 	Literals   map[string][]string
 	Follows    map[string]string
 	Mixed      []string // rules that allow a value of letters, '_', '.' and '-' only
@@ -128,6 +129,10 @@ func render(theirs, ours table) ([]byte, error) {
 	for _, r := range slices.Concat(theirs.Rules, ours.Rules) {
 		if slices.Contains(ours.Unreported, r.ID) {
 			continue
+		}
+		r.Regex = quotedInQuotes(r.Regex)
+		if edited := ours.Edits[r.ID]; edited != "" {
+			r.Regex = edited
 		}
 		if len(r.Literals) == 0 {
 			r.Literals = ours.Literals[r.ID]

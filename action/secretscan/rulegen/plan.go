@@ -42,10 +42,19 @@ type plan struct {
 
 // assignment is how gitleaks writes "what follows the name up to the value". Rules that are built so
 // are tested by hand-written code first.
-const assignment = `)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}(`
+const assignment = `)(?:[ \t\w.-]{0,20})[\s'"\\]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=\\]{0,5}(`
 
 // valueSuffix is what they end with: a value goes on until a byte that none holds.
-const valueSuffix = `)(?:[\x60'"\s;]|\\[nr]|$)`
+const valueSuffix = `)(?:[\x60'"\s;\\]|$)`
+
+// quotedInQuotes lets a backslash stand where gitleaks' expressions want a quote: notebooks, and JSON within
+// JSON, write \"name\": \"value\".
+func quotedInQuotes(expr string) string {
+	return strings.NewReplacer(
+		`)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}(`, assignment,
+		`)(?:[\x60'"\s;]|\\[nr]|$)`, valueSuffix,
+	).Replace(expr)
+}
 
 func planOf(r rule) (plan, error) {
 	if r.Regex == "" {
