@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,6 +71,16 @@ func TestStepSpecApplyCommits(t *testing.T) {
 	if !strings.Contains(tracked, "api/src/schemas/001-shop.ts") || !strings.Contains(tracked, "api/.flaresmith.json") || strings.Contains(tracked, "other.txt") {
 		t.Errorf("the branch has %q", tracked)
 	}
+	// The checkout has the job's token, which may only read, and the step one of its own.
+	reading := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	credential := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + reading))
+	withToken := p.shallow("feature")
+	git(t, withToken, "config", "http."+p.URL()+"/.extraheader", "AUTHORIZATION: basic "+credential)
+	writeFile(t, filepath.Join(withToken, "api/specs/001-shop/contracts/openapi.yaml"), strings.Replace(contract, "name:", "title:", 1))
+	r = p.specStep(withToken, inputs, map[string]string{"INPUT_DIR": "api", "FLARESMITH_JOB_TOKEN": reading})
+	if r.code != exitOK || r.outputs["commit"] == "" || r.outputs["commit"] != p.tip("feature") {
+		t.Errorf("exit code %d, outputs %v, the branch at %s\n%s", r.code, r.outputs, p.tip("feature"), r.log)
+	}
 	if r := p.specStep(fresh, inputs, map[string]string{"INPUT_DIR": "api"}); r.code != exitOK || r.outputs["status"] != "clean" || r.outputs["commit"] != "" {
 		t.Errorf("again: exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
 	}
@@ -88,6 +99,16 @@ func TestStepSpecApplyOpensPullRequest(t *testing.T) {
 			t.Fatalf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
 		}
 		addresses = append(addresses, r.outputs["pull-request-url"])
+	}
+	// Somebody else's commit on the branch stays.
+	theirs := p.shallow(specBranch + "main")
+	writeFile(t, filepath.Join(theirs, "a.txt"), "by a person\n")
+	git(t, theirs, "add", "a.txt")
+	git(t, theirs, "commit", "--quiet", "--message", "by a person")
+	git(t, theirs, "push", "--quiet", p.PushURL("acme/shop", "octo-dev"), "HEAD:"+specBranch+"main")
+	tip := p.tip(specBranch + "main")
+	if r := p.specStep(p.shallow("main"), inputs, more); r.code != exitFailed || p.tip(specBranch+"main") != tip || !strings.Contains(r.log, "is not this action's") {
+		t.Errorf("exit code %d, the branch at %s, want %s\n%s", r.code, p.tip(specBranch+"main"), tip, r.log)
 	}
 	if addresses[0] == "" || addresses[0] != addresses[1] || p.tip("main") != p.base {
 		t.Errorf("pull requests %q, main at %s", addresses, p.tip("main"))

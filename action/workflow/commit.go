@@ -70,16 +70,22 @@ func (s *Step) branch(ctx context.Context, r Repository) (string, error) {
 	return "", errors.New("no branch is checked out")
 }
 
-// Commit commits files and pushes them. A pull request that is open already gets the new state.
+// Commit commits files and pushes them. A pull request that is open already gets the new state, unless
+// somebody else committed to its branch.
 func (s *Step) Commit(ctx context.Context, c Commit) (Committed, error) {
 	r := s.Repository(c.Dir)
-	to, force := c.Branch, "+"
+	to, push := c.Branch, []string{"push", "--quiet"}
 	if to == "" {
 		var err error
 		if to, err = s.branch(ctx, r); err != nil {
 			return Committed{}, err
 		}
-		force = ""
+	} else {
+		lease, err := r.lease(ctx, to)
+		if err != nil {
+			return Committed{}, err
+		}
+		push = append(push, "--force-with-lease=refs/heads/"+to+":"+lease)
 	}
 	paths := make([]string, len(c.Paths))
 	for i, name := range c.Paths {
@@ -96,7 +102,7 @@ func (s *Step) Commit(ctx context.Context, c Commit) (Committed, error) {
 	if err != nil {
 		return Committed{}, err
 	}
-	if err := r.remote(ctx, "push", "--quiet", "origin", force+id+":refs/heads/"+to); err != nil {
+	if _, err := r.remote(ctx, append(push, "origin", id+":refs/heads/"+to)...); err != nil {
 		return Committed{}, fmt.Errorf("push to %s (the job needs contents: write): %w", to, err)
 	}
 	if c.Branch == "" {

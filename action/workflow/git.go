@@ -42,24 +42,68 @@ func (r Repository) git(ctx context.Context, env []string, args ...string) (stri
 }
 
 // remote runs a command that talks to the server: as the checkout is set up, and if that fails with the
-// step's token, which is handed over in the environment, where no list of processes shows it.
-func (r Repository) remote(ctx context.Context, args ...string) error {
+// step's token. A token that was made for the step goes first: what the job's own one pushes starts no workflow.
+func (r Repository) remote(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	_, err := r.git(ctx, nil, args...)
-	server, parseErr := url.Parse(r.step.context.ServerURL)
-	if err == nil || r.step.Token() == "" || parseErr != nil || ctx.Err() != nil {
-		return err
+	var ways [][]string
+	if env := r.credential(); env != nil {
+		ways = append(ways, env)
 	}
-	credential := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + r.step.Token()))
-	_, again := r.git(ctx, []string{
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + server.Scheme + "://" + server.Host + "/.extraheader",
-		"GIT_CONFIG_VALUE_0=Authorization: basic " + credential,
-	}, args...)
-	if again != nil {
-		return err
+	if r.step.tokenOfItsOwn() {
+		ways = append(ways, nil)
+	} else {
+		ways = append([][]string{nil}, ways...)
 	}
-	return nil
+	var first error
+	for _, env := range ways {
+		out, err := r.git(ctx, env, args...)
+		if err == nil {
+			return out, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return "", first
+}
+
+// credential hands the step's token over in the environment, where no list of processes shows it, in place
+// of what the checkout is set up with.
+func (r Repository) credential() []string {
+	server, err := url.Parse(r.step.context.ServerURL)
+	if err != nil || r.step.Token() == "" {
+		return nil
+	}
+	key := "http." + server.Scheme + "://" + server.Host + "/.extraheader"
+	return []string{
+		"GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_0=" + key, "GIT_CONFIG_VALUE_0=", "GIT_CONFIG_KEY_1=" + key,
+		"GIT_CONFIG_VALUE_1=Authorization: basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+r.step.Token())),
+	}
+}
+
+// lease is the newest commit of a branch on the server that only this action commits to; "" if there is no
+// such branch. People's commits on it are not to be dropped.
+func (r Repository) lease(ctx context.Context, branch string) (string, error) {
+	line, err := r.remote(ctx, "ls-remote", "origin", "refs/heads/"+branch)
+	if err != nil || line == "" {
+		return "", err
+	}
+	tip, err := r.FetchBranch(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	author, err := r.git(ctx, nil, "log", "-1", "--no-show-signature", "--format=%ae", "--end-of-options", tip, "--")
+	if err != nil {
+		return "", err
+	}
+	if author != botEmail {
+		return "", fmt.Errorf("the newest commit of %s is not this action's, and would be lost: merge or close its pull request and delete the branch", branch)
+	}
+	return tip, nil
 }
 
 // Has reports whether a commit is there.
@@ -140,7 +184,8 @@ func (r Repository) fetch(ctx context.Context, limit string, what ...string) err
 	if limit != "" {
 		args = append(args, limit)
 	}
-	return r.remote(ctx, append(append(args, "origin"), what...)...)
+	_, err := r.remote(ctx, append(append(args, "origin"), what...)...)
+	return err
 }
 
 // whole reports whether all commits of a range are there, and where it ends is known.

@@ -84,6 +84,12 @@ func (s *Step) CheckInputs() error { return errors.Join(s.problems...) }
 // Token is GitHub's token of the run; it may be empty.
 func (s *Step) Token() string { return s.Input("github-token", "") }
 
+// tokenOfItsOwn reports whether the token was made for this step, and is not the job's.
+func (s *Step) tokenOfItsOwn() bool {
+	own := s.getenv("FLARESMITH_JOB_TOKEN")
+	return own != "" && s.Token() != "" && s.Token() != own
+}
+
 // TempDir is a folder that lasts as long as the job, or "".
 func (s *Step) TempDir() string { return s.getenv("RUNNER_TEMP") }
 
