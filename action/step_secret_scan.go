@@ -146,8 +146,12 @@ func (s *scanStep) scan(ctx context.Context) ([]located, error) {
 		}
 		err = errors.Join(err, textErr)
 	}
-	for _, text := range s.step.Event.Texts {
+	const named = 5
+	for _, text := range s.step.Event.Texts[:min(len(s.step.Event.Texts), named)] {
 		s.what = strings.TrimPrefix(s.what+", and "+text.What, ", and ")
+	}
+	if more := len(s.step.Event.Texts) - named; more > 0 {
+		s.what += fmt.Sprintf(", and %d texts more", more)
 	}
 	return all, err
 }
@@ -155,7 +159,17 @@ func (s *scanStep) scan(ctx context.Context) ([]located, error) {
 func (s *scanStep) note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notes = append(s.notes, text)
+	if s.notes = append(s.notes, text); len(s.notes) > maxNotes {
+		s.step.Logf("%s", text)
+	}
+}
+
+// told are the notes, as many as a person reads; the log has all.
+func (s *scanStep) told() []string {
+	if len(s.notes) <= maxNotes {
+		return slices.Clone(s.notes)
+	}
+	return append(slices.Clone(s.notes[:maxNotes]), fmt.Sprintf("And %d notes more, which are in the log.", len(s.notes)-maxNotes))
 }
 
 // write writes the files of the report and gives the outputs.
@@ -196,7 +210,7 @@ func (s *scanStep) write(found []located) (map[string]string, error) {
 }
 
 func (s *scanStep) report(found []located) (workflow.Report, int) {
-	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.notes, "Scanned: "+s.what+".")}
+	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.told(), "Scanned: "+s.what+".")}
 	counts := map[secretscan.Tier]int{}
 	over := 0
 	for _, f := range found {
@@ -221,7 +235,7 @@ func (s *scanStep) report(found []located) (workflow.Report, int) {
 
 // notScanned is the report of a scan that says nothing: never a green one.
 func (s *scanStep) notScanned(err error) workflow.Report {
-	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": "), Notes: s.notes}
+	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": "), Notes: s.told()}
 }
 
 func reaches(f located, bar string) bool {

@@ -279,3 +279,24 @@ func TestWrongSteps(t *testing.T) {
 		})
 	}
 }
+
+// TestManyNotes has an ignore file that nothing needs any more: the summary stays readable, the log has all.
+func TestManyNotes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var ignores strings.Builder
+	ignores.WriteString("ignore:\n")
+	for i := range 200 {
+		fmt.Fprintf(&ignores, "  - {rule: stripe-access-token, fingerprint: %032x, reason: a test key, expires: 2099-01-01}\n", i)
+	}
+	writeFile(t, filepath.Join(dir, ".flaresmith-ignore.yml"), ignores.String())
+	writeFile(t, filepath.Join(dir, "a.txt"), "x\n")
+	git(t, dir, "init", "--quiet")
+	git(t, dir, "add", ".")
+	r := runWorkflowStep(t, map[string]string{"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SERVER_URL": "https://github.acme.dev", "GITHUB_API_URL": "https://github.acme.dev/api/v3",
+		"GITHUB_EVENT_NAME": "schedule", "GITHUB_SHA": strings.Repeat("a", 40), "INPUT_COMMAND": "secret-scan", "INPUT_SCAN": "tree", "INPUT_DIR": dir, "INPUT_CHECK_RUN": "off"})
+	in := func(text string) int { return strings.Count(text, "is not needed") }
+	if r.code != exitOK || in(r.summary) > maxNotes || !strings.Contains(r.summary, "180 notes more") || in(r.log) < 200 {
+		t.Errorf("exit code %d, %d notes in the summary, %d in the log\n%.3000s", r.code, in(r.summary), in(r.log), r.summary)
+	}
+}
