@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -36,7 +38,11 @@ type Cloudflare struct {
 	APIURL    string         `env:"CLOUDFLARE_API_URL"    yaml:"api_url"` // empty: Cloudflare's own
 	APIToken  preview.Secret `env:"CLOUDFLARE_API_TOKEN"  yaml:"api_token"`
 	AccountID string         `env:"CLOUDFLARE_ACCOUNT_ID" yaml:"account_id"`
+	Driver    string         `env:"CLOUDFLARE_DRIVER"     yaml:"driver"` // how previews are run, one of cloudflareDrivers; empty: the first
 }
+
+// cloudflareDrivers are the ways to run previews at Cloudflare, as the operator picks them: the default one first.
+func cloudflareDrivers() []string { return []string{"worker-per-pr", "worker-previews"} }
 
 // Postman is a workspace at Postman that collections and environments are put into.
 type Postman struct {
@@ -98,6 +104,9 @@ func (c Clouds) check(name func(key string) string, problem func(key, format str
 		problem(name("NEON_API_KEY"), "needs %s, too: a Worker on this machine reaches no database but this machine's", name("CLOUDFLARE_API_TOKEN"))
 	case c.Cloudflare.Used() && !c.Neon.Used():
 		problem(name("CLOUDFLARE_API_TOKEN"), "needs %s, too: a Worker at Cloudflare can't reach databases of this machine", name("NEON_API_KEY"))
+	}
+	if driver := c.Cloudflare.Driver; driver != "" && !slices.Contains(cloudflareDrivers(), driver) {
+		problem(name("CLOUDFLARE_DRIVER"), "%.40q is none of %s", driver, strings.Join(cloudflareDrivers(), ", "))
 	}
 	if b := c.Neon.Branches; b.Prod != "" && (b.Prod == b.Main || b.Prod == b.Dev || b.Prod == b.Staging) {
 		problem(name("NEON_BRANCH_PROD"), "is another branch's name as well, which may be branched from: production never is")

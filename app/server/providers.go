@@ -106,7 +106,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	workers := p.cloudflare[c.Cloudflare]
 	if workers == nil {
 		var err error
-		workers, err = cloudflare.New(cloudflare.Config{APIURL: c.Cloudflare.APIURL, Token: c.Cloudflare.APIToken, AccountID: c.Cloudflare.AccountID,
+		workers, err = cloudflare.New(cloudflare.Config{APIURL: c.Cloudflare.APIURL, Token: c.Cloudflare.APIToken, AccountID: c.Cloudflare.AccountID, Driver: cloudflare.Driver(c.Cloudflare.Driver),
 			HostsURL: p.options.StandIns.WorkersURL, Reach: p.options.StandIns.Reach, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err
@@ -114,8 +114,17 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 		p.cloudflare[c.Cloudflare] = workers
 	}
 	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onCloudflare)
-	to.add(onCloudflare+"/"+c.Cloudflare.AccountID, preview.KindWorker, workers)
+	to.add(workersPlace(c.Cloudflare), preview.KindWorker, workers)
 	return nil
+}
+
+// workersPlace is where Workers are made at Cloudflare: drivers make different things, so that another one is another place.
+func workersPlace(c config.Cloudflare) string {
+	place := onCloudflare + "/" + c.AccountID
+	if driver := cloudflare.Driver(c.Driver); driver != "" && driver != cloudflare.DriverScripts {
+		place += "/" + c.Driver
+	}
+	return place
 }
 
 func (p *providers) addPostman(to *set, c config.Postman) error {

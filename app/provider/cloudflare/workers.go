@@ -28,6 +28,7 @@ type Config struct {
 	APIURL    string // default https://api.cloudflare.com/client/v4
 	Token     preview.Secret
 	AccountID string
+	Driver    Driver // default DriverScripts
 	// HostsURL has the host below which the account's subdomain is, and the scheme; default https://workers.dev.
 	HostsURL  string
 	Wait      time.Duration     // longest wait for a new host to answer; default 45 s
@@ -45,6 +46,7 @@ type Workers struct {
 	reach      *http.Client
 	wait, look time.Duration
 	log        *slog.Logger
+	driver     driver
 
 	mu        sync.Mutex
 	subdomain string           // of the account; empty: not asked for yet
@@ -82,8 +84,10 @@ func New(c Config) (*Workers, error) {
 	}
 	reach := &http.Client{Transport: c.Reach, Timeout: reachTimeout, // what a Worker redirects to is none of ours
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &Workers{api: api, token: c.Token, hosts: hosts, reach: reach, wait: cmp.Or(c.Wait, defaultWait), look: cmp.Or(c.Look, defaultLook), log: c.Logger,
-		turns: map[string]*turn{}}, nil
+	p := &Workers{api: api, token: c.Token, hosts: hosts, reach: reach, wait: cmp.Or(c.Wait, defaultWait), look: cmp.Or(c.Look, defaultLook), log: c.Logger,
+		turns: map[string]*turn{}}
+	p.driver, err = p.drive(c)
+	return p, err
 }
 
 func absolute(address string) (*url.URL, error) {
@@ -99,21 +103,11 @@ func (p *Workers) Observe(ctx context.Context, r preview.Resource) (preview.Obse
 	if err := checkResource(r); err != nil {
 		return preview.Observed{}, err
 	}
-	now, err := p.api.worker(ctx, r.Name)
+	now, err := p.driver.observe(ctx, r)
 	if err != nil {
 		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
 	}
-	if now == nil {
-		return preview.Observed{}, nil
-	}
-	if now.mark() != r.Mark {
-		return preview.Observed{Exists: true}, nil
-	}
-	outputs, err := p.outputs(ctx, r.Name)
-	if err != nil {
-		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
-	}
-	return preview.Observed{Exists: true, Owned: true, Digest: now.digest(), Outputs: outputs}, nil
+	return now, nil
 }
 
 // Apply implements the reconciler's Provider.
@@ -124,65 +118,11 @@ func (p *Workers) Apply(ctx context.Context, r preview.Resource, in preview.Inpu
 	if !tagValue.MatchString(r.Digest) {
 		return preview.Outputs{}, fmt.Errorf("the digest of %s can't be a tag", r.Name)
 	}
-	outputs, err := p.apply(ctx, r, in)
+	outputs, err := p.driver.apply(ctx, r, in)
 	if err != nil {
 		return preview.Outputs{}, fmt.Errorf("worker %s: %w", r.Name, classify(err))
 	}
 	return outputs, nil
-}
-
-func (p *Workers) apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
-	now, err := p.owned(ctx, r)
-	if err != nil {
-		return preview.Outputs{}, err
-	}
-	if err := check(r, in.Bundle, in.Outputs.DatabaseURL); err != nil {
-		return preview.Outputs{}, err
-	}
-	outputs, err := p.outputs(ctx, r.Name)
-	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.tagged(tagContent) == p.content(in) {
-		return outputs, err
-	}
-	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
-		return preview.Outputs{}, err
-	}
-	return outputs, p.deploy(ctx, r, in, outputs.URL)
-}
-
-// owned reads a script of ours; nil: there is none. One that is not ours is preview.ErrConflict.
-func (p *Workers) owned(ctx context.Context, r preview.Resource) (*worker, error) {
-	now, err := p.api.worker(ctx, r.Name)
-	if err == nil && now != nil && now.mark() != r.Mark {
-		return nil, preview.ErrConflict
-	}
-	return now, err
-}
-
-// deploy uploads the script, turns its host on and finishes it with the digest.
-func (p *Workers) deploy(ctx context.Context, r preview.Resource, in preview.Inputs, address string) error {
-	token, err := p.uploadAssets(ctx, r.Name, in.Bundle.Assets, in.Source)
-	if err != nil {
-		return err
-	}
-	body, err := encode(describe(r, in.Bundle, in.Outputs.DatabaseURL, token), in.Bundle.Modules)
-	if err != nil {
-		return err
-	}
-	if err := p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) }); err != nil {
-		return refused(err, secretsOf(in), len(in.Bundle.Bindings) > 0)
-	}
-	if err := p.api.show(ctx, r.Name); err != nil {
-		return err
-	}
-	if err := p.await(ctx, address); err != nil {
-		return err
-	}
-	if in.Verify != nil {
-		if err := in.Verify(ctx, p.ask(address)); err != nil {
-			return err
-		}
-	}
-	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
 }
 
 // secretsOf are the values that must not be told: the password alone, too.
@@ -195,98 +135,42 @@ func secretsOf(in preview.Inputs) []preview.Secret {
 	return secrets
 }
 
-// beginBound makes the scripts that a bundle is bound to and that are not there yet: Cloudflare refuses a binding to nothing,
-// and two Workers may be bound to each other. They carry the mark and no digest, so their own Apply goes on with them.
-func (p *Workers) beginBound(ctx context.Context, r preview.Resource, b *preview.Bundle) error {
-	const source = `export default { fetch() { return new Response("This Worker is being deployed.", { status: 503 }); } };`
-	var targets []string
-	for _, to := range b.Services {
-		targets = append(targets, r.Sibling(to))
-	}
-	slices.Sort(targets)
-	modules := []preview.Module{{Name: "worker.js", Type: preview.ModuleES, Content: []byte(source)}}
-	for _, name := range slices.Compact(targets) {
-		target := r
-		target.Name = name
-		err := p.inTurn(ctx, name, func() error {
-			if now, err := p.owned(ctx, target); err != nil || now != nil {
-				return err
-			}
-			body, err := encode(metadata{MainModule: "worker.js", Bindings: []binding{}, Date: b.CompatibilityDate, Flags: []string{}, Tags: markTags(r.Mark)}, modules)
-			if err != nil {
-				return err
-			}
-			return p.api.upload(ctx, name, body)
-		})
-		if err != nil {
-			return fmt.Errorf("bound to %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // Delete implements the reconciler's Provider.
 func (p *Workers) Delete(ctx context.Context, r preview.Resource) error {
 	if err := checkResource(r); err != nil {
 		return err
 	}
-	if err := p.remove(ctx, r); err != nil {
+	if err := p.driver.remove(ctx, r); err != nil {
 		return fmt.Errorf("delete %s: %w", r.Name, classify(err))
 	}
 	return nil
 }
 
-// remove deletes a script of ours and waits until it is gone. It asks again now and then: an answer may be a proxy's.
-func (p *Workers) remove(ctx context.Context, r preview.Resource) error {
-	const again = 8
-	for look := 0; ; look++ {
-		now, err := p.owned(ctx, r)
-		if err != nil || now == nil {
-			return err
-		}
-		if look%again == 0 {
-			if err := p.api.delete(ctx, r.Name); err != nil {
-				return err
-			}
-			continue // gone at once, as a rule
-		}
-		if err := pause(ctx, p.look); err != nil {
-			return err
-		}
-	}
-}
-
 // List implements the reconciler's Provider.
 func (p *Workers) List(ctx context.Context) ([]preview.Found, error) {
-	all, err := p.api.workers(ctx)
+	found, err := p.driver.list(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", classify(err))
-	}
-	var found []preview.Found
-	for _, w := range all {
-		if m := w.mark(); preview.NamePattern.MatchString(w.Name) && m.Project != "" && m.Environment != "" {
-			found = append(found, preview.Found{Kind: preview.KindWorker, Name: w.Name, Mark: m})
-		}
 	}
 	slices.SortFunc(found, func(a, b preview.Found) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
 }
 
-// outputs tell where a Worker answers.
-func (p *Workers) outputs(ctx context.Context, name string) (preview.Outputs, error) {
+// accountSubdomain is the account's below workers.dev, asked for once.
+func (p *Workers) accountSubdomain(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	subdomain := p.subdomain
 	p.mu.Unlock()
 	if subdomain == "" {
 		var err error
 		if subdomain, err = p.api.subdomain(ctx); err != nil {
-			return preview.Outputs{}, err
+			return "", err
 		}
 		p.mu.Lock()
 		p.subdomain = subdomain
 		p.mu.Unlock()
 	}
-	return preview.Outputs{URL: fmt.Sprintf("%s://%s.%s.%s/", p.hosts.Scheme, name, subdomain, p.hosts.Host)}, nil
+	return subdomain, nil
 }
 
 // inTurn uploads a script while nobody else of this process looks whether it is there, or uploads it: the code that

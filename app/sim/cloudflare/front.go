@@ -47,6 +47,12 @@ func (s *Server) atHost(name string) *version {
 		}
 		return c.serving
 	}
+	if p := s.previewAt(name); p != nil {
+		if !p.of.previews || now.Before(p.body.seenFrom) {
+			return nil
+		}
+		return p.body.serving
+	}
 	old, ok := s.stale[name]
 	switch {
 	case !ok:

@@ -28,11 +28,18 @@ func (s *Server) Script(name string) (Script, bool) {
 	if c == nil {
 		return Script{}, false
 	}
+	return c.seen(), true
+}
+
+func (c *script) seen() Script {
 	seen := Script{Tags: slices.Clone(c.tags), OnHost: c.onHost, Bindings: map[string]Binding{}, Versions: len(c.versions)}
+	if c.serving == nil {
+		return seen
+	}
 	for _, b := range c.serving.bindings {
 		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service + b.target()}
 	}
-	return seen, true
+	return seen
 }
 
 // Names lists the account's scripts, in order.

@@ -30,6 +30,9 @@ type script struct {
 	previews bool
 	seenFrom time.Time // and from when on that is seen
 
+	base     map[string]binding // what its previews take over unless they are told not to
+	assetsOf string             // the script that its static files are uploaded for; empty: itself
+
 	versions    []*version   // oldest first
 	deployments []deployment // newest first
 	serving     *version
@@ -47,7 +50,7 @@ func hexID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 // find is the script of a request. The caller holds the lock.
 func (s *Server) find(r *http.Request) (*script, error) {
 	found := s.scripts[r.PathValue("script_name")]
-	if found == nil {
+	if found == nil || found.serving == nil { // the script API knows nothing of a Worker that has no script
 		return nil, noScript()
 	}
 	return found, nil
@@ -187,7 +190,7 @@ func (s *Server) deleteScript(r *http.Request) (answer, error) {
 	defer s.lock(name)()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.find(r)
+	c, err := s.parent(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -195,6 +198,11 @@ func (s *Server) deleteScript(r *http.Request) (answer, error) {
 		return answer{}, fail(http.StatusConflict, codeInUse, "Cannot delete this Worker as it is used by %s.", strings.Join(users, ", "))
 	}
 	delete(s.scripts, name)
+	for _, p := range s.previews {
+		if p.of == c {
+			s.dropPreview(p)
+		}
+	}
 	if s.cfg.Latency.Host == 0 || !c.onHost {
 		s.work.Go(c.close)
 		return answer{}, nil
@@ -318,7 +326,7 @@ func (s *Server) getService(r *http.Request) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.scripts[r.PathValue("script_name")]
-	if c == nil {
+	if c == nil || c.serving == nil {
 		return answer{}, fail(http.StatusNotFound, codeNoService, "workers.api.error.service_not_found")
 	}
 	j := c.json()
@@ -330,7 +338,7 @@ func (s *Server) getService(r *http.Request) (answer, error) {
 // worker is a script as the newer part of the API shows it.
 func (s *Server) worker(c *script) object {
 	return object{"id": c.id, "name": c.name, "tags": c.tags, "created_on": c.created, "updated_on": c.modified, "deployed_on": c.modified, "logpush": false,
-		"subdomain": c.subdomain(), "observability": object{"enabled": false}, "tail_consumers": []object{},
+		"subdomain": c.subdomain(), "previews_base_config": object{"env": publicEnv(bindingsOf(c.base))}, "observability": object{"enabled": false}, "tail_consumers": []object{},
 		"references": object{"workers": []object{}, "domains": []object{}, "durable_objects": []object{}, "queues": []object{}, "dispatch_namespace_outbounds": []object{}}}
 }
 
@@ -348,11 +356,9 @@ func (s *Server) listWorkers(r *http.Request) (answer, error) {
 func (s *Server) getWorker(r *http.Request) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wanted := r.PathValue("script_name")
-	for _, c := range s.scripts {
-		if c.name == wanted || c.id == wanted {
-			return answer{result: s.worker(c)}, nil
-		}
+	c, err := s.parent(r)
+	if err != nil {
+		return answer{}, err
 	}
-	return answer{}, noScript()
+	return answer{result: s.worker(c)}, nil
 }

@@ -24,6 +24,8 @@ type Config struct {
 	Subdomain string         // of the account below workers.dev; default "sim"
 	// Scripts is the most scripts that the account may have; 0: 500, as on the Paid plan.
 	Scripts int
+	// Previews is the most previews that a Worker may have, the least recently deployed one goes then; 0: 500, as on the Paid plan.
+	Previews int
 	// Reach is what Workers may connect to, as addresses or CIDR blocks; empty: nothing.
 	Reach []string
 	// Trust are certificates in PEM that Workers trust beside those of the machine.
@@ -61,8 +63,9 @@ type Server struct {
 	scripts  map[string]*script
 	stale    map[string]stale // hosts of deleted scripts that still answer
 	busy     map[string]*sync.Mutex
-	assets   map[string]asset    // by hash
-	sessions map[string]*session // by id
+	previews map[string]*workerPreview // by host
+	assets   map[string]asset          // by hash
+	sessions map[string]*session       // by id
 	things   map[thing]*store
 	serial   int
 	requests []string
@@ -70,7 +73,7 @@ type Server struct {
 
 const (
 	defaultAccount = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-	defaultScripts = 500
+	defaultScripts = 500 // and previews
 	domain         = "workers.localhost"
 )
 
@@ -88,6 +91,9 @@ func New(c Config) (*Server, error) {
 	if c.Scripts == 0 {
 		c.Scripts = defaultScripts
 	}
+	if c.Previews == 0 {
+		c.Previews = defaultScripts
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -96,7 +102,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("sim/cloudflare: %w", err)
 	}
 	return &Server{cfg: c, log: c.Logger, limits: limits{off: c.Unlimited}, spawner: newSpawner(), dir: dir, signing: randomKey(), closing: make(chan struct{}),
-		scripts: map[string]*script{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}, things: map[thing]*store{}}, nil
+		scripts: map[string]*script{}, previews: map[string]*workerPreview{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}, things: map[thing]*store{}}, nil
 }
 
 // Start serves the API and the Workers on address.
@@ -136,11 +142,14 @@ func (s *Server) Close() error {
 	close(s.closing)
 	s.work.Wait()
 	s.mu.Lock()
-	all, hosts, things := s.scripts, s.stale, s.things
-	s.scripts, s.stale = map[string]*script{}, map[string]stale{}
+	all, hosts, things, previews := s.scripts, s.stale, s.things, s.previews
+	s.scripts, s.stale, s.previews = map[string]*script{}, map[string]stale{}, map[string]*workerPreview{}
 	s.mu.Unlock()
 	for _, old := range hosts {
 		old.script.close()
+	}
+	for _, p := range previews {
+		p.body.close()
 	}
 	for _, script := range all {
 		script.close()

@@ -401,8 +401,49 @@ func TestWrangler(t *testing.T) {
 	if out := cli.run(t, "deployments", "list", "--json"); json.Unmarshal([]byte(out), &deployments) != nil || len(deployments) != 3 {
 		t.Errorf("deployments list prints %s", out)
 	}
+	previewed(t, s, cli)
 	cli.run(t, "delete", "--force")
 	if _, ok := s.Script("by-wrangler"); ok {
 		t.Error("the script outlives its deletion")
+	}
+}
+
+// previewed makes, changes and deletes a preview of the deployed Worker, which itself goes on as it was.
+func previewed(t *testing.T, s *cloudflare.Server, cli wrangler) {
+	t.Helper()
+	secrets := filepath.Join(cli.dir, "secrets.json")
+	if err := os.WriteFile(secrets, []byte(`{"LIST": "hidden"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	production, _ := s.Script("by-wrangler")
+	var said struct {
+		Preview    struct{ URLs []string }
+		Deployment struct{ URLs []string }
+	}
+	preview := func(arguments ...string) {
+		t.Helper()
+		out := cli.run(t, append([]string{"preview", "--json", "--name", "feature/a", "--ignore-base-config"}, arguments...)...)
+		if err := json.Unmarshal([]byte(out[max(0, strings.Index(out, "{")):]), &said); err != nil {
+			t.Fatalf("preview prints %s: %v", out, err)
+		}
+	}
+	preview("--var", "GREETING:preview", "--secrets-file", secrets)
+	if len(said.Preview.URLs) != 1 || !strings.HasPrefix(said.Preview.URLs[0], "http://feature-a-by-wrangler.sim.workers.localhost:") || len(said.Deployment.URLs) != 1 {
+		t.Fatalf("the preview is at %v, its deployment at %v", said.Preview.URLs, said.Deployment.URLs)
+	}
+	label, _, _ := strings.Cut(strings.TrimPrefix(said.Deployment.URLs[0], "http://"), ".")
+	for _, host := range []string{"feature-a-by-wrangler", label} {
+		wantGet(t, s, host, "/api", `{"GREETING":"preview","LIST":"hidden","ASSETS":"found"}`)
+		wantGet(t, s, host, "/", "<h1>Static</h1>\n")
+	}
+	preview("--var", "GREETING:changed") // the secret is inherited, for wrangler asks for that
+	wantGet(t, s, "feature-a-by-wrangler", "/api", `{"GREETING":"changed","LIST":"hidden","ASSETS":"found"}`)
+	wantGet(t, s, "by-wrangler", "/api", `{"GREETING":"hello","LIST":[1,2],"ASSETS":"found"}`)
+	if after, _ := s.Script("by-wrangler"); after.Versions != production.Versions {
+		t.Errorf("%d versions of the Worker became %d", production.Versions, after.Versions)
+	}
+	cli.run(t, "preview", "delete", "--name", "feature/a", "--skip-confirmation")
+	if left := s.Previews("by-wrangler"); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }

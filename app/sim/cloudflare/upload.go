@@ -25,10 +25,13 @@ type metadata struct {
 	Tags         []string          `json:"tags"` // nil: as they were
 	Annotations  map[string]string `json:"annotations"`
 	KeepAssets   bool              `json:"keep_assets"`
-	Assets       *struct {
-		JWT    string      `json:"jwt"`
-		Config assetConfig `json:"config"`
-	} `json:"assets"`
+	Assets       *assetsWish       `json:"assets"`
+}
+
+// assetsWish are the static files of an upload: the token of their session, and how they are served.
+type assetsWish struct {
+	JWT    string      `json:"jwt"`
+	Config assetConfig `json:"config"`
 }
 
 // binding is something that a script finds in its environment.

@@ -1,6 +1,7 @@
 package cloudflare
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -61,7 +62,7 @@ func (s *Server) newVersion(c *script, u upload, source string) (*version, error
 		sum.Write(m.content)
 	}
 	v.etag = hex.EncodeToString(sum.Sum(nil))
-	if v.site, err = s.siteOf(c.name, u, before); err != nil {
+	if v.site, err = s.siteOf(cmp.Or(c.assetsOf, c.name), u, before); err != nil {
 		return nil, err
 	}
 	return v, s.start(v)

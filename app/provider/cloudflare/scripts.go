@@ -1,0 +1,154 @@
+package cloudflare
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+)
+
+// scripts is DriverScripts: a preview is a script of its own.
+type scripts struct{ *Workers }
+
+func (p scripts) observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
+	now, err := p.api.worker(ctx, r.Name)
+	if err != nil || now == nil {
+		return preview.Observed{}, err
+	}
+	if now.mark() != r.Mark {
+		return preview.Observed{Exists: true}, nil
+	}
+	outputs, err := p.outputs(ctx, r.Name)
+	if err != nil {
+		return preview.Observed{}, err
+	}
+	return preview.Observed{Exists: true, Owned: true, Digest: now.digest(), Outputs: outputs}, nil
+}
+
+func (p scripts) apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
+	now, err := p.owned(ctx, r)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if err := check(r, in.Bundle, in.Outputs.DatabaseURL); err != nil {
+		return preview.Outputs{}, err
+	}
+	outputs, err := p.outputs(ctx, r.Name)
+	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.tagged(tagContent) == p.content(in) {
+		return outputs, err
+	}
+	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
+		return preview.Outputs{}, err
+	}
+	return outputs, p.deploy(ctx, r, in, outputs.URL)
+}
+
+// owned reads a script of ours; nil: there is none. One that is not ours is preview.ErrConflict.
+func (p scripts) owned(ctx context.Context, r preview.Resource) (*worker, error) {
+	now, err := p.api.worker(ctx, r.Name)
+	if err == nil && now != nil && now.mark() != r.Mark {
+		return nil, preview.ErrConflict
+	}
+	return now, err
+}
+
+// deploy uploads the script, turns its host on and finishes it with the digest.
+func (p scripts) deploy(ctx context.Context, r preview.Resource, in preview.Inputs, address string) error {
+	token, err := p.uploadAssets(ctx, r.Name, in.Bundle.Assets, in.Source)
+	if err != nil {
+		return err
+	}
+	body, err := encode(describe(r, in.Bundle, in.Outputs.DatabaseURL, token), in.Bundle.Modules)
+	if err != nil {
+		return err
+	}
+	if err := p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) }); err != nil {
+		return refused(err, secretsOf(in), len(in.Bundle.Bindings) > 0)
+	}
+	if err := p.api.show(ctx, r.Name); err != nil {
+		return err
+	}
+	if err := p.await(ctx, address); err != nil {
+		return err
+	}
+	if in.Verify != nil {
+		if err := in.Verify(ctx, p.ask(address)); err != nil {
+			return err
+		}
+	}
+	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
+}
+
+// beginBound makes the scripts that a bundle is bound to and that are not there yet: Cloudflare refuses a binding to nothing,
+// and two Workers may be bound to each other. They carry the mark and no digest, so their own Apply goes on with them.
+func (p scripts) beginBound(ctx context.Context, r preview.Resource, b *preview.Bundle) error {
+	const source = `export default { fetch() { return new Response("This Worker is being deployed.", { status: 503 }); } };`
+	var targets []string
+	for _, to := range b.Services {
+		targets = append(targets, r.Sibling(to))
+	}
+	slices.Sort(targets)
+	modules := []preview.Module{{Name: "worker.js", Type: preview.ModuleES, Content: []byte(source)}}
+	for _, name := range slices.Compact(targets) {
+		target := r
+		target.Name = name
+		err := p.inTurn(ctx, name, func() error {
+			if now, err := p.owned(ctx, target); err != nil || now != nil {
+				return err
+			}
+			body, err := encode(metadata{MainModule: "worker.js", Bindings: []binding{}, Date: b.CompatibilityDate, Flags: []string{}, Tags: markTags(r.Mark)}, modules)
+			if err != nil {
+				return err
+			}
+			return p.api.upload(ctx, name, body)
+		})
+		if err != nil {
+			return fmt.Errorf("bound to %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// remove deletes a script of ours and waits until it is gone. It asks again now and then: an answer may be a proxy's.
+func (p scripts) remove(ctx context.Context, r preview.Resource) error {
+	const again = 8
+	for look := 0; ; look++ {
+		now, err := p.owned(ctx, r)
+		if err != nil || now == nil {
+			return err
+		}
+		if look%again == 0 {
+			if err := p.api.delete(ctx, r.Name); err != nil {
+				return err
+			}
+			continue // gone at once, as a rule
+		}
+		if err := pause(ctx, p.look); err != nil {
+			return err
+		}
+	}
+}
+
+func (p scripts) list(ctx context.Context) ([]preview.Found, error) {
+	all, err := p.api.workers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []preview.Found
+	for _, w := range all {
+		if m := w.mark(); preview.NamePattern.MatchString(w.Name) && m.Project != "" && m.Environment != "" {
+			found = append(found, preview.Found{Kind: preview.KindWorker, Name: w.Name, Mark: m})
+		}
+	}
+	return found, nil
+}
+
+// outputs tell where a script answers.
+func (p scripts) outputs(ctx context.Context, name string) (preview.Outputs, error) {
+	subdomain, err := p.accountSubdomain(ctx)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	return preview.Outputs{URL: fmt.Sprintf("%s://%s.%s.%s/", p.hosts.Scheme, name, subdomain, p.hosts.Host)}, nil
+}
