@@ -143,7 +143,9 @@ func BenchmarkFifteenAtOnce(b *testing.B) {
 		b.ReportMetric(serving.Seconds(), "first-s")
 		b.ReportMetric(active.Seconds(), "all-s")
 		b.ReportMetric(floor.Seconds(), "floor-s")
+		b.ReportMetric(active.Seconds()/floor.Seconds(), "all/floor")
 		b.ReportMetric(float64(w.refused()), "429s")
+		w.settle()
 		w.stop()
 	}
 }
