@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,28 +17,38 @@ import (
 
 // copyTo copies the data folder of a running server into the empty folder target, as an online base backup
 // does: what the server writes meanwhile is in the write-ahead log, which is copied last, and the copy
-// recovers from it when it first starts.
+// recovers from it when it first starts. One copy at a time: each begins with a checkpoint and ends with a new segment of
+// the log, so that several would write and throw away each other's.
 func (p *Postgres) copyTo(ctx context.Context, target string) error {
+	select {
+	case p.copying <- struct{}{}:
+		defer func() { <-p.copying }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	conn, err := pgx.Connect(ctx, p.URL().Reveal())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // ends a backup that was not stopped
-	if _, err := conn.Exec(ctx, `SELECT pg_backup_start('copy', true)`); err != nil {
+	var first, last, label string
+	if err := conn.QueryRow(ctx, `SELECT pg_walfile_name(pg_backup_start('copy', true))`).Scan(&first); err != nil {
 		return err
 	}
 	c := copier{account: p.cluster.account, from: p.cluster.data(), to: target}
 	if err := c.tree(ctx, ".", leftOut); err != nil {
 		return err
 	}
-	var label string
-	if err := conn.QueryRow(ctx, `SELECT labelfile FROM pg_backup_stop(false)`).Scan(&label); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT labelfile, pg_walfile_name(lsn) FROM pg_backup_stop(false)`).Scan(&label, &last); err != nil {
 		return err
 	}
 	if err := c.write("backup_label", strings.NewReader(label)); err != nil {
 		return err
 	}
-	return c.tree(ctx, "pg_wal", func(string) bool { return false })
+	return c.tree(ctx, "pg_wal", func(name string) bool { // of 16 MB each, and as many again that wait for their turn
+		segment := path.Base(name)
+		return len(segment) == len(first) && (segment < first || segment > last)
+	})
 }
 
 // leftOut reports what belongs to the running server alone, or is made anew by recovery.
@@ -89,19 +100,19 @@ func (c copier) tree(ctx context.Context, name string, leftOut func(name string)
 }
 
 func (c copier) folder(name string) error {
-	path := filepath.Join(c.to, name)
-	if err := os.Mkdir(path, 0o700); err != nil {
+	to := filepath.Join(c.to, name)
+	if err := os.Mkdir(to, 0o700); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return nil
 		}
 		return err
 	}
-	return c.own(path)
+	return c.own(to)
 }
 
 func (c copier) write(name string, content io.Reader) error {
-	path := filepath.Join(c.to, name)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	to := filepath.Join(c.to, name)
+	file, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -109,7 +120,7 @@ func (c copier) write(name string, content io.Reader) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return c.own(path)
+	return c.own(to)
 }
 
 func (c copier) own(path string) error {

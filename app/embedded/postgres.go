@@ -57,6 +57,7 @@ type Postgres struct {
 	said     *tail
 	done     chan struct{} // closed when the process has ended
 	err      error         // how it ended; read after done
+	copying  chan struct{} // taken by whoever copies its data
 }
 
 // StartPostgres makes the cluster if there is none, ends a server that an earlier process left in it, and
@@ -114,7 +115,7 @@ func launch(ctx context.Context, cluster *cluster, options PostgresOptions, pass
 			return nil, err
 		}
 	}
-	server := &Postgres{cluster: cluster, port: port, password: password, said: &tail{}, done: make(chan struct{})}
+	server := &Postgres{cluster: cluster, port: port, password: password, said: &tail{}, done: make(chan struct{}), copying: make(chan struct{}, 1)}
 	if err := server.spawn(options); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,11 @@ func (p *pass) record(ctx context.Context, v desired.Verdict, err error) (report
 			return phase, storeError("leave", err)
 		}
 	}
+	if p.env.State != p.saved { // what is there is known at once: what is said of it may have to wait for GitHub's limits
+		if err := p.saveEnvironment(ctx); err != nil {
+			return phase, err
+		}
+	}
 	said := p.publish(ctx, phase, v)
 	if said != nil {
 		p.log().WarnContext(ctx, "publish report", slog.Any("error", said))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	stdcmp "cmp"
 	"context"
 	"io"
 	"io/fs"
@@ -46,7 +47,22 @@ type cloudWorld struct {
 // closer is a stand-in.
 type closer interface{ Close() error }
 
-func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld {
+// atClouds is how the stand-ins and the server beside them differ from what most tests need.
+type atClouds struct {
+	neon       neon.Latency
+	cloudflare cloudflare.Latency
+	postman    time.Duration
+	branches   int // that Neon's project has room for; 0: 2
+	variables  map[string]string
+	calls      func(*outbound.Policy) // nil: hurried
+}
+
+func newCloudWorld(t testing.TB, files fstest.MapFS, parent string) *cloudWorld {
+	t.Helper()
+	return newCloudWorldWith(t, files, parent, atClouds{})
+}
+
+func newCloudWorldWith(t testing.TB, files fstest.MapFS, parent string, at atClouds) *cloudWorld {
 	t.Helper()
 	w := &cloudWorld{}
 	ends := func(s closer) {
@@ -65,16 +81,16 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 		t.Fatal(err)
 	}
 	if w.neon, err = neon.New(t.Context(), neon.Config{Dir: dataFolder(t), BinDir: binaries, APIKey: neonKey, Validate: true, ByAddress: net.IPv4(127, 0, 0, 1),
-		Branches: 2}); err != nil {
+		Branches: stdcmp.Or(at.branches, 2), Latency: at.neon}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.neon)
 	if w.cloudflare, err = cloudflare.New(cloudflare.Config{Workerd: embeddedtest.Workerd(t), Token: cloudflareToken,
-		Reach: []string{"127.0.0.1"}, Trust: w.neon.CertificatePEM()}); err != nil {
+		Reach: []string{"127.0.0.1"}, Trust: w.neon.CertificatePEM(), Latency: at.cloudflare}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.cloudflare)
-	if w.postman, err = postman.New(postman.Config{APIKey: postmanKey}); err != nil {
+	if w.postman, err = postman.New(postman.Config{APIKey: postmanKey, Latency: at.postman}); err != nil {
 		t.Fatal(err)
 	}
 	ends(w.postman)
@@ -90,17 +106,26 @@ func newCloudWorld(t *testing.T, files fstest.MapFS, parent string) *cloudWorld 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.world = newWorldWith(t, files, map[string]string{
+	calls := at.calls
+	if calls == nil {
+		calls = hurried
+	}
+	variables := map[string]string{
 		"NEON_API_KEY": neonKey, "NEON_API_URL": w.neon.URL(), "NEON_PROJECT_ID": w.neon.ProjectID(), "NEON_BRANCH_MAIN": "main",
 		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_API_URL": w.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": w.cloudflare.AccountID(),
 		"POSTMAN_API_KEY": postmanKey, "POSTMAN_API_URL": w.postman.URL(), "POSTMAN_WORKSPACE_ID": w.postman.Team(),
 		"FLARESMITH_PARENTS": "",
-	}, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{NeonRoots: w.neon.Certificates(), WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: hurried}})
+	}
+	maps.Copy(variables, at.variables)
+	w.world = newWorldWith(t, files, variables, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{NeonRoots: w.neon.Certificates(), WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: calls}})
 	return w
 }
 
-// hurried lets an outage take seconds.
+// hurried lets an outage of a cloud take seconds.
 func hurried(p *outbound.Policy) {
+	if p.Provider == "github" {
+		return
+	}
 	p.Retry.Base, p.Retry.Most, p.Breaker.OpenFor = time.Millisecond, time.Millisecond, time.Second
 }
 
@@ -149,7 +174,7 @@ func filesIn(t testing.TB, root string) fstest.MapFS {
 	return files
 }
 
-func shopSQL(t *testing.T) string {
+func shopSQL(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../demo/story/parent.sql")
 	if err != nil {

@@ -29,7 +29,7 @@ func newLocalWorld(t *testing.T, files fstest.MapFS, parent string) (w *world, p
 
 // dataFolder is a folder for a server's data. Workers run as users of their own, who must be able to
 // pass through.
-func dataFolder(t *testing.T) string {
+func dataFolder(t testing.TB) string {
 	t.Helper()
 	data, err := os.MkdirTemp("", "flaresmith-test-") //nolint:usetesting // t.TempDir lets nobody else pass
 	if err != nil {

@@ -24,9 +24,13 @@ func cloudPolicies() map[string]outbound.Policy {
 }
 
 // newGitHubCalls is what every call to GitHub goes over.
-func (s *Server) newGitHubCalls() *outbound.Transport {
+func (s *Server) newGitHubCalls(standIns StandIns) *outbound.Transport {
 	api, _ := url.Parse(s.config.GitHubAPIURL) // checked by config
-	return outbound.New(githubPolicy(s.config.GitHubAPIURL), http.DefaultTransport,
+	policy := githubPolicy(s.config.GitHubAPIURL)
+	if standIns.Calls != nil {
+		standIns.Calls(&policy)
+	}
+	return outbound.New(policy, http.DefaultTransport,
 		outbound.Options{Observer: s.metrics, Logger: s.logger, API: api})
 }
 

@@ -96,7 +96,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err = s.open(ctx); err != nil {
 		return nil, err
 	}
-	gh, err := s.newGitHub()
+	gh, err := s.newGitHub(o.StandIns)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +148,8 @@ func (s *Server) open(ctx context.Context) (err error) {
 }
 
 // newGitHub is the App, whose calls share a breaker, and have budgets by installation.
-func (s *Server) newGitHub() (*github.App, error) {
-	s.calls = s.newGitHubCalls()
+func (s *Server) newGitHub(standIns StandIns) (*github.App, error) {
+	s.calls = s.newGitHubCalls(standIns)
 	return github.New(github.Config{AppID: s.config.GitHubAppID, PrivateKey: s.config.GitHubPrivateKey, APIURL: s.config.GitHubAPIURL,
 		Transport: s.calls, Logger: s.logger,
 		PerInstallation: func(id int64) http.RoundTripper { return s.calls.For(strconv.FormatInt(id, 10)) }})

@@ -19,6 +19,7 @@ const nothingHere = "nothing here yet"
 // opens the preview sees Cloudflare's own page until then.
 func (p *Workers) await(ctx context.Context, address string) error {
 	began := time.Now()
+	look := p.look / 4 // the host is asked, not the API: looks are free, and most new hosts are seen within a second
 	for {
 		if p.answers(ctx, address) {
 			return nil
@@ -27,9 +28,10 @@ func (p *Workers) await(ctx context.Context, address string) error {
 			p.log.WarnContext(ctx, "the host of a Worker is not seen yet", "provider", "cloudflare", "url", address, "waited", p.wait)
 			return nil
 		}
-		if err := pause(ctx, p.look); err != nil {
+		if err := pause(ctx, look); err != nil {
 			return err
 		}
+		look = min(look+look/2, p.look)
 	}
 }
 

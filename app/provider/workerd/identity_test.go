@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/build"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -109,5 +112,52 @@ func TestVerify(t *testing.T) {
 	}
 	if o, err := rt.Observe(t.Context(), r); err != nil || o.Digest != before.Digest {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// A Worker that dies while it is asked who it is, is known to be dead then, and not after a minute of questions; it is under its limits
+// from its start.
+func TestVerifyOfTheDead(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, body, want string
+		kill             bool
+	}{
+		{"by a signal", `return new Response("hi")`, "signal: killed", true},
+		{"by its memory", `let kept = globalThis.kept ??= []; for (;;) { kept.push(new Uint8Array(8 << 20).fill(1)); await scheduler.wait(0); }`,
+			"It used more than its 256 MB of memory before it answered.", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rt := newRuntime(t, nil)
+			r := resource()
+			apply(t, rt, r, worker(answering(`return new Response("before")`)))
+			serving := rt.pids()
+			r.Digest = "another"
+			verify := func(ctx context.Context, ask preview.Ask) error {
+				pids := rt.pids()
+				if len(pids) != len(serving)+1 {
+					t.Errorf("while it is asked, processes %v are known", pids)
+				}
+				if tt.kill {
+					_ = syscall.Kill(pids[len(pids)-1], syscall.SIGKILL)
+				}
+				_, _, _ = ask(ctx, "/", nil)
+				select {
+				case <-ctx.Done(): // nobody is there to be asked
+				case <-time.After(time.Minute):
+					t.Error("its death was not noticed")
+				}
+				return errors.New("not proven")
+			}
+			_, err := rt.Apply(t.Context(), r, preview.Inputs{Bundle: worker(answering(tt.body)), Verify: verify})
+			var invalid *preview.InvalidError
+			if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || !strings.Contains(invalid.Problems[0].Message, tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+			wantGet(t, rt, r.Name, "/", "before")
+			eventually(t, "only what serves is left", func() bool { return slices.Equal(rt.pids(), serving) })
+		})
 	}
 }

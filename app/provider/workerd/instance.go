@@ -33,6 +33,7 @@ type instance struct {
 	bundle     string // digest
 	database   preview.Secret
 	launch     launch
+	redactor   redactor // of what its logs may hold
 	egress     *egress
 	site       *site            // nil: no static files
 	services   []*serviceServer // what its bindings lead to
@@ -81,7 +82,7 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, r preview.Resource, in pr
 		}
 		secrets = append(secrets, seen, preview.Secret(pinned.config.Password))
 	}
-	redactor := u.logs.hide(secrets)
+	i.redactor = u.logs.hide(secrets)
 	n := rt.sequence.Add(1)
 	socket := filepath.Join(rt.sockets, fmt.Sprint(n))
 	i.socket = socket + ".in"
@@ -110,7 +111,7 @@ func (rt *Runtime) bring(ctx context.Context, u *unit, r preview.Resource, in pr
 	}
 	i.launch.uid, i.launch.database, i.launch.logs, i.launch.head = u.uid, seen, u.logs, &head{}
 	i.proxy = rt.reverseProxy(i)
-	if err := rt.firstStart(ctx, i, redactor); err != nil {
+	if err := rt.firstStart(ctx, i); err != nil {
 		i.release(rt)
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (rt *Runtime) writeGeneration(folder string, bundle *preview.Bundle, config
 }
 
 // firstStart is the start that decides whether this generation can live at all.
-func (rt *Runtime) firstStart(ctx context.Context, i *instance, redactor redactor) error {
+func (rt *Runtime) firstStart(ctx context.Context, i *instance) error {
 	p, err := rt.start(i.launch, i.socket)
 	if err != nil {
 		return err
@@ -175,7 +176,7 @@ func (rt *Runtime) firstStart(ctx context.Context, i *instance, redactor redacto
 	var invalid *preview.InvalidError
 	switch {
 	case errors.Is(err, errEnded):
-		return startProblem(i.launch.head.get(), p.ending(), redactor)
+		return startProblem(i.launch.head.get(), p.ending(), i.redactor)
 	case errors.As(err, &invalid):
 		return err
 	case errors.Is(err, errSlow) && used > rt.config.StartTimeout/2:

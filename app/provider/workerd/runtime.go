@@ -181,13 +181,13 @@ func (rt *Runtime) replace(ctx context.Context, u *unit, r preview.Resource, in 
 	if err != nil {
 		return nil, err
 	}
-	if err := next.verify(ctx, in); err != nil { // before anybody sees it
-		rt.background.Go(func() { rt.supervise(u, next) })
-		rt.end(next, false)
-		return nil, err
-	}
-	old, err := rt.install(u, next)
+	first := next.process // what answers the question; the supervisor may start another one
+	rt.join(u, next)
 	rt.background.Go(func() { rt.supervise(u, next) })
+	var old *instance
+	if err = rt.prove(ctx, next, first, in); err == nil { // before anybody sees it
+		old, err = rt.install(u, next)
+	}
 	if err != nil {
 		rt.end(next, false)
 		return nil, err

@@ -81,6 +81,13 @@ func (rt *Runtime) forget(u *unit) {
 	}
 }
 
+// join notes that a generation has a process, which the supervisor buries.
+func (rt *Runtime) join(u *unit, next *instance) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	u.alive = append(u.alive, next)
+}
+
 // install lets a started generation serve, and returns the one that served before. It fails when
 // the Runtime was closed meanwhile.
 func (rt *Runtime) install(u *unit, next *instance) (old *instance, err error) {
@@ -90,7 +97,6 @@ func (rt *Runtime) install(u *unit, next *instance) (old *instance, err error) {
 		return nil, errClosed
 	}
 	old, u.instance = u.instance, next
-	u.alive = append(u.alive, next)
 	return old, nil
 }
 

@@ -12,6 +12,51 @@ import (
 // maxVerified bounds the body of an answer to preview.Ask.
 const maxVerified = 64 << 10
 
+// prove is verify for as long as the process that first started lives: one that dies over the question need not be asked
+// for a minute, and the supervisor's next one would only die again.
+func (rt *Runtime) prove(ctx context.Context, i *instance, first *process, in preview.Inputs) error {
+	within, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-first.exited:
+		case <-rt.closing:
+		case <-within.Done():
+		}
+		cancel()
+	}()
+	err := i.verify(within, in)
+	cancel()
+	<-watched
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	select {
+	case <-rt.closing:
+		return errClosed
+	default:
+	}
+	select {
+	case <-first.exited:
+		return first.problem(i)
+	default:
+		return err
+	}
+}
+
+// problem is what its user must know of a process that ended before it proved who it is.
+func (p *process) problem(i *instance) error {
+	p.mu.Lock()
+	killed := p.killed
+	p.mu.Unlock()
+	if killed == "" {
+		return startProblem(i.launch.head.get(), p.ending(), i.redactor)
+	}
+	return preview.Invalid("the Worker does not start", preview.Problem{Message: killed + " before it answered.",
+		Hint: "It was asked which environment it is, as every new version is. Push a fix, or comment /flaresmith rebuild."})
+}
+
 // verify lets a generation that serves nobody yet prove who it is, where that is asked for.
 func (i *instance) verify(ctx context.Context, in preview.Inputs) error {
 	if in.Verify == nil {

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -473,5 +475,40 @@ func TestFaultsAndLimits(t *testing.T) {
 	}
 	if err == nil {
 		_ = answer.Body.Close()
+	}
+}
+
+// Many branches of one parent are made at the same moment, as when many pull requests are opened, and each is a whole copy.
+func TestManyBranchesAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 12
+	s := start(t, func(c *neon.Config) { c.Branches, c.Logger = many+1, slog.New(slog.NewTextHandler(t.Output(), nil)) })
+	var group sync.WaitGroup
+	for i := range many {
+		group.Go(func() {
+			status, answer := call(t, s, http.MethodPost, branches(s), map[string]any{"branch": map[string]any{"name": fmt.Sprintf("feature-%d", i)},
+				"endpoints": []any{map[string]any{"type": "read_write"}}})
+			if status != http.StatusCreated {
+				t.Errorf("create branch %d: %d %v", i, status, answer)
+			}
+		})
+	}
+	group.Wait()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		_, answer := call(t, s, http.MethodGet, branches(s), nil)
+		ready := 0
+		for _, b := range answer["branches"].([]any) {
+			if b.(map[string]any)["current_state"] == "ready" {
+				ready++
+			}
+		}
+		if ready == many+1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d branches are ready", ready, many+1)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
