@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"app/secretbox":             {},
 	"app/server": {"app/build", "app/config", "app/dashboard", "app/embedded", "app/inbox", "app/npm", "app/onboard", "app/outbound", "app/plan", "app/preview",
 		"app/provider/cloudflare", "app/provider/collection", "app/provider/github", "app/provider/neon", "app/provider/postgres", "app/provider/postman",
-		"app/provider/workerd", "app/reconcile", "app/secretbox", "app/setup", "app/store", "app/telemetry",
+		"app/provider/workerd", "app/reconcile", "app/secretbox", "app/setup", "app/specsync", "app/store", "app/telemetry",
 		"app/telemetry/otlp", "handlers"},
 	"app/setup":                    {"app/dashboard", "app/preview", "app/secretbox", "app/store"},
 	"app/sim/cloudflare":           {"app/preview", "app/sim/fault"},
@@ -65,6 +65,7 @@ var allowed = map[string][]string{
 	"app/sim/neon":                 {"app/embedded", "app/preview", "app/sim/fault", "app/sim/openapi"},
 	"app/sim/openapi":              {},
 	"app/sim/postman":              {"app/preview", "app/sim/fault"},
+	"app/specsync":                 {"app/preview", "app/repoconfig", "app/report", "codegen", "codegen/drift", "codegen/spec"}, // no other of app sees codegen
 	"app/spelling":                 {},
 	"app/store":                    {"app/preview", "app/telemetry", "migrations"},
 	"app/store/storetest":          {"app/embedded/embeddedtest", "app/preview", "app/store"},

@@ -3,6 +3,8 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
@@ -12,6 +14,9 @@ import (
 
 type checkStore interface {
 	commandStore
+	// RenewSpecOnce asks for a new check of a pull request's specs if the command's key is new, and records the
+	// command as done.
+	RenewSpecOnce(ctx context.Context, c preview.Command) error
 	// WantOnce wants the environment if the command's key is new, and records the command as done.
 	WantOnce(ctx context.Context, c preview.Command, w preview.Wish) error
 	// Environment is preview.ErrNotFound when there is none of that id.
@@ -23,7 +28,10 @@ type checkStore interface {
 // verbRerequested is what is recorded for "Re-run": it is done by being wanted.
 const verbRerequested preview.Verb = "rerequested"
 
-// CheckRun handles "check_run": the buttons of our own check run, and its "Re-run".
+// specCheckID is the external id of our check run about specs: it names its pull request.
+var specCheckID = regexp.MustCompile(`^spec:([1-9][0-9]{0,8})$`)
+
+// CheckRun handles "check_run": the buttons of our own check runs, and their "Re-run".
 type CheckRun struct {
 	store checkStore
 	appID int64
@@ -53,7 +61,10 @@ func (h CheckRun) Handle(ctx context.Context, event, deliveryID string, payload 
 	if err != nil || pr == 0 {
 		return err
 	}
-	if e.GetAction() == "rerequested" {
+	switch {
+	case e.GetAction() == "rerequested" && run.GetName() == SpecCheckName:
+		return h.store.RenewSpecOnce(ctx, renewal(p, pr, fmt.Sprintf("check:%d:rerequested", run.GetID()), e.GetSender()))
+	case e.GetAction() == "rerequested":
 		return rerequest(ctx, h.store, p, pr, fmt.Sprintf("check:%d:rerequested", run.GetID()), e.GetSender())
 	}
 	return h.press(ctx, p, pr, deliveryID, &e)
@@ -72,12 +83,12 @@ func (h CheckRun) ours(event string, payload []byte) (bool, error) {
 		} `json:"check_run"`
 	}
 	e, err := decode[head](event, payload)
-	return e.CheckRun.Name == CheckName && e.CheckRun.App.ID == h.appID &&
+	return (e.CheckRun.Name == CheckName || e.CheckRun.Name == SpecCheckName) && e.CheckRun.App.ID == h.appID &&
 		(e.Action == "requested_action" || e.Action == "rerequested"), err
 }
 
 // pullRequest is the number of the pull request that the check run is about: the one whose
-// environment it names, since a commit can be the head of two. 0: none.
+// environment it names, or that it names itself, since a commit can be the head of two. 0: none.
 func (h CheckRun) pullRequest(ctx context.Context, p preview.Project, run *gh.CheckRun) (int, error) {
 	if id := run.GetExternalID(); environmentID.MatchString(id) {
 		e, err := h.store.Environment(ctx, id)
@@ -88,6 +99,9 @@ func (h CheckRun) pullRequest(ctx context.Context, p preview.Project, run *gh.Ch
 		case e.ProjectID == p.ID && e.Kind == preview.EnvironmentPreview:
 			return e.PR, nil
 		}
+	}
+	if m := specCheckID.FindStringSubmatch(run.GetExternalID()); m != nil {
+		return strconv.Atoi(m[1])
 	}
 	for _, pr := range numbers(p, run.PullRequests) {
 		return pr, nil
@@ -117,7 +131,7 @@ func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, delivery
 			return err
 		}
 	}
-	return h.store.Command(ctx, preview.Command{
+	command := preview.Command{
 		Key:       fmt.Sprintf("check:%d:%s:%d:%d", run.GetID(), verb, sender.GetID(), seconds),
 		ProjectID: p.ID,
 		PR:        pr,
@@ -126,5 +140,9 @@ func (h CheckRun) press(ctx context.Context, p preview.Project, pr int, delivery
 		Actor:     sender.GetLogin(),
 		ActorID:   sender.GetID(),
 		CreatedAt: at,
-	}, wish(p, pr))
+	}
+	if verb == preview.VerbSpec {
+		return h.store.SpecCommand(ctx, command)
+	}
+	return h.store.Command(ctx, command, wish(p, pr))
 }

@@ -42,6 +42,9 @@ func (h CheckSuite) Handle(ctx context.Context, event, delivery string, payload 
 		if err := rerequest(ctx, h.store, p, pr, key, e.GetSender()); err != nil {
 			return err
 		}
+		if err := h.store.RenewSpecOnce(ctx, renewal(p, pr, key+":spec", e.GetSender())); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -50,7 +53,12 @@ func (h CheckSuite) Handle(ctx context.Context, event, delivery string, payload 
 func rerequest(ctx context.Context, s checkStore, p preview.Project, pr int, key string, sender *gh.User) error {
 	w := wish(p, pr)
 	w.NewCheck = true
-	return s.WantOnce(ctx, preview.Command{
+	return s.WantOnce(ctx, renewal(p, pr, key, sender), w)
+}
+
+// renewal is the record of somebody's wish for a new check run.
+func renewal(p preview.Project, pr int, key string, sender *gh.User) preview.Command {
+	return preview.Command{
 		Key:       key,
 		ProjectID: p.ID,
 		PR:        pr,
@@ -58,7 +66,7 @@ func rerequest(ctx context.Context, s checkStore, p preview.Project, pr int, key
 		Actor:     sender.GetLogin(),
 		ActorID:   sender.GetID(),
 		CreatedAt: time.Now(),
-	}, w)
+	}
 }
 
 // numbers are the pull requests into the project's repository. GitHub lists those into a

@@ -39,7 +39,7 @@ func ParseCommand(body string) (verb preview.Verb, argument string, ok bool) {
 	}
 	switch verb = preview.Verb(strings.ToLower(word)); verb {
 	case preview.VerbHelp, preview.VerbStatus, preview.VerbRebuild, preview.VerbResetDB, preview.VerbExtend,
-		preview.VerbDestroy, preview.VerbPreview, preview.VerbApprove:
+		preview.VerbDestroy, preview.VerbPreview, preview.VerbApprove, preview.VerbSpec:
 		return verb, truncated(argument), true
 	}
 	return preview.VerbUnknown, truncated(rest), true

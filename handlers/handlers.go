@@ -12,8 +12,11 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
-// CheckName is the name of our check run. Events about any other are not ours.
+// CheckName is the name of our check run. Events about any other than this and SpecCheckName are not ours.
 const CheckName = "Flaresmith / Preview"
+
+// SpecCheckName is the name of our check run about specs.
+const SpecCheckName = "Flaresmith / Spec"
 
 // Store is what all handlers together need; each takes only its part.
 type Store interface {
@@ -44,6 +47,12 @@ func All(s Store, appID int64) []githubapp.EventHandler {
 		CheckSuite{store: s, appID: appID},
 		MergeGroup{store: s},
 	}
+}
+
+// specs asks for looks at the specs of pull requests.
+type specs interface {
+	// WantSpec asks for a look at a pull request's specs.
+	WantSpec(ctx context.Context, projectID string, pr int) error
 }
 
 // projects finds the project that an event is about.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,18 @@ func (r *recorder) Want(_ context.Context, w preview.Wish) (string, error) {
 	return "E", r.add("want %s", showWish(w))
 }
 
+func (r *recorder) SpecCommand(_ context.Context, c preview.Command) error {
+	return r.add("spec command %s %q by %s/%d pr=%d comment=%d", c.Key, c.Argument, c.Actor, c.ActorID, c.PR, c.CommentID)
+}
+
+func (r *recorder) RenewSpecOnce(_ context.Context, c preview.Command) error {
+	return r.add("renew spec %s pr=%d", c.Key, c.PR)
+}
+
+func (r *recorder) WantSpec(_ context.Context, id string, pr int) error {
+	return r.add("want spec %s %d", id, pr)
+}
+
 func (r *recorder) Command(_ context.Context, c preview.Command, w preview.Wish) error {
 	return r.add("command %s %s %q by %s/%d pr=%d comment=%d; want %s", c.Key, c.Verb, c.Argument, c.Actor, c.ActorID, c.PR, c.CommentID, showWish(w))
 }
@@ -109,13 +122,15 @@ func showWish(w preview.Wish) string {
 
 // Parts of payloads.
 const (
-	where   = `"installation":{"id":1},"repository":{"id":2,"name":"sample","full_name":"octo-org/sample","owner":{"login":"octo-org"},"default_branch":"main","updated_at":"2026-01-01T00:00:00Z","pushed_at":1767225605},"sender":{"login":"octo-dev","id":5,"type":"User"}`
-	known   = "project 1/2 octo-org/sample at 2026-01-01T00:00:05Z"
-	sha     = "0123456789abcdef0123456789abcdef01234567"
-	zeros   = "0000000000000000000000000000000000000000"
-	want7   = "want preview preview-hhhhhhhh-pr-7 7"
-	comment = `"comment":{"id":31,"body":"/flaresmith extend 24h","created_at":"2026-01-01T10:00:00Z","user":{"login":"octo-dev","id":5,"type":"User"}}`
-	ourRun  = `"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8,"base":{"repo":{"id":3}}},{"number":7,"base":{"repo":{"id":2}}}]}`
+	where     = `"installation":{"id":1},"repository":{"id":2,"name":"sample","full_name":"octo-org/sample","owner":{"login":"octo-org"},"default_branch":"main","updated_at":"2026-01-01T00:00:00Z","pushed_at":1767225605},"sender":{"login":"octo-dev","id":5,"type":"User"}`
+	known     = "project 1/2 octo-org/sample at 2026-01-01T00:00:05Z"
+	sha       = "0123456789abcdef0123456789abcdef01234567"
+	zeros     = "0000000000000000000000000000000000000000"
+	want7     = "want preview preview-hhhhhhhh-pr-7 7"
+	wantSpec7 = "want spec P 7"
+	specRun   = `"check_run":{"id":70,"name":"Flaresmith / Spec","app":{"id":99},"external_id":"spec:7","completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8}]}`
+	comment   = `"comment":{"id":31,"body":"/flaresmith extend 24h","created_at":"2026-01-01T10:00:00Z","user":{"login":"octo-dev","id":5,"type":"User"}}`
+	ourRun    = `"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8,"base":{"repo":{"id":3}}},{"number":7,"base":{"repo":{"id":2}}}]}`
 )
 
 func TestHandlers(t *testing.T) {
@@ -131,23 +146,25 @@ func TestHandlers(t *testing.T) {
 		want                 []string
 	}{
 		{"ping", "ping", `{"zen":"x"}`, nil},
-		{"opened", "pull_request", pull("opened"), []string{known, want7}},
-		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7}},
-		{"edited", "pull_request", pull("edited"), []string{known, want7}},
+		{"opened", "pull_request", pull("opened"), []string{known, want7, wantSpec7}},
+		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7, wantSpec7}},
+		{"edited", "pull_request", pull("edited"), []string{known, want7, wantSpec7}},
 		{"ready for review", "pull_request", pull("ready_for_review"), []string{known, want7}},
 		{"converted to draft", "pull_request", pull("converted_to_draft"), []string{known, want7}},
 		{"labeled", "pull_request", pull("labeled"), []string{known, want7}},
 		{"unlabeled", "pull_request", pull("unlabeled"), []string{known, want7}},
 		{"closed", "pull_request", pull("closed"), []string{known, want7 + " lifecycle 11:00:00"}},
-		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00"}},
+		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00", wantSpec7}},
 		{"proposal closed", "pull_request", `{"action":"closed","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"},"closed_at":"2026-01-01T11:00:00Z"},` + where + `}`,
 			[]string{known, want7 + " lifecycle 11:00:00", "want onboarding P"}},
-		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7}},
+		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7, wantSpec7}},
 		{"other action", "pull_request", pull("assigned"), nil},
 		{"no installation", "pull_request", `{"action":"opened","pull_request":{"number":7},"repository":{"id":2,"name":"sample","owner":{"login":"octo-org"}}}`, nil},
 
 		{"command", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`,
 			[]string{known, `command comment:31 extend "24h" by octo-dev/5 pr=7 comment=31; ` + want7}},
+		{"command on specs", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},` + strings.Replace(comment, "extend 24h", "spec apply", 1) + `,` + where + `}`,
+			[]string{known, `spec command comment:31 "apply" by octo-dev/5 pr=7 comment=31`}},
 		{"command edited in", "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`, nil},
 		{"command on an issue", "issue_comment", `{"action":"created","issue":{"number":7},` + comment + `,` + where + `}`, nil},
 		{"command of a bot", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"/flaresmith status","user":{"type":"Bot"}},` + where + `}`, nil},
@@ -164,9 +181,14 @@ func TestHandlers(t *testing.T) {
 		{"re-run names its environment", "check_run", `{"action":"rerequested","check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"external_id":"00000000-0000-4000-8000-000000000012","pull_requests":[{"number":7}]},` + where + `}`,
 			[]string{known, "once check:70:rerequested by octo-dev; want preview preview-hhhhhhhh-pr-12 12 new check"}},
 		{"environment of another project", "check_run", `{"action":"rerequested","check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"external_id":"00000000-0000-4000-8000-0000000000ff","pull_requests":[]},` + where + `}`, []string{known}},
+		{"button of the specs' check", "check_run", `{"action":"requested_action","requested_action":{"identifier":"spec apply"},` + specRun + `,` + where + `}`,
+			[]string{known, `spec command check:70:spec:5:1767261600 "apply" by octo-dev/5 pr=7 comment=0`}},
+		{"re-run of the specs' check", "check_run", `{"action":"rerequested",` + specRun + `,` + where + `}`, []string{known, "renew spec check:70:rerequested pr=7"}},
+		{"specs' check completed", "check_run", `{"action":"completed",` + specRun + `,` + where + `}`, nil},
 		{"check completed", "check_run", `{"action":"completed",` + ourRun + `,` + where + `}`, nil},
 		{"re-run all", "check_suite", `{"action":"rerequested","check_suite":{"id":71,"app":{"id":99},"updated_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":7},{"number":9}]},` + where + `}`,
-			[]string{known, "once suite:71:7:rerequested:1767261600 by octo-dev; " + want7 + " new check", "once suite:71:9:rerequested:1767261600 by octo-dev; want preview preview-hhhhhhhh-pr-9 9 new check"}},
+			[]string{known, "once suite:71:7:rerequested:1767261600 by octo-dev; " + want7 + " new check", "renew spec suite:71:7:rerequested:1767261600:spec pr=7",
+				"once suite:71:9:rerequested:1767261600 by octo-dev; want preview preview-hhhhhhhh-pr-9 9 new check", "renew spec suite:71:9:rerequested:1767261600:spec pr=9"}},
 		{"suite of a push", "check_suite", `{"action":"requested","check_suite":{"id":71,"app":{"id":99}},` + where + `}`, nil},
 
 		{"push", "push", `{"ref":"refs/heads/feature/a","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "push feature/a .." + sha + " 1767225605 deleted=false"}},

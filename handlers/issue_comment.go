@@ -13,6 +13,8 @@ type commandStore interface {
 	projects
 	// Command records a command and wants the environment, together; a known key changes nothing.
 	Command(ctx context.Context, c preview.Command, w preview.Wish) error
+	// SpecCommand records a command about specs and asks for a look at them, together; a known key changes nothing.
+	SpecCommand(ctx context.Context, c preview.Command) error
 }
 
 // IssueComment handles "issue_comment": a new comment of a person on a pull request may be a
@@ -43,7 +45,7 @@ func (h IssueComment) Handle(ctx context.Context, event, _ string, payload []byt
 	if err != nil || !ok {
 		return err
 	}
-	return h.store.Command(ctx, preview.Command{
+	command := preview.Command{
 		Key:       fmt.Sprintf("comment:%d", comment.GetID()),
 		ProjectID: p.ID,
 		PR:        number,
@@ -53,5 +55,9 @@ func (h IssueComment) Handle(ctx context.Context, event, _ string, payload []byt
 		Actor:     comment.GetUser().GetLogin(),
 		ActorID:   comment.GetUser().GetID(),
 		CreatedAt: comment.GetCreatedAt().Time,
-	}, wish(p, number))
+	}
+	if verb == preview.VerbSpec {
+		return h.store.SpecCommand(ctx, command)
+	}
+	return h.store.Command(ctx, command, wish(p, number))
 }

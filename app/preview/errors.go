@@ -32,6 +32,10 @@ var ErrNoRoom = errors.New("there is no room for another one")
 // ErrGone is returned when GitHub no longer lets us see the repository or installation.
 var ErrGone = errors.New("installation or repository is gone")
 
+// ErrNotPermitted is returned where GitHub refuses a write: the App lacks the permission for it, or a rule of the
+// repository forbids it.
+var ErrNotPermitted = errors.New("GitHub does not permit it")
+
 // TransientError says that the same call may work later.
 type TransientError struct {
 	After time.Duration // at least this long from now; zero: the caller's own backoff

@@ -88,6 +88,7 @@ const (
 	VerbDestroy Verb = "destroy"
 	VerbPreview Verb = "preview"
 	VerbApprove Verb = "approve"
+	VerbSpec    Verb = "spec" // with an argument: check or apply
 	VerbUnknown Verb = "unknown"
 )
 

@@ -17,6 +17,19 @@ type Lease struct {
 	Token         string
 }
 
+// CommitFile is a file that a commit changes.
+type CommitFile struct {
+	Path    string
+	Content []byte // nil: the file is deleted
+}
+
+// SpecLease is the right to look at the specs of one pull request for a while.
+type SpecLease struct {
+	ProjectID string
+	PR        int
+	Token     string
+}
+
 // Entitlement is what the operator lets a repository use.
 type Entitlement struct {
 	Parents       map[string]string // the name that a repository picks → the database

@@ -130,5 +130,7 @@ func commandTable() string {
 		"| `/flaresmith destroy` | removes it until `/flaresmith preview` |\n" +
 		"| `/flaresmith preview` | brings it back |\n" +
 		"| `/flaresmith approve <commit>` | lets exactly this commit, named with all its 40 characters, run its destructive migrations |\n" +
+		"| `/flaresmith spec check` | compares what is generated with the specs again |\n" +
+		"| `/flaresmith spec apply` | commits what the specs ask for to this branch |\n" +
 		"| `/flaresmith help` | shows this table |\n"
 }

@@ -26,6 +26,7 @@ const (
 	// Few: what they do must not keep new deliveries from being acknowledged. One takes a page at a time.
 	inboxWorkers     = 4
 	reconcileWorkers = 16
+	specWorkers      = 4 // of which few compare at the same time
 	// onboardEvery is the time from one look at a repository to the next, with or without a
 	// configuration: an installation on hundreds of them must not use up what previews need of GitHub.
 	onboardEvery = time.Second
@@ -52,12 +53,14 @@ func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onb
 	river.AddWorker(workers, &syncWorker{store: s.store, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
 	river.AddWorker(workers, o)
+	river.AddWorker(workers, &specWorker{specs: s.specs})
 	client, err := river.NewClient(riverpgxv5.New(s.store.Pool()), &river.Config{
 		Logger:  s.logger,
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			store.QueueInbox:     {MaxWorkers: inboxWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
+			store.QueueSpec:      {MaxWorkers: specWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueSweep:     {MaxWorkers: 1},
 			store.QueueOnboard:   {MaxWorkers: 1, FetchCooldown: onboardEvery, FetchPollInterval: onboardEvery},
 		},

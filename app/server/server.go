@@ -29,6 +29,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/specsync"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
@@ -73,6 +74,7 @@ type Server struct {
 	collections *os.Root
 	handler     http.Handler
 	metrics     *metrics
+	specs       *specsync.Syncer
 	exporter    *otlp.Exporter      // nil until it is made
 	calls       *outbound.Transport // to GitHub
 	api         net.Listener
@@ -104,10 +106,12 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
-	reconciler, err := s.newReconciler(gh, operator, o.PackageCache)
+	builds, err := newBuilder(filepath.Join(c.DataDir, "source"), o.PackageCache)
 	if err != nil {
 		return nil, err
 	}
+	reconciler := s.newReconciler(gh, operator, builds)
+	s.specs = s.newSpecs(gh, operator, builds)
 	events := handlers.All(s.store, c.GitHubAppID)
 	hook, err := s.newInbox(events)
 	if err != nil {
@@ -156,11 +160,7 @@ func (s *Server) newGitHub(standIns StandIns) (*github.App, error) {
 }
 
 // newReconciler makes what is wanted so, with the providers of the operator's table.
-func (s *Server) newReconciler(gh *github.App, operator table, packageCache string) (*reconcile.Reconciler, error) {
-	builds, err := newBuilder(filepath.Join(s.config.DataDir, "source"), packageCache)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) newReconciler(gh *github.App, operator table, builds builder) *reconcile.Reconciler {
 	return reconcile.New(reconcile.Config{
 		Store:  operator,
 		GitHub: gh, Conversation: gh, Reporter: gh, Providers: operator,
@@ -168,7 +168,7 @@ func (s *Server) newReconciler(gh *github.App, operator table, packageCache stri
 		// No token: whoever sees a public repository's check must not see more of it.
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
 		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
-	}), nil
+	})
 }
 
 // newInbox leads deliveries to the events' handlers. It gives the webhook endpoint, which verifies a delivery and

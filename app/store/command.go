@@ -52,21 +52,21 @@ func (s *Store) WantOnce(ctx context.Context, c preview.Command, w preview.Wish)
 }
 
 // PendingCommands returns the commands on the environment's pull request that are not done, oldest
-// first. Those not newer than the pull request's last close or reopen are dropped first.
+// first, but those about specs. Those not newer than the pull request's last close or reopen are dropped first.
 func (s *Store) PendingCommands(ctx context.Context, e preview.Environment) ([]preview.Command, error) {
 	var list []preview.Command
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE commands c SET done_at = now(), outcome = $3
 			FROM environments e
-			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.done_at IS NULL AND c.created_at <= e.lifecycle_at`,
+			WHERE e.id = $1 AND c.project_id = e.project_id AND c.pr = $2 AND c.verb <> 'spec' AND c.done_at IS NULL AND c.created_at <= e.lifecycle_at`,
 			e.ID, e.PR, preview.CommandDropped)
 		if err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `
 			SELECT key, project_id, pr, comment_id, verb, argument, actor, actor_id, created_at, reply_id
-			FROM commands WHERE project_id = $1 AND pr = $2 AND done_at IS NULL ORDER BY created_at, key`, e.ProjectID, e.PR)
+			FROM commands WHERE project_id = $1 AND pr = $2 AND verb <> 'spec' AND done_at IS NULL ORDER BY created_at, key`, e.ProjectID, e.PR)
 		if err != nil {
 			return err
 		}

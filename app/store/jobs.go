@@ -16,6 +16,7 @@ const (
 	QueueReconcile = "reconcile"
 	QueueSweep     = "sweep"
 	QueueOnboard   = "onboard"
+	QueueSpec      = "spec"
 )
 
 // jobAttempts is far beyond any outage with River's growing delay (about a day at 20), and

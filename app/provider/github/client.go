@@ -23,6 +23,7 @@ const (
 	scopeRead    scope = "read"    // facts of one repository
 	scopeReport  scope = "report"  // what people see on one repository
 	scopePropose scope = "propose" // a branch of our own and its pull request, in one repository
+	scopeCommit  scope = "commit"  // commits on the branch of a pull request, in one repository
 	scopeOwner   scope = "owner"   // files of the owner's .github repository
 )
 
@@ -36,6 +37,8 @@ func (s scope) permissions() *gh.InstallationPermissions {
 			PullRequests: gh.String("write"), Deployments: gh.String("write")}
 	case scopePropose:
 		return &gh.InstallationPermissions{Metadata: gh.String("read"), Contents: gh.String("write"), PullRequests: gh.String("write")}
+	case scopeCommit: // without workflows, GitHub itself refuses to touch any
+		return &gh.InstallationPermissions{Metadata: gh.String("read"), Contents: gh.String("write")}
 	default:
 		return &gh.InstallationPermissions{Metadata: gh.String("read"), Contents: gh.String("read")}
 	}

@@ -103,6 +103,8 @@ func classifyToken(failed *ghinstallation.HTTPError, what string) error {
 		return fmt.Errorf("%s: GitHub refuses the App's key or this machine's clock: %s", what, details(answer))
 	case code == http.StatusUnprocessableEntity && outOfReach(answer.Message):
 		return fmt.Errorf("%s: the repository is not in installation %d: %w", what, failed.InstallationID, preview.ErrGone)
+	case code == http.StatusUnprocessableEntity && strings.Contains(strings.ToLower(answer.Message), "permission"):
+		return fmt.Errorf("%s: %w: %s", what, preview.ErrNotPermitted, details(answer))
 	}
 	return classifyAnswer(answer, what+": token")
 }

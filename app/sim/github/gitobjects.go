@@ -2,6 +2,8 @@ package github
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,14 +12,51 @@ import (
 	"strings"
 )
 
-// createTree makes a tree from another one, or from nothing. Only files with their content, or with
-// the id of a blob, are served.
+// optionalText tells null from nothing at all.
+type optionalText struct {
+	given bool
+	text  string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *optionalText) UnmarshalJSON(data []byte) error {
+	o.given = true
+	if string(data) == "null" {
+		return nil
+	}
+	return json.Unmarshal(data, &o.text)
+}
+
+// createBlob keeps the content of a file.
+func (c *call) createBlob() (answer, error) {
+	var in struct{ Content, Encoding string }
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	content := []byte(in.Content)
+	if in.Encoding == "base64" {
+		var err error
+		if content, err = base64.StdEncoding.DecodeString(in.Content); err != nil {
+			return answer{}, fail(http.StatusUnprocessableEntity, "content is not valid Base64")
+		}
+	}
+	out, err := c.s.git.run(c.r.Context(), c.at.dir, content, "hash-object", "-w", "--stdin")
+	if err != nil {
+		return answer{}, err
+	}
+	sha := strings.TrimSpace(string(out))
+	return answer{status: http.StatusCreated, body: object{"url": c.at.api + "/git/blobs/" + sha, "sha": sha}}, nil
+}
+
+// createTree makes a tree from another one, or from nothing. Only files with their content, with the id of a blob, or
+// that are to go, are served.
 func (c *call) createTree() (answer, error) {
 	var in struct {
 		BaseTree string `json:"base_tree"`
 		Tree     []struct {
 			Path, Mode, Type string
-			Content, SHA     *string
+			Content          *string
+			SHA              optionalText
 		} `json:"tree"`
 	}
 	if err := c.decode(&in); err != nil {
@@ -28,13 +67,19 @@ func (c *call) createTree() (answer, error) {
 	}
 	var entries []treeEntry
 	for _, e := range in.Tree {
-		if e.Path == "" || e.Mode != "100644" || (e.Content == nil) == (e.SHA == nil) {
+		if e.Path == "" || e.Mode != "100644" || (e.Content == nil) != e.SHA.given {
 			return answer{}, fail(http.StatusUnprocessableEntity, "tree.mode or tree.content is not supported")
 		}
 		entry := treeEntry{mode: e.Mode, name: e.Path}
-		if e.SHA != nil {
-			entry.sha = *e.SHA
-		} else {
+		switch {
+		case e.SHA.given && e.SHA.text == "": // null: the file goes
+			if !c.s.git.is(c.r.Context(), c.at.dir, in.BaseTree+":"+e.Path, "blob") {
+				return answer{}, fail(http.StatusUnprocessableEntity, "GitRPC::BadObjectState")
+			}
+			entry.mode, entry.sha = "0", zeroSHA
+		case e.SHA.given:
+			entry.sha = e.SHA.text
+		default:
 			sha, err := c.s.git.run(c.r.Context(), c.at.dir, []byte(*e.Content), "hash-object", "-w", "--stdin")
 			if err != nil {
 				return answer{}, err
@@ -151,4 +196,42 @@ func (c *call) createRef() (answer, error) {
 	a, err := c.getRef()
 	a.status = http.StatusCreated
 	return a, err
+}
+
+// updateRef moves a branch forward, and does what a push of it does.
+func (c *call) updateRef() (answer, error) {
+	g := c.s.git
+	var in struct {
+		SHA   string
+		Force bool
+	}
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	name := "refs/" + c.r.PathValue("ref")
+	switch {
+	case !branchRef.MatchString(name):
+		return answer{}, fail(http.StatusUnprocessableEntity, "Reference does not exist")
+	case !isSHA(in.SHA) || !g.is(c.r.Context(), c.at.dir, in.SHA, "commit"):
+		return answer{}, fail(http.StatusUnprocessableEntity, "Object does not exist")
+	case in.Force:
+		return answer{}, fail(http.StatusUnprocessableEntity, "force is not served by the stand-in")
+	}
+	err := c.s.write(c.at.owner+"/"+c.at.name, c.s.BotLogin(), func(ctx context.Context, r *repository, _ *User) error {
+		before, err := g.line(ctx, r.dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name)
+		if err != nil {
+			return fail(http.StatusUnprocessableEntity, "Reference does not exist")
+		}
+		if _, err := g.run(ctx, r.dir, nil, "merge-base", "--is-ancestor", before, in.SHA); err != nil {
+			return fail(http.StatusUnprocessableEntity, "Update is not a fast forward")
+		}
+		if _, err := g.run(ctx, r.dir, nil, "update-ref", name, in.SHA, before); err != nil {
+			return fail(http.StatusUnprocessableEntity, "Reference cannot be updated")
+		}
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return c.getRef()
 }

@@ -17,6 +17,7 @@ const (
 	asApp     = "app"     // with the App's JWT
 	asToken   = "token"   // with an installation token
 	asUser    = "user"    // with a person's token
+	asClient  = "client"  // with the App's client id and secret
 	asAnybody = "anybody" // the request itself proves enough
 )
 
@@ -70,6 +71,7 @@ func routes() []route {
 		{"GET", repo + "/installation", asApp, "", (*call).repoInstallation, false},
 		{"GET", "/installation/repositories", asToken, "metadata:read", (*call).installationRepositories, false},
 
+		{"POST", "/applications/{client_id}/token", asClient, "", (*call).checkUserToken, false},
 		{"GET", "/user", asUser, "", (*call).getUser, false},
 
 		{"GET", repo, asToken, "metadata:read", (*call).getRepo, false},
@@ -79,9 +81,11 @@ func routes() []route {
 		{"GET", repo + "/git/ref/{ref}", asToken, "contents:read", (*call).getRef, true},
 		{"GET", repo + "/git/commits/{commit_sha}", asToken, "contents:read", (*call).getGitCommit, true},
 		{"GET", repo + "/git/trees/{tree_sha}", asToken, "contents:read", (*call).getTree, true},
+		{"POST", repo + "/git/blobs", asToken, "contents:write", (*call).createBlob, true},
 		{"POST", repo + "/git/trees", asToken, "contents:write", (*call).createTree, true},
 		{"POST", repo + "/git/commits", asToken, "contents:write", (*call).createCommit, true},
 		{"POST", repo + "/git/refs", asToken, "contents:write", (*call).createRef, true},
+		{"PATCH", repo + "/git/refs/{ref}", asToken, "contents:write", (*call).updateRef, true},
 		{"GET", repo + "/commits", asToken, "contents:read", (*call).listCommits, true},
 		{"GET", repo + "/commits/{ref}", asToken, "contents:read", (*call).getCommit, true},
 		{"GET", repo + "/commits/{commit_sha}/pulls", asToken, "pull_requests:read|contents:read", (*call).commitPulls, false},

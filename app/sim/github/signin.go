@@ -179,6 +179,45 @@ func (c *call) identifyUser(credential string) error {
 	return nil
 }
 
+// identifyClient checks the App's own credentials for its users' tokens.
+func (c *call) identifyClient() error {
+	id, secret, _ := c.r.BasicAuth()
+	si := &c.s.signIn
+	if id != si.id || c.r.PathValue("client_id") != si.id || subtle.ConstantTimeCompare([]byte(secret), []byte(si.secret)) == 0 {
+		return fail(http.StatusNotFound, "Not Found")
+	}
+	return nil
+}
+
+// checkUserToken tells whose a token is. One of another App, or of none, is not found.
+func (c *call) checkUserToken() (answer, error) {
+	var in struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	t, ok := c.s.signIn.tokens[in.AccessToken]
+	if !ok || !c.s.cfg.Clock().Before(t.expires) {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	si := &c.s.signIn
+	return answer{body: object{
+		"id": 1, "url": c.s.apiURL("/authorizations/1"), "scopes": nil, "token": "", "token_last_eight": in.AccessToken[len(in.AccessToken)-8:],
+		"hashed_token": "", "note": nil, "note_url": nil, "fingerprint": nil, "created_at": stamp(c.s.now()), "updated_at": stamp(c.s.now()), "expires_at": stamp(t.expires),
+		"app": object{"client_id": si.id, "name": "Flaresmith", "url": c.s.base}, "user": c.s.userJSON(t.user),
+	}}, nil
+}
+
+// UserToken gives a person's token of the App, as if they had gone through its user flow.
+func (s *Server) UserToken(login string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := "ghu_" + rand.Text() + rand.Text()[:10]
+	s.signIn.tokens[token] = userToken{s.user(login), s.cfg.Clock().Add(userTokenLife)}
+	return token
+}
+
 func (c *call) getUser() (answer, error) {
 	body := c.s.userJSON(c.user)
 	maps.Copy(body, object{

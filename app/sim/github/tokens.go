@@ -47,6 +47,9 @@ func (c *call) identify(rt *route) error {
 	if rt.as == asAnybody {
 		return nil
 	}
+	if rt.as == asClient {
+		return c.identifyClient()
+	}
 	scheme, credential, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if credential == "" {
 		return fail(http.StatusUnauthorized, "Requires authentication")

@@ -1,0 +1,158 @@
+package specsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/codegen/drift"
+)
+
+// Applied is what became of an attempt to commit what specs ask for.
+type Applied struct {
+	Result
+	Commit string // what was committed; empty: all was as the specs say
+}
+
+// ErrMoved is returned when a branch is no longer at the commit that was looked at.
+var ErrMoved = errors.New("the branch went on to another commit")
+
+// ErrConflicts is returned when files are in the way, or specs contradict themselves: nothing was written. The
+// result has them.
+var ErrConflicts = errors.New("conflicts are to be resolved first")
+
+// ErrInvalid is returned when nothing can be generated; the result has the problems.
+var ErrInvalid = errors.New("the specs are not valid")
+
+const (
+	commitTitle = "Apply the specs"
+	maxBreaking = 20 // in a commit's message
+)
+
+// apply commits what the specs at sha ask for to the branch, if that is still there. What an earlier attempt did is
+// found again: where its answer got lost, the branch is at a commit that was written down before.
+func (s *Syncer) apply(ctx context.Context, p preview.Project, branch, sha, actor string, fallback []byte) (Applied, error) {
+	r, err := s.compareAt(ctx, p, sha, fallback)
+	done := Applied{Result: r}
+	switch {
+	case err != nil:
+		return done, err
+	case len(r.Problems) > 0:
+		return done, ErrInvalid
+	case r.Report.Summary.HasConflicts:
+		return done, ErrConflicts
+	case r.None, r.Report.Summary.Status == drift.Clean:
+		return done, nil
+	}
+	if err := s.guard(ctx, p, sha, &done.Result); err != nil {
+		return done, err
+	}
+	files, err := r.files()
+	if err != nil {
+		return done, err
+	}
+	commit, err := s.Committer.CommitFiles(ctx, p, sha, files, message(r.Report, actor))
+	if err != nil {
+		return done, err
+	}
+	if err := s.Store.SaveSpecCommit(ctx, p.ID, branch, sha, commit); err != nil {
+		return done, err
+	}
+	err = s.Committer.MoveBranch(ctx, p, branch, commit)
+	if errors.Is(err, preview.ErrConflict) {
+		return done, ErrMoved
+	}
+	if err != nil {
+		return done, err
+	}
+	done.Commit = commit
+	done.Report.Applied(s.Now())
+	return done, nil
+}
+
+// guard asks git itself what is at each path: an archive lacks links, submodules and files that export-ignore
+// names, and may have others than are committed. Whatever is not what was compared is in the way.
+func (s *Syncer) guard(ctx context.Context, p preview.Project, sha string, r *Result) error {
+	blobs, err := s.Committer.Blobs(ctx, p, sha)
+	var invalid *preview.InvalidError
+	if errors.As(err, &invalid) {
+		r.Problems = invalid.Problems
+		return ErrInvalid
+	}
+	if err != nil {
+		return err
+	}
+	var foreign []drift.Conflict
+	look := func(name string) {
+		for i, char := range name {
+			if char == '/' && blobs[name[:i]] != "" {
+				foreign = append(foreign, drift.Conflict{Path: name[:i], Reason: drift.ManualDivergence, Resolution: "A link, a submodule or a file is where a folder should be: move it away; then apply again."})
+				return
+			}
+		}
+		if blobs[name] != r.blobs[name] {
+			foreign = append(foreign, drift.Conflict{Path: name, Reason: drift.ManualDivergence, Resolution: "What is committed here is not in the repository's archive as it is, such as a link, or a file with attributes for export: move it away; then apply again."})
+		}
+	}
+	for _, c := range r.Report.ChangedFiles {
+		look(c.Path)
+	}
+	look(drift.ManifestPath)
+	if len(foreign) == 0 {
+		return nil
+	}
+	r.Report.Conflicts = append(r.Report.Conflicts, foreign...)
+	r.Report.Mismatch(nil) // judges anew
+	return ErrConflicts
+}
+
+// files are what a commit changes: what the report says, and the manifest.
+func (r Result) files() ([]preview.CommitFile, error) {
+	var files []preview.CommitFile
+	for _, c := range r.Report.ChangedFiles {
+		files = append(files, preview.CommitFile{Path: c.Path, Content: c.After()})
+	}
+	manifest, err := r.next.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return append(files, preview.CommitFile{Path: drift.ManifestPath, Content: manifest}), nil
+}
+
+// message is the commit's. Nobody is mentioned in a way that GitHub would tell them of.
+func message(r drift.Report, actor string) string {
+	text := commitTitle + "\n\nThe specs changed, and what is made of them with them.\n"
+	for i, b := range r.BreakingChanges {
+		if i == maxBreaking {
+			text += fmt.Sprintf("and %d more breaking changes\n", len(r.BreakingChanges)-i)
+			break
+		}
+		if i == 0 {
+			text += "\n"
+		}
+		text += fmt.Sprintf("Breaking: %s %s\n", b.Kind, clip(b.Name))
+	}
+	return text + "\nAsked for by " + actor + ".\n"
+}
+
+// compareAt compares the files of a commit with its specs. Few run at once: each may take some hundred megabytes.
+func (s *Syncer) compareAt(ctx context.Context, p preview.Project, sha string, fallback []byte) (Result, error) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return Result{}, preview.Transient(fmt.Errorf("wait for another comparison: %w", ctx.Err()))
+	}
+	source, err := s.Sources.Source(ctx, p, sha)
+	if preview.Classify(err) == preview.ClassInvalid {
+		var invalid *preview.InvalidError
+		errors.As(err, &invalid)
+		return Result{Problems: invalid.Problems}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := Compare(source, fallback)
+	return r, errors.Join(err, source.Close())
+}

@@ -1,0 +1,239 @@
+package specsync
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // git's own hash of a file
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
+	"github.com/flaresmith/flaresmith/codegen"
+	"github.com/flaresmith/flaresmith/codegen/drift"
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+// What a repository's specs may be on the server. The program spec-apply takes more.
+const (
+	maxSpecBytes = 24 << 20
+	maxSpecFiles = 2_000
+	maxManifest  = 8 << 20
+	maxOutput    = 48 << 20
+	specsFolder  = "specs"
+)
+
+// Result is how the generated files of a commit stand to its specs.
+type Result struct {
+	Report drift.Report
+	// Problems are what is wrong with specs, configuration or layout: then there is nothing else.
+	Problems []preview.Problem
+	// None: the commit has neither specs nor anything that was generated.
+	None bool
+
+	next  drift.Manifest
+	lines map[string]int    // of each file that is changed, the first line that is
+	blobs map[string]string // git's id of each file that is changed or deleted, and of the manifest; not of new ones
+}
+
+// Compare generates what the specs ask for and compares it with the files that are there. fallback is the
+// configuration that counts where the commit has none of its own. What the repository's authors can repair is in the
+// result; an error is ours.
+func Compare(source fs.FS, fallback []byte) (Result, error) {
+	r, err := compare(source, fallback)
+	var problems spec.Problems
+	var invalid *preview.InvalidError
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			r.Problems = append(r.Problems, preview.Problem{Path: p.File, Line: p.Line, Column: p.Column, Message: p.Message})
+		}
+	case errors.As(err, &invalid):
+		r.Problems = invalid.Problems
+	case ours(err):
+		return Result{}, fmt.Errorf("compare with the specs: %w", err)
+	default:
+		r.Problems = []preview.Problem{{Message: err.Error()}}
+	}
+	return Result{Problems: r.Problems}, nil
+}
+
+// ours tells trouble with this machine's disk from a repository in which a file is where a folder should be.
+func ours(err error) bool {
+	var number syscall.Errno
+	return errors.As(err, &number) && number != syscall.ENOENT && number != syscall.ENOTDIR && number != syscall.EISDIR && number != syscall.EINVAL
+}
+
+func compare(source fs.FS, fallback []byte) (Result, error) {
+	manifest, err := readManifest(source)
+	if err != nil {
+		return Result{}, err
+	}
+	if _, err := fs.Stat(source, specsFolder); errors.Is(err, fs.ErrNotExist) && len(manifest.Files) == 0 {
+		return Result{None: true}, nil
+	}
+	if err := bound(source); err != nil {
+		return Result{}, err
+	}
+	options, err := configured(source, fallback)
+	if err != nil {
+		return Result{}, err
+	}
+	in, err := codegen.Load(source, options)
+	if err != nil {
+		return Result{}, err
+	}
+	if in.Current(manifest, source) {
+		return Result{Report: drift.Unchanged(manifest), next: manifest}, nil
+	}
+	files, err := in.Generate()
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{}
+	// Everything at a commit is committed.
+	r.Report, r.next, err = codegen.Plan(source, files, manifest, func([]string) (map[string]bool, error) { return nil, nil }) //nolint:nilnil // nobody
+	if err != nil {
+		return Result{}, err
+	}
+	return r, r.locate(source)
+}
+
+func readManifest(source fs.FS) (drift.Manifest, error) {
+	if info, err := fs.Stat(source, drift.ManifestPath); err == nil && info.Size() > maxManifest {
+		return drift.Manifest{}, preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("The file is larger than %d MB.", maxManifest>>20)})
+	}
+	return drift.ReadManifest(source)
+}
+
+// bound refuses specs that would take too much to read.
+func bound(source fs.FS) error {
+	total, count := int64(0), 0
+	err := fs.WalkDir(source, specsFolder, func(name string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && name == specsFolder {
+			return fs.SkipAll
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		count, total = count+1, total+info.Size()
+		if total > maxSpecBytes || count > maxSpecFiles {
+			return preview.Invalid("specs", preview.Problem{Path: name, Message: fmt.Sprintf("The specs are more than the server reads: %d MB in %d files.", maxSpecBytes>>20, maxSpecFiles),
+				Hint: "Run spec-apply in a workflow instead, which takes more."})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("specs: %w", err)
+	}
+	return nil
+}
+
+// configured is what the commit's configuration says of specs, or the fallback.
+func configured(source fs.FS, fallback []byte) (codegen.Options, error) {
+	data := fallback
+	file, err := source.Open(repoconfig.Path)
+	switch {
+	case err == nil:
+		defer file.Close()
+		const enough = 1 << 20 // more than what is refused as too large
+		if data, err = io.ReadAll(io.LimitReader(file, enough)); err != nil {
+			return codegen.Options{}, fmt.Errorf("configuration: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return codegen.Options{}, fmt.Errorf("configuration: %w", err)
+	}
+	c, problems := repoconfig.Parse(data)
+	if len(problems) > 0 {
+		return codegen.Options{}, &preview.InvalidError{What: "the configuration is not valid", Problems: problems}
+	}
+	l := c.Spec.Layout
+	for _, folder := range []string{l.Source, l.Schemas, l.Routes, l.Handlers, l.Database, l.MCP, c.Layout.Collections} {
+		if forbidden(folder) {
+			return codegen.Options{}, preview.Invalid("layout", preview.Problem{Path: repoconfig.Path,
+				Message: fmt.Sprintf("Generated files can't go to %q: nothing is written below .github and .git.", folder)})
+		}
+	}
+	return codegen.Options{Targets: c.Spec.Targets, Layout: codegen.Layout{
+		Source: l.Source, Schemas: l.Schemas, Routes: l.Routes, Handlers: l.Handlers, Database: l.Database, MCP: l.MCP,
+		Collections: c.Layout.Collections, Environments: c.Spec.Environments,
+	}}, nil
+}
+
+// forbidden tells where nothing is ever written, whatever the layout or the manifest says: workflows are there.
+func forbidden(name string) bool {
+	for element := range strings.SplitSeq(path.Clean(name), "/") {
+		if strings.EqualFold(element, ".git") {
+			return true
+		}
+	}
+	first, _, _ := strings.Cut(path.Clean(name), "/")
+	return strings.EqualFold(first, ".github")
+}
+
+// locate notes where files differ, and what they are now.
+func (r *Result) locate(source fs.FS) error {
+	r.lines, r.blobs = map[string]int{}, map[string]string{}
+	output := 0
+	for _, c := range r.Report.ChangedFiles {
+		if forbidden(c.Path) { // the manifest lists it, which anybody can write
+			return preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("It lists %q: nothing is written below .github and .git.", c.Path)})
+		}
+		if output += len(c.After()); output > maxOutput {
+			return preview.Invalid("specs", preview.Problem{Message: fmt.Sprintf("More than %d MB would be generated.", maxOutput>>20)})
+		}
+		if c.ChangeType == drift.Created {
+			continue
+		}
+		before, err := fs.ReadFile(source, c.Path)
+		if err != nil {
+			return err
+		}
+		r.blobs[c.Path], r.lines[c.Path] = blobID(before), 1
+		if c.ChangeType == drift.Modified {
+			r.lines[c.Path] = firstDifference(before, c.After())
+		}
+	}
+	before, err := fs.ReadFile(source, drift.ManifestPath)
+	switch {
+	case err == nil:
+		r.blobs[drift.ManifestPath] = blobID(before)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
+}
+
+// blobID is git's id of a file's content.
+func blobID(content []byte) string {
+	sum := sha1.New() //nolint:gosec // git's own hash of a file
+	fmt.Fprintf(sum, "blob %d\x00", len(content))
+	sum.Write(content)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// firstDifference is the number of the first line in which two texts differ, and of the last one where one goes on.
+func firstDifference(a, b []byte) int {
+	line := 1
+	for len(a) > 0 && len(b) > 0 {
+		first, restA, _ := bytes.Cut(a, []byte("\n"))
+		second, restB, _ := bytes.Cut(b, []byte("\n"))
+		if !bytes.Equal(first, second) || len(restA) == 0 {
+			return line
+		}
+		a, b = restA, restB
+		line++
+	}
+	return line
+}
