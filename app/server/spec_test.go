@@ -70,19 +70,6 @@ func specFiles(t testing.TB) fstest.MapFS {
 	return files
 }
 
-// openWith opens a pull request whose commit has these files.
-func (w *world) openWith(branch string, files map[string]string) (number int, sha string) {
-	w.t.Helper()
-	sha, err := w.github.CommitAs("octo-dev", testRepo, branch, files, "Change "+branch)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if number, err = w.github.OpenPR(testRepo, "Change "+branch, branch, "", "octo-dev"); err != nil {
-		w.t.Fatal(err)
-	}
-	return number, sha
-}
-
 // specChecks are the check runs about specs on a commit.
 func (w *world) specChecks(repo, sha string) []github.CheckRun {
 	w.t.Helper()
