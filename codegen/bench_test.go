@@ -99,6 +99,22 @@ func BenchmarkGenerate(b *testing.B) {
 	}
 }
 
+// BenchmarkTarget is a run for one target, reading included.
+func BenchmarkTarget(b *testing.B) {
+	name, data := benchmarked(b)
+	in := fstest.MapFS{name: &fstest.MapFile{Data: data}}
+	for _, target := range codegen.Targets() {
+		b.Run(target, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := codegen.Generate(in, codegen.Options{OpenAPI: name, Targets: []string{target}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkUnchanged is a run over files that are up to date.
 func BenchmarkUnchanged(b *testing.B) {
 	name, data := benchmarked(b)
