@@ -1,7 +1,10 @@
 package server
 
 import (
+	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +55,8 @@ func TestWorkerPreviews(t *testing.T) {
 		}
 	}
 
+	w.changeDriver(pr, name)
+
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +70,30 @@ func TestWorkerPreviews(t *testing.T) {
 	}
 	w.wantNoSecret(neonKey, cloudflareToken, postmanKey, "npg_")
 	w.valid()
+}
+
+// changeDriver lets the operator go back to scripts: with a row of the table that still names the previews, they go.
+func (w *cloudWorld) changeDriver(pr int, name string) {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "tenants.yml")
+	table := "tenants: [{account: acme-old, parents: {main: shop}, neon: {api_key: n, project_id: p}, cloudflare: {api_token: " + cloudflareToken + ", account_id: " +
+		w.cloudflare.AccountID() + ", api_url: '" + w.cloudflare.URL() + "', driver: worker-previews, parent_worker: shop-previews}}]"
+	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.stop()
+	maps.Copy(w.config, map[string]string{"FLARESMITH_TENANTS_FILE": file, "CLOUDFLARE_DRIVER": "worker-per-pr", "CLOUDFLARE_PARENT_WORKER": ""})
+	w.start()
+	if err := w.server.store.WantProject(w.t.Context(), w.environment(pr).ProjectID); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+	if _, script := w.cloudflare.Script(name); !script || len(w.cloudflare.Previews("shop-previews")) != 0 {
+		w.t.Errorf("the script is there: %t, previews %v", script, w.cloudflare.Previews("shop-previews"))
+	}
+	if status, body := w.get(w.url() + "products"); status != http.StatusOK || !strings.Contains(body, "Teapot") || strings.Contains(w.url(), "shop-previews") {
+		w.t.Errorf("GET products at %s: %d %s", w.url(), status, body)
+	}
 }
 
 // parentWorker is a Worker of the account.

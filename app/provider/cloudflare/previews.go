@@ -57,15 +57,20 @@ func (p previews) find(ctx context.Context, name string) (now *previewed, parent
 	case err != nil:
 		return nil, false, err
 	}
-	return &found, true, found.check(name)
+	return &found, true, found.check()
 }
 
-// check refuses what is no answer about the preview of that name: it may have another one's slug.
-func (v *previewed) check(name string) error {
-	if v.Name != name || !previewID.MatchString(v.ID) {
-		return preview.Transient(errors.New("cloudflare answers for another preview"))
+// check refuses what is no answer about a preview.
+func (v *previewed) check() error {
+	if v.Name == "" || !previewID.MatchString(v.ID) {
+		return preview.Transient(errors.New("cloudflare's answer is about no preview"))
 	}
 	return nil
+}
+
+// owned reports whether a preview is ours: somebody else's may have our name as its slug.
+func (v *previewed) owned(r preview.Resource) bool {
+	return v.Name == r.Name && v.Tags.mark() == r.Mark
 }
 
 func noPreview(err error) bool {
@@ -78,7 +83,7 @@ func (p previews) observe(ctx context.Context, r preview.Resource) (preview.Obse
 	if err != nil || now == nil {
 		return preview.Observed{}, err
 	}
-	if now.Tags.mark() != r.Mark {
+	if !now.owned(r) {
 		return preview.Observed{Exists: true}, nil
 	}
 	o := preview.Observed{Exists: true, Owned: true, Digest: now.digest()}
@@ -107,7 +112,7 @@ func (p previews) apply(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if now != nil && now.Tags.mark() != r.Mark {
+	if now != nil && !now.owned(r) {
 		return preview.Outputs{}, preview.ErrConflict
 	}
 	if err := p.check(r, in); err != nil {
@@ -168,7 +173,7 @@ func (p previews) begin(ctx context.Context, r preview.Resource, parent bool) (*
 	var made previewed
 	err := p.api.call(ctx, http.MethodPost, p.path("?ignore_base_config=true"), map[string]any{"name": r.Name, "tags": markTags(r.Mark)}, &made)
 	if err == nil {
-		err = made.check(r.Name)
+		err = made.check()
 	}
 	return &made, err
 }
@@ -233,7 +238,7 @@ func (p previews) remove(ctx context.Context, r preview.Resource) error {
 		if err != nil || now == nil {
 			return err
 		}
-		if now.Tags.mark() != r.Mark {
+		if !now.owned(r) {
 			return preview.ErrConflict
 		}
 		if look%again == 0 {

@@ -266,6 +266,11 @@ func TestPreviewsNotOurs(t *testing.T) {
 			t.Errorf("%s: %s writes became %s", name, before, after)
 		}
 	}
+	r := resource(t)
+	call(t, s, http.MethodPost, "/"+parent+"/previews", map[string]any{"name": strings.ToUpper(r.Name)})
+	if o, err := p.Observe(t.Context(), r); err != nil || !o.Exists || o.Owned {
+		t.Errorf("our name is another one's slug: observed %+v, %v", o, err)
+	}
 }
 
 // What can't run or can't be a preview is its author's to fix, and what served before goes on and counts as finished.
