@@ -20,7 +20,9 @@ func TestWorkerPreviews(t *testing.T) {
 	t.Parallel()
 	w := newCloudWorldWith(t, filesIn(t, "../demo/sample"), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "shop-previews"}})
 	pr, name := w.made()
-	w.wantCalls("a new preview, and its parent", map[string]int{"neon": 13, "cloudflare": 8, "postman": 3, "github": 12})
+	if calls := w.calls()["cloudflare"]; len(calls) > 8 { // those to the others are no driver's matter
+		t.Errorf("a new preview and its parent took %d calls:\n%s", len(calls), strings.Join(calls, "\n"))
+	}
 	address := w.url()
 	if want := "http://" + name + "-shop-previews.sim.workers.localhost:"; !strings.HasPrefix(address, want) {
 		t.Errorf("the preview is at %s, want %s", address, want)
