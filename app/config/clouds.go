@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,8 @@ type Clouds struct {
 	Cloudflare Cloudflare `yaml:"cloudflare"`
 	Postman    Postman    `yaml:"postman"`
 }
+
+var workerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
 // Neon is a project at Neon that database branches are made in.
 type Neon struct {
@@ -39,6 +42,8 @@ type Cloudflare struct {
 	APIToken  preview.Secret `env:"CLOUDFLARE_API_TOKEN"  yaml:"api_token"`
 	AccountID string         `env:"CLOUDFLARE_ACCOUNT_ID" yaml:"account_id"`
 	Driver    string         `env:"CLOUDFLARE_DRIVER"     yaml:"driver"` // how previews are run, one of cloudflareDrivers; empty: the first
+	// ParentWorker is the Worker that "worker-previews" makes previews of; empty: one that is made for it.
+	ParentWorker string `env:"CLOUDFLARE_PARENT_WORKER" yaml:"parent_worker"`
 }
 
 // cloudflareDrivers are the ways to run previews at Cloudflare, as the operator picks them: the default one first.
@@ -107,6 +112,12 @@ func (c Clouds) check(name func(key string) string, problem func(key, format str
 	}
 	if driver := c.Cloudflare.Driver; driver != "" && !slices.Contains(cloudflareDrivers(), driver) {
 		problem(name("CLOUDFLARE_DRIVER"), "%.40q is none of %s", driver, strings.Join(cloudflareDrivers(), ", "))
+	}
+	switch parent := c.Cloudflare.ParentWorker; {
+	case parent != "" && c.Cloudflare.Driver != "worker-previews":
+		problem(name("CLOUDFLARE_PARENT_WORKER"), "goes with %s worker-previews", name("CLOUDFLARE_DRIVER"))
+	case parent != "" && !workerName.MatchString(parent):
+		problem(name("CLOUDFLARE_PARENT_WORKER"), "%.80q is no Worker's name: small letters, digits and hyphens, at most 40", parent)
 	}
 	if b := c.Neon.Branches; b.Prod != "" && (b.Prod == b.Main || b.Prod == b.Dev || b.Prod == b.Staging) {
 		problem(name("NEON_BRANCH_PROD"), "is another branch's name as well, which may be branched from: production never is")

@@ -99,6 +99,8 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"production as a parent", map[string]string{"FLARESMITH_PARENTS": "main=br-prod", "NEON_BRANCH_PROD": "br-prod", "NEON_BRANCH_DEV": "br-prod"},
 			[]string{"FLARESMITH_PARENTS: main is NEON_BRANCH_PROD", "NEON_BRANCH_PROD: is another branch's name"}},
 		{"an unknown driver", map[string]string{"CLOUDFLARE_DRIVER": "pigeon"}, []string{`CLOUDFLARE_DRIVER: "pigeon" is none of worker-per-pr, worker-previews`}},
+		{"a parent without its driver", map[string]string{"CLOUDFLARE_PARENT_WORKER": "shop"}, []string{"CLOUDFLARE_PARENT_WORKER: goes with CLOUDFLARE_DRIVER worker-previews"}},
+		{"no Worker's name", map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "Shop_1"}, []string{`CLOUDFLARE_PARENT_WORKER: "Shop_1" is no Worker's name`}},
 		{"clouds' URLs", map[string]string{"NEON_API_URL": "neon", "CLOUDFLARE_API_URL": "ftp://x", "POSTMAN_API_URL": "https://user:hush@x"},
 			[]string{"NEON_API_URL: is not", "CLOUDFLARE_API_URL: is not", "POSTMAN_API_URL: is not"}},
 		{"no branch at Neon", map[string]string{"NEON_API_KEY": "hush", "NEON_PROJECT_ID": "p", "NEON_BRANCH_PROD": "prod", "FLARESMITH_PARENTS": ""},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -106,7 +107,7 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	workers := p.cloudflare[c.Cloudflare]
 	if workers == nil {
 		var err error
-		workers, err = cloudflare.New(cloudflare.Config{APIURL: c.Cloudflare.APIURL, Token: c.Cloudflare.APIToken, AccountID: c.Cloudflare.AccountID, Driver: cloudflare.Driver(c.Cloudflare.Driver),
+		workers, err = cloudflare.New(cloudflare.Config{APIURL: c.Cloudflare.APIURL, Token: c.Cloudflare.APIToken, AccountID: c.Cloudflare.AccountID, Driver: cloudflare.Driver(c.Cloudflare.Driver), ParentWorker: c.Cloudflare.ParentWorker,
 			HostsURL: p.options.StandIns.WorkersURL, Reach: p.options.StandIns.Reach, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err
@@ -121,7 +122,11 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 // workersPlace is where Workers are made at Cloudflare: drivers make different things, so that another one is another place.
 func workersPlace(c config.Cloudflare) string {
 	place := onCloudflare + "/" + c.AccountID
-	if driver := cloudflare.Driver(c.Driver); driver != "" && driver != cloudflare.DriverScripts {
+	switch driver := cloudflare.Driver(c.Driver); driver {
+	case "", cloudflare.DriverScripts:
+	case cloudflare.DriverPreviews:
+		place += "/" + c.Driver + "/" + cmp.Or(c.ParentWorker, cloudflare.DefaultParentWorker)
+	default:
 		place += "/" + c.Driver
 	}
 	return place

@@ -15,10 +15,11 @@ import (
 
 // worker is what we read of a script.
 type worker struct {
-	Name      string   `json:"name"`
-	Tags      []string `json:"tags"`
+	Name      string `json:"name"`
+	Tags      tags   `json:"tags"`
 	Subdomain struct {
-		Enabled bool `json:"enabled"`
+		Enabled  bool `json:"enabled"`
+		Previews bool `json:"previews_enabled"`
 	} `json:"subdomain"`
 }
 

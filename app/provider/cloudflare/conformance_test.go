@@ -118,6 +118,18 @@ func writes(s *sim.Server) string {
 	return fmt.Sprint(n)
 }
 
+// plant deploys a script as somebody else would.
+func plant(t *testing.T, s *sim.Server, name, source string) {
+	t.Helper()
+	api, err := sdk.NewWithAPIToken(token, sdk.BaseURL(s.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.UploadWorker(t.Context(), sdk.AccountIdentifier(s.AccountID()), sdk.CreateWorkerParams{ScriptName: name, Script: source, Module: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	s := world(t, nil)
@@ -128,13 +140,7 @@ func TestConformance(t *testing.T) {
 		Snapshot: func(*testing.T, preview.Resource) string { return writes(s) },
 		Plant: func(t *testing.T, r preview.Resource) {
 			t.Helper()
-			api, err := sdk.NewWithAPIToken(token, sdk.BaseURL(s.URL()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := api.UploadWorker(t.Context(), sdk.AccountIdentifier(s.AccountID()), sdk.CreateWorkerParams{ScriptName: r.Name, Script: hello, Module: true}); err != nil {
-				t.Fatal(err)
-			}
+			plant(t, s, r.Name, hello)
 		},
 		Restart: func(t *testing.T) providertest.Provider {
 			t.Helper()

@@ -22,6 +22,11 @@ func (p *Workers) Diagnose(ctx context.Context) []preview.Finding {
 	if err != nil {
 		return append(findings, preview.Amiss(subdomain, err.Error(), "open Workers & Pages in Cloudflare's dashboard once, and choose a subdomain there"))
 	}
+	if driver, ok := p.driver.(interface {
+		diagnose(context.Context) []preview.Finding
+	}); ok {
+		findings = append(findings, driver.diagnose(ctx)...)
+	}
 	return append(findings, preview.Fine(subdomain, "previews answer below "+name+"."+p.hosts.Host))
 }
 

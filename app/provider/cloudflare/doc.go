@@ -1,11 +1,11 @@
-// Package cloudflare is the provider of preview.KindWorker for Cloudflare: one Worker script a preview, over the plain
-// script API. It takes an API token and an account, and compiled bundles, and must not know the reconciler, the
+// Package cloudflare is the provider of preview.KindWorker for Cloudflare. How previews are run is a Driver: by default one Worker
+// script a preview, over the plain script API. It takes an API token and an account, and compiled bundles, and must not know the reconciler, the
 // store, how a bundle is made or any other provider. Calls go through cloudflare-go, over the transport that it is
 // given, which bounds, budgets and repeats them: the library's own retries and rate limit are off.
 //
 // # What is made
 //
-// A Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
+// With DriverScripts a Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
 // version URLs. Every upload names all of its bindings, so that none is inherited: variables, the connection string as a
 // secret, static files, and the Workers of the same environment that it is bound to, and what the default branch lets it be bound to
 // in the account (preview.Layout.Bindings), which is checked here once more. A Worker that another one is bound to
@@ -18,4 +18,11 @@
 // (preview.Inputs.Verify); the digest comes last. So a script without
 // a digest is an unfinished one, wherever a try before ended, and the next one begins anew. Beside the digest a tag tells
 // what was uploaded, so that a Worker whose database has another password is deployed again.
+//
+// # Previews of one Worker
+//
+// With DriverPreviews a Worker named N is the preview N of a parent Worker, which is made without code if it is not there and
+// is not written to otherwise. Mark and digest are the preview's tags. It is made with the mark; the digest is taken away before each deployment and
+// comes back last. All of the environment is sent, nothing is inherited, and an answer that says otherwise ends the preview.
+// A preview can't be bound to others of its environment, which is refused.
 package cloudflare

@@ -1,6 +1,7 @@
 package cloudflare
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -32,6 +33,12 @@ func (p *Workers) drive(c Config) (driver, error) {
 	switch c.Driver {
 	case "", DriverScripts:
 		return scripts{p}, nil
+	case DriverPreviews:
+		parent := cmp.Or(c.ParentWorker, DefaultParentWorker)
+		if !label.MatchString(parent) {
+			return nil, fmt.Errorf("cloudflare: %.80q is no name of a Worker with previews", parent)
+		}
+		return previews{p, parent}, nil
 	}
 	return nil, fmt.Errorf("cloudflare: the driver %.40q is not known", c.Driver)
 }

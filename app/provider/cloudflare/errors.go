@@ -25,6 +25,7 @@ const (
 	codeTooMany     = 10037 // scripts
 	codeVarTooLarge = 10054
 	codeTooManyVars = 10055
+	codeNoPreview   = 10025
 	codeNoHandlers  = 10068
 	codeNoService   = 10090
 )
@@ -84,7 +85,7 @@ func classify(err error) error {
 		return &preview.TransientError{After: after, Err: err}
 	// A script that was just uploaded may not be known everywhere yet.
 	case api.status >= http.StatusInternalServerError, api.status == http.StatusRequestTimeout,
-		api.has(codeUnknown, codeAtOnce, codeTooMany, codeNoScript, codeNoService):
+		api.has(codeUnknown, codeAtOnce, codeTooMany, codeNoScript, codeNoService, codeNoPreview):
 		return &preview.TransientError{After: api.after, Err: err}
 	}
 	return err

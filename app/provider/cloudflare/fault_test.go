@@ -21,12 +21,9 @@ const (
 	script  = account + "/workers/scripts/{script_name}"
 )
 
-// Whatever fails, and whenever, the next tries end with exactly one finished script, and nothing of it is left after its
-// deletion.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	reads := map[string]fault.Fault{
+// failures are those of reads and of changes.
+func failures() (reads, changes map[string]fault.Fault) {
+	reads = map[string]fault.Fault{
 		"500":       {Status: http.StatusInternalServerError},
 		"10013":     {Status: http.StatusBadRequest, Body: `{"success":false,"errors":[{"code":10013,"message":"An unknown error has occurred."}],"result":null}`},
 		"429":       {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
@@ -34,7 +31,7 @@ func TestFaults(t *testing.T) {
 		"no result": {Status: http.StatusOK, Body: `{"success":false,"errors":[],"messages":[],"result":null}`},
 		"dropped":   {Drop: true},
 	}
-	changes := map[string]fault.Fault{
+	changes = map[string]fault.Fault{
 		"503":           {Status: http.StatusServiceUnavailable},
 		"garbage":       {Status: http.StatusOK, Body: "<html>"},
 		"not yet there": {Status: http.StatusNotFound, Body: `{"success":false,"errors":[{"code":10007,"message":"This Worker does not exist on your account."}],"result":null}`},
@@ -42,6 +39,24 @@ func TestFaults(t *testing.T) {
 		"done, dropped": {Drop: true, After: true},
 		"done, garbage": {Status: http.StatusOK, Body: "{", After: true},
 	}
+	return reads, changes
+}
+
+// withFile adds a static file that no other preview has, so that there is something to upload.
+func withFile(in preview.Inputs, content string) preview.Inputs {
+	sum := sha256.Sum256([]byte(content))
+	in.Source = fstest.MapFS{"public/a.txt": {Data: []byte(content)}}
+	in.Bundle.Assets = &preview.Assets{Directory: "public", HTML: preview.HTMLAuto, NotFound: preview.NotFoundNone,
+		Files: []preview.Asset{{Path: "/a.txt", Size: int64(len(content)), Hash: hex.EncodeToString(sum[:])}}}
+	return in
+}
+
+// Whatever fails, and whenever, the next tries end with exactly one finished script, and nothing of it is left after its
+// deletion.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	reads, changes := failures()
 	routes := map[string]map[string]fault.Fault{
 		"GET " + account + "/workers/workers/{script_name}": reads,
 		"GET " + account + "/workers/subdomain":             reads,
@@ -57,12 +72,7 @@ func TestFaults(t *testing.T) {
 			t.Run(route+" "+name, func(t *testing.T) {
 				p := provider(t, s)
 				r := resource(t)
-				in := inputs(hello)
-				content := []byte(r.Name) // so that there is something to upload
-				sum := sha256.Sum256(content)
-				in.Source = fstest.MapFS{"public/a.txt": {Data: content}}
-				in.Bundle.Assets = &preview.Assets{Directory: "public", HTML: preview.HTMLAuto, NotFound: preview.NotFoundNone,
-					Files: []preview.Asset{{Path: "/a.txt", Size: int64(len(content)), Hash: hex.EncodeToString(sum[:])}}}
+				in := withFile(inputs(hello), r.Name)
 				s.SetFaults(fault.Nth(1, 1, fault.OnRoute(route, f)))
 				defer s.SetFaults()
 				eventually(t, "apply", func() error {

@@ -41,10 +41,13 @@ func (p *Workers) content(in preview.Inputs) string {
 	return hex.EncodeToString(sum.Sum(nil)[:bytes])
 }
 
+// tags are what a script or a preview carries.
+type tags []string
+
 // tagged is the value of a tag that begins so; empty: there is none, or more than one.
-func (w *worker) tagged(prefix string) string {
+func (t tags) tagged(prefix string) string {
 	value, found := "", 0
-	for _, tag := range w.Tags {
+	for _, tag := range t {
 		if rest, ok := strings.CutPrefix(tag, prefix); ok {
 			value = rest
 			found++
@@ -56,8 +59,8 @@ func (w *worker) tagged(prefix string) string {
 	return value
 }
 
-func (w *worker) mark() preview.Mark {
-	return preview.Mark{Project: w.tagged(tagProject), Environment: w.tagged(tagEnvironment)}
+func (t tags) mark() preview.Mark {
+	return preview.Mark{Project: t.tagged(tagProject), Environment: t.tagged(tagEnvironment)}
 }
 
 // digest is that of a deployment that has ended and still answers.
@@ -65,7 +68,7 @@ func (w *worker) digest() string {
 	if !w.Subdomain.Enabled {
 		return ""
 	}
-	return w.tagged(tagDigest)
+	return w.Tags.tagged(tagDigest)
 }
 
 // checkResource refuses what can't be a script's name, a host's, or a tag.

@@ -8,6 +8,9 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
+// itself is the name of a module's part in the upload of a script.
+func itself(module string) string { return module }
+
 // scripts is DriverScripts: a preview is a script of its own.
 type scripts struct{ *Workers }
 
@@ -16,7 +19,7 @@ func (p scripts) observe(ctx context.Context, r preview.Resource) (preview.Obser
 	if err != nil || now == nil {
 		return preview.Observed{}, err
 	}
-	if now.mark() != r.Mark {
+	if now.Tags.mark() != r.Mark {
 		return preview.Observed{Exists: true}, nil
 	}
 	outputs, err := p.outputs(ctx, r.Name)
@@ -35,7 +38,7 @@ func (p scripts) apply(ctx context.Context, r preview.Resource, in preview.Input
 		return preview.Outputs{}, err
 	}
 	outputs, err := p.outputs(ctx, r.Name)
-	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.tagged(tagContent) == p.content(in) {
+	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.Tags.tagged(tagContent) == p.content(in) {
 		return outputs, err
 	}
 	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
@@ -47,7 +50,7 @@ func (p scripts) apply(ctx context.Context, r preview.Resource, in preview.Input
 // owned reads a script of ours; nil: there is none. One that is not ours is preview.ErrConflict.
 func (p scripts) owned(ctx context.Context, r preview.Resource) (*worker, error) {
 	now, err := p.api.worker(ctx, r.Name)
-	if err == nil && now != nil && now.mark() != r.Mark {
+	if err == nil && now != nil && now.Tags.mark() != r.Mark {
 		return nil, preview.ErrConflict
 	}
 	return now, err
@@ -59,7 +62,7 @@ func (p scripts) deploy(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err != nil {
 		return err
 	}
-	body, err := encode(describe(r, in.Bundle, in.Outputs.DatabaseURL, token), in.Bundle.Modules)
+	body, err := encode(describe(r, in.Bundle, in.Outputs.DatabaseURL, token), in.Bundle.Modules, itself)
 	if err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (p scripts) beginBound(ctx context.Context, r preview.Resource, b *preview.
 			if now, err := p.owned(ctx, target); err != nil || now != nil {
 				return err
 			}
-			body, err := encode(metadata{MainModule: "worker.js", Bindings: []binding{}, Date: b.CompatibilityDate, Flags: []string{}, Tags: markTags(r.Mark)}, modules)
+			body, err := encode(metadata{MainModule: "worker.js", Bindings: []binding{}, Date: b.CompatibilityDate, Flags: []string{}, Tags: markTags(r.Mark)}, modules, itself)
 			if err != nil {
 				return err
 			}
@@ -137,7 +140,7 @@ func (p scripts) list(ctx context.Context) ([]preview.Found, error) {
 	}
 	var found []preview.Found
 	for _, w := range all {
-		if m := w.mark(); preview.NamePattern.MatchString(w.Name) && m.Project != "" && m.Environment != "" {
+		if m := w.Tags.mark(); preview.NamePattern.MatchString(w.Name) && m.Project != "" && m.Environment != "" {
 			found = append(found, preview.Found{Kind: preview.KindWorker, Name: w.Name, Mark: m})
 		}
 	}

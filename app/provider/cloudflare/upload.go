@@ -29,7 +29,7 @@ type metadata struct {
 // binding is one thing in the Worker's environment.
 type binding struct {
 	Type    string          `json:"type"`
-	Name    string          `json:"name"`
+	Name    string          `json:"name,omitempty"`
 	Text    *string         `json:"text,omitempty"`
 	JSON    json.RawMessage `json:"json,omitempty"`
 	Service string          `json:"service,omitempty"`
@@ -128,8 +128,8 @@ func bindings(r preview.Resource, b *preview.Bundle, database preview.Secret) []
 	return list
 }
 
-// encode makes the form of an upload.
-func encode(m metadata, modules []preview.Module) (*form, error) {
+// encode makes the form of an upload: metadata, and modules in parts of these names.
+func encode(m any, modules []preview.Module, part func(module string) string) (*form, error) {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	text, err := json.Marshal(m)
@@ -139,7 +139,7 @@ func encode(m metadata, modules []preview.Module) (*form, error) {
 	err = addPart(w, metadataPart, "", "application/json", text)
 	for _, module := range modules {
 		if err == nil {
-			err = addPart(w, partName(module.Name), partName(module.Name), partType(module.Type), module.Content)
+			err = addPart(w, part(partName(module.Name)), partName(module.Name), partType(module.Type), module.Content)
 		}
 	}
 	if err == nil {

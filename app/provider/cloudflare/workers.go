@@ -29,6 +29,8 @@ type Config struct {
 	Token     preview.Secret
 	AccountID string
 	Driver    Driver // default DriverScripts
+	// ParentWorker is the Worker that DriverPreviews makes previews of; default DefaultParentWorker.
+	ParentWorker string
 	// HostsURL has the host below which the account's subdomain is, and the scheme; default https://workers.dev.
 	HostsURL  string
 	Wait      time.Duration     // longest wait for a new host to answer; default 45 s

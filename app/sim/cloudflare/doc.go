@@ -8,6 +8,9 @@
 // a version and a deployment; a script that another one is bound to is deleted by force only; 1,200 requests in 5
 // minutes and 200 a second are let through, after the former there is nothing but 429 for 5 minutes.
 //
+// A Worker has previews: deployments of their own at hosts of their own, which take over the Worker's base configuration unless
+// they are told not to; beyond the limit the least recently deployed one is evicted.
+//
 // Things of the account that a script can be bound to are added by the scenario; KV namespaces keep values, of the others a
 // script finds nothing under the binding's name.
 //
