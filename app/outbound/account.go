@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -30,10 +31,13 @@ type account struct {
 	slots   *semaphore.Weighted
 	buckets []*rate.Limiter // in the order of the policy's budgets
 
+	shared shared
+
 	probe chan struct{} // taken by the one call that tries a provider whose breaker is half-open
 
 	mu        sync.Mutex
 	openUntil time.Time
+	elsewhere time.Time // until when all replicas leave it alone, as was last heard; passed: one call has to try it
 	paused    time.Time // not called before
 	inFlight  int
 }
@@ -65,17 +69,34 @@ func newAccount(name string, p *Policy, o Observer, changed func(account, from, 
 
 // checkOpen is the error of an open breaker.
 func (a *account) checkOpen() error {
-	if a.breaker.State() != gobreaker.StateOpen {
+	if a.breaker.State() != gobreaker.StateOpen && !a.heardUntil().After(time.Now()) {
 		return nil
 	}
 	return a.openError()
+}
+
+// heardUntil is until when all replicas leave the account alone, as was last heard.
+func (a *account) heardUntil() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.elsewhere
+}
+
+// hear notes until when all replicas leave the account alone; zero: they call it.
+func (a *account) hear(until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.elsewhere = until
 }
 
 func (a *account) openError() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	until := a.openUntil
-	if until.IsZero() { // half-open, and somebody else's call is the one let through
+	if a.elsewhere.After(until) {
+		until = a.elsewhere
+	}
+	if !until.After(time.Now()) { // half-open, and somebody else's call is the one let through
 		until = time.Now().Add(probeTime)
 	}
 	return &OpenError{Provider: a.policy.Provider, Until: until}
@@ -118,7 +139,7 @@ func (a *account) enter(r *http.Request) (leave func(), err error) {
 // at once, they would take down with them what they are part of, often the very call that tries. done must be called once if there
 // is no error.
 func (a *account) turn(ctx context.Context) (done func(), err error) {
-	if a.breaker.State() != gobreaker.StateHalfOpen {
+	if a.breaker.State() != gobreaker.StateHalfOpen && a.heardUntil().IsZero() {
 		return func() {}, nil
 	}
 	within, cancel := context.WithTimeout(ctx, a.policy.Timeout)
@@ -131,11 +152,74 @@ func (a *account) turn(ctx context.Context) (done func(), err error) {
 		}
 		return nil, a.openError()
 	}
-	if a.breaker.State() == gobreaker.StateHalfOpen { // nobody else found out
-		return sync.OnceFunc(func() { <-a.probe }), nil
+	done = sync.OnceFunc(func() { <-a.probe })
+	if err := a.sharedTurn(within, ctx); err != nil {
+		done()
+		return nil, err
 	}
-	<-a.probe
+	if a.breaker.State() == gobreaker.StateHalfOpen || !a.heardUntil().IsZero() { // nobody else found out
+		return done, nil
+	}
+	done()
 	return func() {}, a.checkOpen()
+}
+
+// sharedTurn waits until no other replica tries the account. What is heard then says whether this one does.
+func (a *account) sharedTurn(within, ctx context.Context) error {
+	for {
+		if a.heardUntil().IsZero() {
+			return nil
+		}
+		var turn Turn
+		if !a.shared.ask(within, func(ctx context.Context) (err error) {
+			turn, err = a.shared.Try(ctx, a.shared.key, a.policy.Timeout+a.policy.BodyTimeout)
+			return err
+		}) {
+			if within.Err() != nil {
+				return cmp.Or(ctx.Err(), a.openError())
+			}
+			a.hear(time.Time{}) // what is known here counts
+			return nil
+		}
+		switch turn {
+		case TurnOurs:
+			return nil
+		case TurnClosed:
+			a.hear(time.Time{})
+			return nil
+		case TurnOpen:
+			a.hear(time.Now().Add(probeTime))
+			return a.openError()
+		case TurnOthers:
+		}
+		select {
+		case <-time.After(turnPause):
+		case <-within.Done():
+			return cmp.Or(ctx.Err(), a.openError())
+		}
+	}
+}
+
+// report tells the other replicas how a call ended.
+func (a *account) report(ctx context.Context, err error) {
+	tried := !a.heardUntil().IsZero() // then only the call that tries is made
+	switch {
+	case errors.Is(err, errProvesNothing):
+		if tried {
+			a.shared.told(ctx, func(ctx context.Context) error { return a.shared.Tried(ctx, a.shared.key, false) })
+		}
+	case err != nil:
+		a.shared.told(ctx, func(ctx context.Context) error {
+			until, err := a.shared.Failed(ctx, a.shared.key, a.policy.Breaker)
+			if err == nil {
+				a.hear(until)
+			}
+			return err
+		})
+	case tried:
+		a.hear(time.Time{})
+		a.shared.told(ctx, func(ctx context.Context) error { return a.shared.Tried(ctx, a.shared.key, true) })
+	}
 }
 
 // spend takes the request's cost from every budget, and waits for the one that is furthest behind.
@@ -156,10 +240,32 @@ func (a *account) spend(r *http.Request) error {
 			longest, name = d, b.Name
 		}
 	}
-	if longest > 0 {
-		if err := a.wait(r.Context(), name, now.Add(longest)); err != nil {
-			for _, reservation := range taken {
-				reservation.Cancel()
+	cancel := func() {
+		for _, reservation := range taken {
+			reservation.Cancel()
+		}
+	}
+	until, shares := now.Add(longest), a.shares(r)
+	var spent Spent
+	asked := a.shared.ask(r.Context(), func(ctx context.Context) (err error) {
+		spent, err = a.shared.Spend(ctx, a.shared.key, shares)
+		return err
+	})
+	if asked {
+		a.hear(spent.OpenUntil)
+		if err := a.checkOpen(); err != nil {
+			cancel()
+			return err
+		}
+		if spent.At.After(until) {
+			until, name = spent.At, spent.Budget
+		}
+	}
+	if time.Until(until) > 0 {
+		if err := a.wait(r.Context(), name, until); err != nil {
+			cancel()
+			if asked && len(shares) > 0 {
+				a.shared.told(r.Context(), func(ctx context.Context) error { return a.shared.Return(ctx, a.shared.key, shares) })
 			}
 			return err
 		}
@@ -170,6 +276,17 @@ func (a *account) spend(r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// shares are what a request costs of the budgets of all replicas.
+func (a *account) shares(r *http.Request) []Share {
+	var list []Share
+	for i, b := range a.policy.Budgets {
+		if units := min(b.Cost(r), b.Burst); units > 0 {
+			list = append(list, Share{Budget: b.Name, Units: units, Burst: b.Burst, PerSecond: float64(a.buckets[i].Limit())})
+		}
+	}
+	return list
 }
 
 func (a *account) takeSlot(ctx context.Context) error {

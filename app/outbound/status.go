@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // Status is the state of one account, for people.
@@ -56,6 +58,9 @@ func (a *account) status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.OpenUntil, s.InFlight = a.openUntil, a.inFlight
+	if a.elsewhere.After(now) { // another replica's calls failed
+		s.Breaker, s.OpenUntil = gobreaker.StateOpen.String(), a.elsewhere
+	}
 	if a.paused.After(now) {
 		s.PausedUntil = a.paused
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -28,6 +29,8 @@ type Options struct {
 	// API is where the provider's API is. Only requests to its scheme, host and paths below its own are
 	// told the W3C traceparent of their span: an answer may lead elsewhere. Nil: none is.
 	API *url.URL
+	// Shared is what all replicas know; nil: each process has limits and breakers of its own.
+	Shared Shared
 }
 
 // Transport calls one provider by its policy. It is safe for concurrent use. As an
@@ -36,6 +39,8 @@ type Transport struct {
 	policy Policy
 	base   http.RoundTripper
 	o      Options
+
+	askAgain atomic.Int64 // when Shared may be asked, in nanoseconds since 1970
 
 	mu       sync.Mutex
 	accounts map[string]*account
@@ -99,8 +104,18 @@ func (t *Transport) account(name string) *account {
 	if len(t.accounts) >= maxAccounts {
 		clear(t.accounts)
 	}
-	t.accounts[name] = newAccount(name, &t.policy, t.o.Observer, t.breakerChanged)
-	return t.accounts[name]
+	a := newAccount(name, &t.policy, t.o.Observer, t.breakerChanged)
+	a.shared = shared{Shared: t.o.Shared, key: t.key(name), t: t}
+	t.accounts[name] = a
+	return a
+}
+
+// key is an account's name for all replicas: a provider's API may be at several places.
+func (t *Transport) key(name string) string {
+	if t.o.API == nil {
+		return t.policy.Provider + " " + name
+	}
+	return t.policy.Provider + " " + t.o.API.Scheme + "://" + t.o.API.Host + t.o.API.Path + " " + name
 }
 
 func (t *Transport) breakerChanged(name, from, to string, until time.Time) {
@@ -217,7 +232,7 @@ func (c *call) attempt() (*http.Response, Result, error) {
 
 	var result Result
 	var answer *http.Response
-	var failed error
+	var failed, judged error
 	began := time.Now()
 	_, err = c.account.breaker.Execute(func() (struct{}, error) {
 		answer, failed = c.t.base.RoundTrip(sent) //nolint:bodyclose // the caller closes it, or discard
@@ -226,8 +241,12 @@ func (c *call) attempt() (*http.Response, Result, error) {
 		result = p.result(ctx, answer, failed)
 		c.observe(result, took)
 		tell(span, answer, result)
-		return struct{}{}, verdict(ctx, result, failed, took)
+		judged = verdict(ctx, result, failed, took)
+		return struct{}{}, judged
 	})
+	if result != "" { // it was sent
+		c.account.report(ctx, judged)
+	}
 	timer.Stop()
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/flaresmith/flaresmith/app/outbound"
+	"github.com/flaresmith/flaresmith/app/replicas"
 )
 
 // account is one account of an outside system, and how it is called.
@@ -31,7 +32,15 @@ func (s *Server) newGitHubCalls(standIns StandIns) *outbound.Transport {
 		standIns.Calls(&policy)
 	}
 	return outbound.New(policy, http.DefaultTransport,
-		outbound.Options{Observer: s.metrics, Logger: s.logger, API: api})
+		outbound.Options{Observer: s.metrics, Logger: s.logger, API: api, Shared: s.shared()})
+}
+
+// shared lets all replicas keep limits and circuit breakers together. What is no server has no part in it.
+func (s *Server) shared() outbound.Shared {
+	if s.store == nil {
+		return nil
+	}
+	return replicas.New(s.store.Pool())
 }
 
 // githubPolicy has no budgets where GitHub's published limits do not hold: an Enterprise server

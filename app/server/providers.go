@@ -164,7 +164,7 @@ func (p *providers) callsTo(provider, api string, key preview.Secret) account {
 		if p.options.StandIns.Calls != nil {
 			p.options.StandIns.Calls(&policy)
 		}
-		calls.transport = outbound.New(policy, http.DefaultTransport, outbound.Options{Observer: p.server.metrics, Logger: p.server.logger})
+		calls.transport = outbound.New(policy, http.DefaultTransport, outbound.Options{Observer: p.server.metrics, Logger: p.server.logger, Shared: p.server.shared()})
 		p.calls[provider+" "+api] = calls.transport
 	}
 	return calls

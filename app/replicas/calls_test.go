@@ -1,0 +1,245 @@
+package replicas_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/outbound"
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/replicas"
+	"github.com/flaresmith/flaresmith/app/store"
+)
+
+const account = "neon 1a2b3c4d"
+
+// database has the tables, and gives a pool a replica.
+func database(t *testing.T) func() *pgxpool.Pool {
+	t.Helper()
+	url := embeddedtest.Database(t)
+	if err := store.Migrate(t.Context(), preview.Secret(url)); err != nil {
+		t.Fatal(err)
+	}
+	return func() *pgxpool.Pool {
+		pool, err := pgxpool.New(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		return pool
+	}
+}
+
+// TestBudget has two replicas spend of one budget at the same moment: together they get its burst at once, and the
+// rest as it comes back.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	share := []outbound.Share{{Budget: "requests", Units: 1, Burst: 10, PerSecond: 20}}
+	began := time.Now()
+	var mu sync.Mutex
+	var late []time.Duration // how long after the beginning each unit is there
+	var group sync.WaitGroup
+	for range 2 {
+		calls := replicas.New(pool())
+		for range 15 {
+			group.Go(func() {
+				spent, err := calls.Spend(t.Context(), account, share)
+				if err != nil || !spent.OpenUntil.IsZero() {
+					t.Error(err, spent)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				late = append(late, spent.At.Sub(began))
+			})
+		}
+	}
+	group.Wait()
+	took := time.Since(began)
+	var now int
+	var last time.Duration
+	for _, d := range late {
+		if d <= took {
+			now++
+		}
+		last = max(last, d)
+	}
+	// Thirty units of which ten are there and twenty come back in a second.
+	if most := 10 + int(took.Seconds()*20) + 1; now < 10 || now > most {
+		t.Errorf("%d units at once, want 10 to %d", now, most)
+	}
+	if last < 950*time.Millisecond || last > 1100*time.Millisecond+took {
+		t.Errorf("the last unit is there after %s, want about 1s", last)
+	}
+}
+
+// TestBudgetReturned gives back what was not used.
+func TestBudgetReturned(t *testing.T) {
+	t.Parallel()
+	calls := replicas.New(database(t)())
+	share := []outbound.Share{{Budget: "points", Units: 5, Burst: 5, PerSecond: 0.01}, {Budget: "content", Units: 1, Burst: 9, PerSecond: 0.01}}
+	for range 3 {
+		spent, err := calls.Spend(t.Context(), account, share)
+		if err != nil || time.Until(spent.At) > 0 {
+			t.Fatal(err, spent)
+		}
+		if spent, err = calls.Spend(t.Context(), account, share); err != nil || time.Until(spent.At) < time.Minute || spent.Budget != "points" {
+			t.Fatal(err, spent)
+		}
+		for range 2 {
+			if err := calls.Return(t.Context(), account, share); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestBreaker has two replicas find out together that an account is broken, and one of them that it works again.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	a, b := replicas.New(pool()), replicas.New(pool())
+	breaker := outbound.Breaker{Failures: 10, Window: time.Minute, OpenFor: 300 * time.Millisecond}
+	fail := func(c *replicas.Calls) time.Time {
+		t.Helper()
+		until, err := c.Failed(t.Context(), account, breaker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return until
+	}
+	try := func(c *replicas.Calls, want outbound.Turn) {
+		t.Helper()
+		if turn, err := c.Try(t.Context(), account, time.Minute); err != nil || turn != want {
+			t.Fatalf("turn %d, %v, want %d", turn, err, want)
+		}
+	}
+	for i := range 9 {
+		if until := fail([]*replicas.Calls{a, b}[i%2]); !until.IsZero() {
+			t.Fatalf("left alone after %d failures", i+1)
+		}
+	}
+	try(a, outbound.TurnClosed)
+	if fail(b).IsZero() {
+		t.Fatal("ten failures of two replicas change nothing")
+	}
+	spent, err := a.Spend(t.Context(), account, []outbound.Share{{Budget: "requests", Units: 1, Burst: 1, PerSecond: 0.001}})
+	if err != nil || time.Until(spent.OpenUntil) <= 0 {
+		t.Fatal(err, spent)
+	}
+	try(a, outbound.TurnOpen)
+	time.Sleep(400 * time.Millisecond)
+	if spent, err = a.Spend(t.Context(), account, []outbound.Share{{Budget: "requests", Units: 1, Burst: 1, PerSecond: 0.001}}); err != nil || time.Until(spent.At) > 0 {
+		t.Fatalf("something was taken while the account was left alone: %v %v", err, spent)
+	}
+	try(a, outbound.TurnOurs)
+	try(b, outbound.TurnOthers)
+	if fail(a).IsZero() {
+		t.Fatal("the call that tried failed, and the account is called")
+	}
+	try(b, outbound.TurnOpen)
+	time.Sleep(400 * time.Millisecond)
+	try(b, outbound.TurnOurs)
+	if err := b.Tried(t.Context(), account, false); err != nil { // it proved nothing
+		t.Fatal(err)
+	}
+	try(a, outbound.TurnOurs)
+	if err := a.Tried(t.Context(), account, true); err != nil {
+		t.Fatal(err)
+	}
+	try(b, outbound.TurnClosed)
+	if until := fail(a); !until.IsZero() {
+		t.Fatal("failures of before count still")
+	}
+}
+
+// TestTwoReplicas calls a server that fails and recovers over two transports, as two processes do.
+func TestTwoReplicas(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	var calls, failures atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		if broken.Load() {
+			failures.Add(1)
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(server.Close)
+	pool := database(t)
+	policy := outbound.Policy{Provider: "neon", Retry: outbound.Retry{Attempts: 1}, Breaker: outbound.Breaker{Failures: 10, Window: time.Minute, OpenFor: time.Second},
+		Budgets: []outbound.Budget{{Name: "requests", Limit: 1000, Window: time.Minute, Burst: 400}}}
+	var clients []*http.Client
+	for range 2 {
+		clients = append(clients, &http.Client{Transport: outbound.New(policy, nil, outbound.Options{Shared: replicas.New(pool())}).For("x")})
+	}
+	get := func(c *http.Client) error {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := c.Do(r)
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err
+	}
+	if err := get(clients[0]); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(true)
+	for i := range 40 { // each replica alone would let ten through
+		_ = get(clients[i%2])
+	}
+	if n := failures.Load(); n != 10 {
+		t.Errorf("%d calls failed until the account was left alone, want 10", n)
+	}
+	time.Sleep(1200 * time.Millisecond)
+	broken.Store(false)
+	before := calls.Load()
+	var group sync.WaitGroup
+	for _, c := range clients {
+		for range 5 {
+			group.Go(func() {
+				if err := get(c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	group.Wait()
+	if n := calls.Load() - before; n != 10 {
+		t.Errorf("%d calls after it works again, want 10", n)
+	}
+}
+
+// TestWithoutDatabase has each replica go by what it knows itself, without delay.
+func TestWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	p := database(t)()
+	client := &http.Client{Transport: outbound.New(outbound.Policy{Provider: "neon", Budgets: []outbound.Budget{{Name: "requests", Limit: 1000, Window: time.Minute, Burst: 400}}},
+		nil, outbound.Options{Shared: replicas.New(p)}).For("x")}
+	p.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for range 20 {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+}
