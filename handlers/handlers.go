@@ -49,12 +49,6 @@ func All(s Store, appID int64) []githubapp.EventHandler {
 	}
 }
 
-// specs asks for looks at the specs of pull requests.
-type specs interface {
-	// WantSpec asks for a look at a pull request's specs.
-	WantSpec(ctx context.Context, projectID string, pr int) error
-}
-
 // projects finds the project that an event is about.
 type projects interface {
 	// EnsureProject makes the project if it is new, and lets its names follow newer facts.

@@ -83,10 +83,6 @@ func (r *recorder) RenewSpecOnce(_ context.Context, c preview.Command) error {
 	return r.add("renew spec %s pr=%d", c.Key, c.PR)
 }
 
-func (r *recorder) WantSpec(_ context.Context, id string, pr int) error {
-	return r.add("want spec %s %d", id, pr)
-}
-
 func (r *recorder) Command(_ context.Context, c preview.Command, w preview.Wish) error {
 	return r.add("command %s %s %q by %s/%d pr=%d comment=%d; want %s", c.Key, c.Verb, c.Argument, c.Actor, c.ActorID, c.PR, c.CommentID, showWish(w))
 }
@@ -122,15 +118,14 @@ func showWish(w preview.Wish) string {
 
 // Parts of payloads.
 const (
-	where     = `"installation":{"id":1},"repository":{"id":2,"name":"sample","full_name":"octo-org/sample","owner":{"login":"octo-org"},"default_branch":"main","updated_at":"2026-01-01T00:00:00Z","pushed_at":1767225605},"sender":{"login":"octo-dev","id":5,"type":"User"}`
-	known     = "project 1/2 octo-org/sample at 2026-01-01T00:00:05Z"
-	sha       = "0123456789abcdef0123456789abcdef01234567"
-	zeros     = "0000000000000000000000000000000000000000"
-	want7     = "want preview preview-hhhhhhhh-pr-7 7"
-	wantSpec7 = "want spec P 7"
-	specRun   = `"check_run":{"id":70,"name":"Flaresmith / Spec","app":{"id":99},"external_id":"spec:7","completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8}]}`
-	comment   = `"comment":{"id":31,"body":"/flaresmith extend 24h","created_at":"2026-01-01T10:00:00Z","user":{"login":"octo-dev","id":5,"type":"User"}}`
-	ourRun    = `"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8,"base":{"repo":{"id":3}}},{"number":7,"base":{"repo":{"id":2}}}]}`
+	where   = `"installation":{"id":1},"repository":{"id":2,"name":"sample","full_name":"octo-org/sample","owner":{"login":"octo-org"},"default_branch":"main","updated_at":"2026-01-01T00:00:00Z","pushed_at":1767225605},"sender":{"login":"octo-dev","id":5,"type":"User"}`
+	known   = "project 1/2 octo-org/sample at 2026-01-01T00:00:05Z"
+	sha     = "0123456789abcdef0123456789abcdef01234567"
+	zeros   = "0000000000000000000000000000000000000000"
+	want7   = "want preview preview-hhhhhhhh-pr-7 7"
+	specRun = `"check_run":{"id":70,"name":"Flaresmith / Spec","app":{"id":99},"external_id":"spec:7","completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8}]}`
+	comment = `"comment":{"id":31,"body":"/flaresmith extend 24h","created_at":"2026-01-01T10:00:00Z","user":{"login":"octo-dev","id":5,"type":"User"}}`
+	ourRun  = `"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8,"base":{"repo":{"id":3}}},{"number":7,"base":{"repo":{"id":2}}}]}`
 )
 
 func TestHandlers(t *testing.T) {
@@ -146,18 +141,18 @@ func TestHandlers(t *testing.T) {
 		want                 []string
 	}{
 		{"ping", "ping", `{"zen":"x"}`, nil},
-		{"opened", "pull_request", pull("opened"), []string{known, want7, wantSpec7}},
-		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7, wantSpec7}},
-		{"edited", "pull_request", pull("edited"), []string{known, want7, wantSpec7}},
+		{"opened", "pull_request", pull("opened"), []string{known, want7}},
+		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7}},
+		{"edited", "pull_request", pull("edited"), []string{known, want7}},
 		{"ready for review", "pull_request", pull("ready_for_review"), []string{known, want7}},
 		{"converted to draft", "pull_request", pull("converted_to_draft"), []string{known, want7}},
 		{"labeled", "pull_request", pull("labeled"), []string{known, want7}},
 		{"unlabeled", "pull_request", pull("unlabeled"), []string{known, want7}},
 		{"closed", "pull_request", pull("closed"), []string{known, want7 + " lifecycle 11:00:00"}},
-		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00", wantSpec7}},
+		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00"}},
 		{"proposal closed", "pull_request", `{"action":"closed","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"},"closed_at":"2026-01-01T11:00:00Z"},` + where + `}`,
 			[]string{known, want7 + " lifecycle 11:00:00", "want onboarding P"}},
-		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7, wantSpec7}},
+		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7}},
 		{"other action", "pull_request", pull("assigned"), nil},
 		{"no installation", "pull_request", `{"action":"opened","pull_request":{"number":7},"repository":{"id":2,"name":"sample","owner":{"login":"octo-org"}}}`, nil},
 

@@ -12,7 +12,6 @@ import (
 type pullRequestStore interface {
 	projects
 	onboardings
-	specs
 	// Want wants a pass for an environment, which exists afterwards.
 	Want(ctx context.Context, w preview.Wish) (environmentID string, err error)
 }
@@ -53,12 +52,6 @@ func (h PullRequest) Handle(ctx context.Context, event, _ string, payload []byte
 	w.LifecycleAt = lifecycle
 	if _, err := h.store.Want(ctx, w); err != nil {
 		return err
-	}
-	switch e.GetAction() {
-	case "opened", "synchronize", "reopened", "edited": // another head, or another base to tell what it touches
-		if err := h.store.WantSpec(ctx, p.ID, number); err != nil {
-			return err
-		}
 	}
 	if !lifecycle.IsZero() && e.GetPullRequest().GetHead().GetRef() == preview.ConfigureBranch {
 		return h.store.WantOnboarding(ctx, p.ID)

@@ -71,6 +71,11 @@ func (p *pass) readFacts(ctx context.Context) error {
 	if unlisted != nil {
 		return unlisted
 	}
+	if p.Changes != nil {
+		if err := p.Changes(ctx, p.project, p.facts.PullRequest, changed); err != nil {
+			return err
+		}
+	}
 	return p.readChange(ctx, changed)
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	Providers    Providers
 	// DetailsURL is where people see more of a project. It stands in public; nil: nowhere.
 	DetailsURL func(p preview.Project) string
+	// Changes is told which files an open pull request changes, at every pass; may be nil.
+	Changes func(ctx context.Context, p preview.Project, pr preview.PullRequest, changed []string) error
 
 	LeaseTTL       time.Duration // a pass that is silent for longer loses its lease
 	StepTimeout    time.Duration // bound on one step

@@ -167,7 +167,10 @@ func (s *Server) newReconciler(gh *github.App, operator table, builds builder) *
 		Builder: builds,
 		// No token: whoever sees a public repository's check must not see more of it.
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) },
-		LeaseTTL:   leaseTTL, StepTimeout: stepTimeout, OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
+		Changes: func(ctx context.Context, p preview.Project, pr preview.PullRequest, changed []string) error {
+			return s.store.WantSpecAt(ctx, p.ID, pr.Number, pr.HeadSHA, specsync.Touches(changed))
+		},
+		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
 	})
 }
 

@@ -23,7 +23,9 @@ const (
 const maxListed = 30 // of each kind in a summary
 
 // applyAction is the button; its identifier is the slash command without the prefix.
-var applyAction = report.Action{Label: "Apply", Description: "Commit what the specs ask for", Identifier: "spec apply"}
+func applyAction() report.Action {
+	return report.Action{Label: "Apply", Description: "Commit what the specs ask for", Identifier: "spec apply"}
+}
 
 // checkOf words a result. The conclusion is success where all is as the specs say, action_required where applying
 // makes it so, failure where a person has to change something first, and skipped where there is nothing to compare.
@@ -46,7 +48,7 @@ func checkOf(pr preview.PullRequest, r Result) report.Check {
 	case drift.Drift:
 		c.Conclusion, c.Title = actionRequired, count(len(r.Report.ChangedFiles), "file")+" not as the specs say"
 		if !pr.Fork {
-			c.Actions = []report.Action{applyAction}
+			c.Actions = []report.Action{applyAction()}
 		}
 	default:
 		c.Conclusion, c.Title = success, fmt.Sprintf("All files are as the specs say (%d)", r.Report.Summary.TotalFiles)

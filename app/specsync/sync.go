@@ -160,7 +160,7 @@ func (l *look) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		touched = touches(changed)
+		touched = Touches(changed)
 	}
 	c := skippedCheck(l.pr)
 	switch {
@@ -192,8 +192,8 @@ func (l *look) publish(ctx context.Context, c report.Check) error {
 	return errors.Join(err, l.Store.SaveSpec(ctx, l.lease, data, renewed && !after.NewCheck))
 }
 
-// touches reports whether a pull request changes specs, what is said of them, or the list of what was generated.
-func touches(changed []string) bool {
+// Touches reports whether a pull request changes specs, what is said of them, or the list of what was generated.
+func Touches(changed []string) bool {
 	for _, name := range changed {
 		if strings.HasPrefix(name, specsFolder+"/") || name == repoconfig.Path || name == drift.ManifestPath {
 			return true

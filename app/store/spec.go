@@ -27,9 +27,17 @@ func (SpecArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueSpec, MaxAttempts: jobAttempts}
 }
 
-// WantSpec asks for a look at the specs of a pull request.
-func (s *Store) WantSpec(ctx context.Context, projectID string, pr int) error {
-	err := s.InTx(ctx, func(tx pgx.Tx) error { return s.wantSpec(ctx, tx, projectID, pr) })
+// WantSpecAt asks for a look at a pull request whose head was not looked at yet, if it touches specs or did before.
+func (s *Store) WantSpecAt(ctx context.Context, projectID string, pr int, head string, touched bool) error {
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		var looked, checked bool
+		err := tx.QueryRow(ctx, `SELECT COALESCE(published->>'checkSha' = $3, false), published ? 'checkRunId' FROM spec_checks WHERE project_id = $1 AND pr = $2
+			UNION ALL SELECT false, false LIMIT 1`, projectID, pr, head).Scan(&looked, &checked)
+		if err != nil || looked || !touched && !checked {
+			return err
+		}
+		return s.wantSpec(ctx, tx, projectID, pr)
+	})
 	if err != nil {
 		return fmt.Errorf("want specs of pull request %d in project %s: %w", pr, projectID, err)
 	}
