@@ -2,7 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -30,6 +34,7 @@ func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesir
 	if err != nil {
 		return nil, nil, err
 	}
+	undesired = p.seen(undesired)
 	for _, r := range undesired {
 		if o := observed[r.Key()]; o.Exists && o.Owned {
 			continue
@@ -74,6 +79,24 @@ func named(r preview.Resource, out preview.Outputs) preview.Outputs {
 	return out
 }
 
+// standsAlone reports whether nothing else of an environment needs a kind: while its provider is away, the rest
+// is made, and it follows when the provider is back.
+func standsAlone(kind preview.Kind) bool { return kind == preview.KindCollection }
+
+// seen are the resources whose providers could be asked.
+func (p *pass) seen(resources []preview.Resource) []preview.Resource {
+	return slices.DeleteFunc(slices.Clone(resources), func(r preview.Resource) bool { return p.unseen[r.Key()] != nil })
+}
+
+// unseenError is what the pass still owes after it did all else.
+func (p *pass) unseenError() error {
+	var errs []error
+	for _, key := range slices.SortedFunc(maps.Keys(p.unseen), func(a, b preview.Key) int { return strings.Compare(a.String(), b.String()) }) {
+		errs = append(errs, p.unseen[key])
+	}
+	return errors.Join(errs...)
+}
+
 func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (map[preview.Key]preview.Observed, error) {
 	var mu sync.Mutex
 	observed := map[preview.Key]preview.Observed{}
@@ -94,10 +117,17 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 				})
 			}, attribute.String("worker", r.Worker))
 			if err != nil {
-				return fmt.Errorf("observe %s: %w", r.Key(), err)
+				err = fmt.Errorf("observe %s: %w", r.Key(), err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if err != nil && standsAlone(r.Kind) && preview.Classify(err) == preview.ClassTransient && gctx.Err() == nil {
+				p.unseen[r.Key()] = err
+				return nil
+			}
+			if err != nil {
+				return err
+			}
 			observed[r.Key()] = o
 			return nil
 		})

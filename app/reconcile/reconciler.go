@@ -76,6 +76,7 @@ type pass struct {
 	steps         []preview.StepRecord
 	ledger        []preview.LedgerEntry // as the pass found it
 	outputs       map[preview.Key]preview.Outputs
+	unseen        map[preview.Key]error // why what stands alone could not be looked at
 	// migrated is set where what the outputs tell of the migrations is of the pass's own commit.
 	migrated bool
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
@@ -148,18 +149,21 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	}
 	var steps plan.Plan
 	err = span(ctx, "plan", func(context.Context) (err error) {
-		steps, err = plan.Calculate(want.Resources, undesired, observed)
+		steps, err = plan.Calculate(p.seen(want.Resources), undesired, observed)
 		return err
 	})
 	if err != nil || steps.Empty() {
-		return want.Verdict, err
+		return want.Verdict, errors.Join(err, p.unseenError())
 	}
 	if err := p.begin(ctx, want); err != nil {
 		return want.Verdict, err
 	}
 	err = span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
 	err = p.queueAgain(ctx, &want, err)
-	return want.Verdict, err
+	if want.Verdict.Outcome == desired.Queued {
+		return want.Verdict, err
+	}
+	return want.Verdict, errors.Join(err, p.unseenError())
 }
 
 func (p *pass) load(ctx context.Context) error {
@@ -173,7 +177,7 @@ func (p *pass) load(ctx context.Context) error {
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
 		return storeError("ledger", err)
 	}
-	p.outputs = map[preview.Key]preview.Outputs{}
+	p.outputs, p.unseen = map[preview.Key]preview.Outputs{}, map[preview.Key]error{}
 	for _, entry := range p.ledger {
 		p.outputs[entry.Key()] = entry.Outputs
 	}

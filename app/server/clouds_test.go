@@ -227,6 +227,7 @@ func TestCloudPreview(t *testing.T) {
 		}
 	}
 	w.outage(pr)
+	w.postmanOutage(address)
 	w.move(pr, name)
 
 	// Neon's project has no room for a second preview: it waits until the first one is gone.
@@ -318,6 +319,31 @@ func (w *cloudWorld) outage(pr int) {
 		w.t.Errorf("%d attempts became %d while nobody was called", attempts, got)
 	}
 	w.neon.SetFaults()
+	w.wantCheck(sha, "success")
+	w.settle()
+}
+
+// postmanOutage: the rest of a preview follows a push while Postman fails, and the check says what is missing until it is back.
+func (w *cloudWorld) postmanOutage(address string) {
+	w.t.Helper()
+	w.postman.SetFaults(func(*http.Request) *fault.Fault { return &fault.Fault{Status: http.StatusServiceUnavailable} })
+	changed := map[string]string{}
+	for name, file := range filesIn(w.t, "../demo/story/02-stock") {
+		changed[name] = string(file.Data)
+	}
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", changed, "Stock, while Postman is down")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("the Worker and the database follow while Postman is down", func() bool {
+		status, body := w.get(address + "products")
+		return status == http.StatusOK && strings.Contains(body, `"stock"`)
+	})
+	w.until("the check says that Postman is waited for", func() bool {
+		check, ok := w.check(testRepo, sha)
+		return ok && check.Conclusion != "success" && strings.Contains(check.Summary, "Postman")
+	})
+	w.postman.SetFaults()
 	w.wantCheck(sha, "success")
 	w.settle()
 }
