@@ -379,3 +379,20 @@ func TestPagesRequests(t *testing.T) {
 		}
 	})
 }
+
+// A project that Pages does not delete for its many deployments is emptied first, by force where an alias leads there.
+func TestPagesManyDeployments(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := onPages(t, s)
+	r := resource(t)
+	apply(t, p, r, inputs(hello))
+	s.SetFaults(fault.Nth(1, 1, fault.OnRoute("DELETE "+pagesRoute, fault.Fault{Status: http.StatusConflict,
+		Body: `{"success":false,"errors":[{"code":8000076,"message":"Your project has too many deployments to be deleted."}],"result":null}`})))
+	if err := p.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, left := s.PagesProject(r.Name); left || !slices.Contains(s.Requests(), "DELETE "+pagesRoute+"/deployments/{id}") {
+		t.Errorf("left: %t after %v", left, s.Requests())
+	}
+}
