@@ -47,7 +47,7 @@ type Cloudflare struct {
 }
 
 // cloudflareDrivers are the ways to run previews at Cloudflare, as the operator picks them: the default one first.
-func cloudflareDrivers() []string { return []string{"worker-per-pr", "worker-previews"} }
+func cloudflareDrivers() []string { return []string{"worker-per-pr", "worker-previews", "pages"} }
 
 // Postman is a workspace at Postman that collections and environments are put into.
 type Postman struct {

@@ -98,7 +98,7 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 			[]string{"CLOUDFLARE_API_TOKEN: needs NEON_API_KEY, too: a Worker at Cloudflare"}},
 		{"production as a parent", map[string]string{"FLARESMITH_PARENTS": "main=br-prod", "NEON_BRANCH_PROD": "br-prod", "NEON_BRANCH_DEV": "br-prod"},
 			[]string{"FLARESMITH_PARENTS: main is NEON_BRANCH_PROD", "NEON_BRANCH_PROD: is another branch's name"}},
-		{"an unknown driver", map[string]string{"CLOUDFLARE_DRIVER": "pigeon"}, []string{`CLOUDFLARE_DRIVER: "pigeon" is none of worker-per-pr, worker-previews`}},
+		{"an unknown driver", map[string]string{"CLOUDFLARE_DRIVER": "pigeon"}, []string{`CLOUDFLARE_DRIVER: "pigeon" is none of worker-per-pr, worker-previews, pages`}},
 		{"a parent without its driver", map[string]string{"CLOUDFLARE_PARENT_WORKER": "shop"}, []string{"CLOUDFLARE_PARENT_WORKER: goes with CLOUDFLARE_DRIVER worker-previews"}},
 		{"no Worker's name", map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "Shop_1"}, []string{`CLOUDFLARE_PARENT_WORKER: "Shop_1" is no Worker's name`}},
 		{"clouds' URLs", map[string]string{"NEON_API_URL": "neon", "CLOUDFLARE_API_URL": "ftp://x", "POSTMAN_API_URL": "https://user:hush@x"},

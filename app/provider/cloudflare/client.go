@@ -96,6 +96,11 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 }
 
 func (c *client) send(ctx context.Context, api *sdk.API, method, path string, body, into any) (sdk.RawResponse, error) {
+	return c.sendTo(ctx, api, method, "/accounts/"+url.PathEscape(c.account)+path, body, into)
+}
+
+// sendTo is send for what is not below the account.
+func (c *client) sendTo(ctx context.Context, api *sdk.API, method, path string, body, into any) (sdk.RawResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var sent any // []byte, so that it can be sent again, or nothing at all
@@ -112,7 +117,7 @@ func (c *client) send(ctx context.Context, api *sdk.API, method, path string, bo
 		}
 		sent = text
 	}
-	answer, err := api.Raw(ctx, method, "/accounts/"+url.PathEscape(c.account)+path, sent, headers)
+	answer, err := api.Raw(ctx, method, path, sent, headers)
 	var no *apiError
 	var failed *url.Error
 	switch {

@@ -12,6 +12,9 @@ import (
 // Diagnose reads whether the account can be used, and writes nothing: that the token may also deploy is seen at the first
 // deployment alone.
 func (p *Workers) Diagnose(ctx context.Context) []preview.Finding {
+	if only, ok := p.driver.(pages); ok { // which needs no script and no workers.dev
+		return only.diagnose(ctx)
+	}
 	const scripts, subdomain = "Cloudflare Workers", "Cloudflare workers.dev"
 	list, err := p.api.workers(ctx)
 	if err != nil {

@@ -25,4 +25,10 @@
 // is not written to otherwise. Mark and digest are the preview's tags. It is made with the mark; the digest is taken away before each deployment and
 // comes back last. All of the environment is sent, nothing is inherited, and an answer that says otherwise ends the preview.
 // A preview can't be bound to others of its environment, which is refused.
+//
+// # Pages
+//
+// With DriverPages a Worker named N is the project N of Pages, made by us, with deployments of the branch "preview" alone: none is
+// ever in production. Secrets are the project's, which is why each preview has one of its own. Mark and digest are variables of
+// the production that is never deployed.
 package cloudflare

@@ -15,6 +15,7 @@ type Driver string
 const (
 	DriverScripts  Driver = "worker-per-pr"   // a script of its own a preview: the default
 	DriverPreviews Driver = "worker-previews" // a preview of one parent Worker: a beta of Cloudflare's
+	DriverPages    Driver = "pages"           // a project of Pages a preview, which has preview deployments only
 )
 
 // driver is one way to run previews. Workers checks what it is asked for, and classes its errors.
@@ -39,6 +40,8 @@ func (p *Workers) drive(c Config) (driver, error) {
 			return nil, fmt.Errorf("cloudflare: %.80q is no name of a Worker with previews", parent)
 		}
 		return previews{p, parent}, nil
+	case DriverPages:
+		return pages{p}, nil
 	}
 	return nil, fmt.Errorf("cloudflare: the driver %.40q is not known", c.Driver)
 }

@@ -26,8 +26,16 @@ const (
 	codeVarTooLarge = 10054
 	codeTooManyVars = 10055
 	codeNoPreview   = 10025
-	codeNoHandlers  = 10068
-	codeNoService   = 10090
+	// Of Pages.
+	codePagesUnknown    = 8000000
+	codeProjectExists   = 8000002
+	codeNoProject       = 8000007
+	codeNoDeployment    = 8000009
+	codeUploadToken     = 8000013 // of static files: it has run out
+	codeTooManyProjects = 8000027
+	codeDeploymentsLeft = 8000076 // too many to delete the project
+	codeNoHandlers      = 10068
+	codeNoService       = 10090
 )
 
 // limitedFor is how long Cloudflare refuses everything once its limit is exceeded.
@@ -85,7 +93,8 @@ func classify(err error) error {
 		return &preview.TransientError{After: after, Err: err}
 	// A script that was just uploaded may not be known everywhere yet.
 	case api.status >= http.StatusInternalServerError, api.status == http.StatusRequestTimeout,
-		api.has(codeUnknown, codeAtOnce, codeTooMany, codeNoScript, codeNoService, codeNoPreview):
+		api.has(codeUnknown, codeAtOnce, codeTooMany, codeNoScript, codeNoService, codeNoPreview),
+		api.has(codePagesUnknown, codeProjectExists, codeNoProject, codeNoDeployment, codeUploadToken, codeTooManyProjects):
 		return &preview.TransientError{After: api.after, Err: err}
 	}
 	return err

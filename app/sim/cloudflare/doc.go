@@ -18,5 +18,9 @@
 // Cloudflare publishes no description of its API in the npm registry, so exchanges are not checked against one: that the
 // real protocol is spoken is shown by Cloudflare's own clients, wrangler and cloudflare-go.
 //
+// Pages: projects with their configuration for previews and production, direct upload of files and of code, which runs with the
+// configuration of the moment of its deployment, an alias a branch, deletion by force. pages.dev is pages.localhost. It knows no
+// builds, _headers, _redirects and _routes.json, and refuses the latter three.
+//
 // It knows nothing of the rest of the program.
 package cloudflare

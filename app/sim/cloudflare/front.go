@@ -20,12 +20,15 @@ func (s *Server) byHost(api http.Handler) http.Handler {
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		name, ok := strings.CutSuffix(host, "."+s.cfg.Subdomain+"."+domain)
-		if !ok {
+		var v *version
+		if name, ok := strings.CutSuffix(host, "."+s.cfg.Subdomain+"."+domain); ok {
+			v = s.atHost(name)
+		} else if name, ok := strings.CutSuffix(host, "."+pagesDomain); ok {
+			v = s.pagesAt(name)
+		} else {
 			api.ServeHTTP(w, r)
 			return
 		}
-		v := s.atHost(name)
 		if v == nil {
 			w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 			w.WriteHeader(http.StatusNotFound)

@@ -200,5 +200,5 @@ func (i *instance) release() {
 	if i.assets != nil {
 		i.assets.close()
 	}
-	_ = os.RemoveAll(i.folder)
+	_ = os.RemoveAll(i.folder) //nolint:gosec // a folder of our own, see Server.path
 }

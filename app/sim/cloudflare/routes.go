@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -76,7 +77,7 @@ const (
 // routes is the API below /client/v4.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, serve := range map[string]operation{
+	all := map[string]operation{
 		"GET /user":                                 s.getUser,
 		"GET /user/tokens/verify":                   s.verifyToken,
 		"GET /accounts":                             s.listAccounts,
@@ -120,7 +121,9 @@ func (s *Server) routes() http.Handler {
 		"POST " + onePreview + "/deployments":             s.postPreviewDeployment,
 		"GET " + onePreview + "/deployments/{deployment}": s.getPreviewDeployment,
 		"PATCH " + onePreview + "/deployments/latest":     s.patchPreviewDeployment,
-	} {
+	}
+	maps.Copy(all, s.pagesRoutes())
+	for pattern, serve := range all {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.Handle(method+" /client/v4"+path, s.faults.Route(pattern, word, s.serve(pattern, serve)))
 	}
@@ -203,7 +206,7 @@ func (s *Server) serve(pattern string, do operation) http.Handler {
 func (s *Server) call(pattern string, r *http.Request, do operation) (answer, error) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	// Static files are uploaded with the token of their session, which the operation itself looks at.
-	if !strings.HasSuffix(pattern, assetsUpload) && subtle.ConstantTimeCompare([]byte(token), []byte(s.cfg.Token.Reveal())) != 1 {
+	if !strings.HasSuffix(pattern, assetsUpload) && !strings.Contains(pattern, pagesAssets) && subtle.ConstantTimeCompare([]byte(token), []byte(s.cfg.Token.Reveal())) != 1 {
 		return answer{}, fail(http.StatusUnauthorized, codeAuthentication, "Authentication error")
 	}
 	if id := r.PathValue("account_id"); id != "" && id != s.cfg.AccountID {

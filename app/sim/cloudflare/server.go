@@ -67,6 +67,7 @@ type Server struct {
 	assets   map[string]asset          // by hash
 	sessions map[string]*session       // by id
 	things   map[thing]*store
+	pages    map[string]*pagesProject // by name
 	serial   int
 	requests []string
 }
@@ -102,7 +103,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("sim/cloudflare: %w", err)
 	}
 	return &Server{cfg: c, log: c.Logger, limits: limits{off: c.Unlimited}, spawner: newSpawner(), dir: dir, signing: randomKey(), closing: make(chan struct{}),
-		scripts: map[string]*script{}, previews: map[string]*workerPreview{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}, things: map[thing]*store{}}, nil
+		scripts: map[string]*script{}, previews: map[string]*workerPreview{}, stale: map[string]stale{}, busy: map[string]*sync.Mutex{}, assets: map[string]asset{}, sessions: map[string]*session{}, things: map[thing]*store{}, pages: map[string]*pagesProject{}}, nil
 }
 
 // Start serves the API and the Workers on address.
@@ -142,9 +143,13 @@ func (s *Server) Close() error {
 	close(s.closing)
 	s.work.Wait()
 	s.mu.Lock()
-	all, hosts, things, previews := s.scripts, s.stale, s.things, s.previews
+	all, hosts, things, previews, projects := s.scripts, s.stale, s.things, s.previews, s.pages
 	s.scripts, s.stale, s.previews = map[string]*script{}, map[string]stale{}, map[string]*workerPreview{}
+	s.pages = map[string]*pagesProject{}
 	s.mu.Unlock()
+	for _, p := range projects {
+		p.close()
+	}
 	for _, old := range hosts {
 		old.script.close()
 	}

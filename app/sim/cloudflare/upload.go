@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,6 +115,18 @@ func readUpload(r *http.Request) (upload, error) {
 	if err != nil {
 		return bad("The upload is no multipart form.")
 	}
+	u, err := readParts(reader)
+	if err != nil {
+		return u, err
+	}
+	return u, u.check()
+}
+
+// readParts reads the metadata and the modules, which are not checked yet.
+func readParts(reader *multipart.Reader) (upload, error) {
+	bad := func(format string, args ...any) (upload, error) {
+		return upload{}, fail(http.StatusBadRequest, codeUpload, format, args...)
+	}
 	var u upload
 	described := false
 	for {
@@ -146,7 +159,7 @@ func readUpload(r *http.Request) (upload, error) {
 	if !described {
 		return bad("Form part 'metadata' is missing.")
 	}
-	return u, u.check()
+	return u, nil
 }
 
 // check is what can be said of an upload without knowing the account.
