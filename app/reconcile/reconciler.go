@@ -72,8 +72,11 @@ type pass struct {
 	started       time.Time
 	saved         preview.State // as the store has it
 	steps         []preview.StepRecord
-	ledger        []preview.LedgerEntry // as the pass found it
+	ledger        []preview.LedgerEntry // as the pass found it, at the places where the project's things are made now
+	moved         []preview.LedgerEntry // at other places, see leavePlaces
 	outputs       map[preview.Key]preview.Outputs
+	// remains is set where something at another place could not be deleted.
+	remains bool
 	// migrated is set where what the outputs tell of the migrations is of the pass's own commit.
 	migrated bool
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
@@ -132,9 +135,18 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
-	if err := p.leavePlaces(ctx); err != nil {
+	if err := p.checkPlaces(); err != nil {
 		return want.Verdict, err
 	}
+	if err := p.reach(ctx, &want); err != nil {
+		p.keepMoved()
+		return want.Verdict, err
+	}
+	return want.Verdict, p.leavePlaces(ctx, want.Verdict)
+}
+
+// reach makes what is wanted so, at the places where things are made now.
+func (p *pass) reach(ctx context.Context, want *desired.Desired) error {
 	var undesired []preview.Resource
 	var observed map[preview.Key]preview.Observed
 	err := span(ctx, "observe", func(ctx context.Context) (err error) {
@@ -142,7 +154,7 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 		return err
 	})
 	if err != nil {
-		return want.Verdict, err
+		return err
 	}
 	var steps plan.Plan
 	err = span(ctx, "plan", func(context.Context) (err error) {
@@ -150,14 +162,13 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 		return err
 	})
 	if err != nil || steps.Empty() {
-		return want.Verdict, err
+		return err
 	}
-	if err := p.begin(ctx, want); err != nil {
-		return want.Verdict, err
+	if err := p.begin(ctx, *want); err != nil {
+		return err
 	}
 	err = span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
-	err = p.queueAgain(ctx, &want, err)
-	return want.Verdict, err
+	return p.queueAgain(ctx, want, err)
 }
 
 func (p *pass) load(ctx context.Context) error {
@@ -171,6 +182,7 @@ func (p *pass) load(ctx context.Context) error {
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
 		return storeError("ledger", err)
 	}
+	p.splitLedger()
 	p.outputs = map[preview.Key]preview.Outputs{}
 	for _, entry := range p.ledger {
 		p.outputs[entry.Key()] = entry.Outputs

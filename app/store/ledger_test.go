@@ -39,7 +39,7 @@ func TestLedger(t *testing.T) {
 	}
 	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindWorker}, e.Name, "cloudflare/a1"))
 	do(s.RecordIntent(ctx, l, preview.Key{Kind: preview.KindDatabase}, e.Name, ""))
-	do(s.RecordApplied(ctx, l, preview.Key{Kind: preview.KindDatabase}, "d1", preview.Outputs{
+	do(s.RecordApplied(ctx, l, preview.Key{Kind: preview.KindDatabase}, "", "d1", preview.Outputs{
 		DatabaseURL: "postgres://role:hunter2@db/x", DatabaseName: e.Name, Migrations: []string{"0000_a"}}))
 	known := []preview.LedgerEntry{
 		{Kind: preview.KindDatabase, Name: e.Name, Digest: "d1", Outputs: preview.Outputs{DatabaseName: e.Name, Migrations: []string{"0000_a"}}},
@@ -57,7 +57,7 @@ func TestLedger(t *testing.T) {
 	if diff := cmp.Diff(known, ledger()); diff != "" {
 		t.Errorf("after an intent (-want +got):\n%s", diff)
 	}
-	do(s.RecordApplied(ctx, l, preview.Key{Kind: preview.KindDatabase}, "d2", preview.Outputs{DatabaseName: e.Name}))
+	do(s.RecordApplied(ctx, l, preview.Key{Kind: preview.KindDatabase}, "", "d2", preview.Outputs{DatabaseName: e.Name}))
 	known[0].Digest, known[0].Outputs = "d2", preview.Outputs{DatabaseName: e.Name}
 	if diff := cmp.Diff(known, ledger()); diff != "" {
 		t.Errorf("after another Apply (-want +got):\n%s", diff)
@@ -66,24 +66,24 @@ func TestLedger(t *testing.T) {
 	// A second Worker is an entry of its own.
 	admin := preview.Key{Kind: preview.KindWorker, Worker: "admin"}
 	do(s.RecordIntent(ctx, l, admin, e.Name+"-admin", ""))
-	do(s.RecordApplied(ctx, l, admin, "d3", preview.Outputs{URL: "http://admin/", WorkerName: "admin"}))
+	do(s.RecordApplied(ctx, l, admin, "", "d3", preview.Outputs{URL: "http://admin/", WorkerName: "admin"}))
 	second := preview.LedgerEntry{Kind: admin.Kind, Worker: admin.Worker, Name: e.Name + "-admin", Digest: "d3",
 		Outputs: preview.Outputs{URL: "http://admin/", WorkerName: "admin"}}
 	if diff := cmp.Diff(append(slices.Clone(known), second), ledger()); diff != "" {
 		t.Errorf("with a second Worker (-want +got):\n%s", diff)
 	}
-	do(s.Forget(ctx, l, admin))
+	do(s.Forget(ctx, l, admin, ""))
 	if diff := cmp.Diff(known, ledger()); diff != "" {
 		t.Errorf("without it (-want +got):\n%s", diff)
 	}
 
-	do(s.Forget(ctx, l, preview.Key{Kind: preview.KindDatabase}))
-	do(s.Forget(ctx, l, preview.Key{Kind: preview.KindDatabase})) // what is not there is no error
+	do(s.Forget(ctx, l, preview.Key{Kind: preview.KindDatabase}, ""))
+	do(s.Forget(ctx, l, preview.Key{Kind: preview.KindDatabase}, "")) // what is not there is no error
 	if diff := cmp.Diff(known[1:], ledger()); diff != "" {
 		t.Errorf("after forgetting (-want +got):\n%s", diff)
 	}
 	other, _ := acquire(t, s, want(t, s, previewWish(p, 8)))
-	do(s.Forget(ctx, other, preview.Key{Kind: preview.KindWorker}))
+	do(s.Forget(ctx, other, preview.Key{Kind: preview.KindWorker}, ""))
 	if got := ledger(); len(got) != 1 {
 		t.Error("another environment's lease forgot our Worker")
 	}
