@@ -3,11 +3,17 @@ package server
 import (
 	"maps"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -136,4 +142,66 @@ func TestLocalThenClouds(t *testing.T) {
 		t.Errorf("the Worker's folder: %v", err)
 	}
 	w.valid()
+}
+
+// What a push to a long-lived branch deploys at Cloudflare is kept under a version's id, which the ledger and the status page tell, so
+// that it can be gone back to.
+func TestCoreVersionsAtClouds(t *testing.T) {
+	t.Parallel()
+	files := filesIn(t, "../demo/sample")
+	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("environments:\n  dev: {branch: develop}\n")}
+	w := newCloudWorldWith(t, files, shopSQL(t), atClouds{branches: 5})
+	push := func(text string) string {
+		sha, err := w.github.CommitAs("octo-dev", testRepo, "develop", map[string]string{"src/index.ts": remarked(t, text)}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		return sha
+	}
+	first, second := push("one"), push("two")
+	name := query(t, w.config["DATABASE_URL"], `SELECT name FROM environments WHERE kind = 'dev'`)[0]
+	core, err := w.server.store.EnvironmentByName(t.Context(), name)
+	if err != nil || core.State != preview.StateActive || core.GoodSHA != second {
+		t.Fatalf("%+v, %v", core, err)
+	}
+	kept, err := w.server.store.Deployments(t.Context(), []string{core.ID}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shas []string
+	for _, d := range kept[core.ID] {
+		shas = append(shas, d.SHA)
+		if d.Version == "" || d.Place != "cloudflare/"+w.cloudflare.AccountID() {
+			t.Errorf("deployment %+v", d)
+		}
+	}
+	if diff := cmp.Diff([]string{second, first}, shas); diff != "" {
+		t.Fatalf("deployed (-want +got):\n%s", diff)
+	}
+	if script, ok := w.cloudflare.Script(name); !ok || script.Versions != 2 || script.Serving != kept[core.ID][0].Version {
+		t.Errorf("at Cloudflare: %+v", script)
+	}
+	link, err := w.server.OneTimeLink(t.Context(), testRepo, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, page := visitor(t, jar)(link); status != http.StatusOK || !strings.Contains(page, kept[core.ID][0].Version) || !strings.Contains(page, kept[core.ID][1].Version) {
+		t.Errorf("the status page answers %d without the versions:\n%s", status, page)
+	}
+	w.valid()
+}
+
+// remarked is the sample's Worker with a remark.
+func remarked(t *testing.T, remark string) string {
+	t.Helper()
+	text, err := os.ReadFile("../demo/sample/src/index.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "console.log(" + strconv.Quote(remark) + ");\n"
 }

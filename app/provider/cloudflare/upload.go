@@ -21,7 +21,7 @@ type metadata struct {
 	Bindings    []binding         `json:"bindings"`
 	Date        string            `json:"compatibility_date"`
 	Flags       []string          `json:"compatibility_flags"`
-	Tags        []string          `json:"tags"`
+	Tags        []string          `json:"tags,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Assets      *assets           `json:"assets,omitempty"`
 }
