@@ -481,7 +481,9 @@ func TestFaultsAndLimits(t *testing.T) {
 func TestManyBranchesAtOnce(t *testing.T) {
 	t.Parallel()
 	const many = 12
-	s := start(t, func(c *neon.Config) { c.Branches, c.Unlimited, c.Logger = many+1, true, slog.New(slog.NewTextHandler(t.Output(), nil)) })
+	s := start(t, func(c *neon.Config) {
+		c.Branches, c.Unlimited, c.Logger = many+1, true, slog.New(slog.NewTextHandler(t.Output(), nil))
+	})
 	for i := range many { // each is answered before its branch is there
 		status, answer := call(t, s, http.MethodPost, branches(s), map[string]any{"branch": map[string]any{"name": fmt.Sprintf("feature-%d", i)},
 			"endpoints": []any{map[string]any{"type": "read_write"}}})
