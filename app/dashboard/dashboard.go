@@ -15,6 +15,7 @@ import (
 
 const (
 	passesShown   = 5
+	versionsShown = 10
 	archivedShown = 10
 	logWindow     = 15 * time.Minute
 	logLinesShown = 200
@@ -32,6 +33,8 @@ type Store interface {
 	EnvironmentByName(ctx context.Context, name string) (preview.Environment, error)
 	// LastPasses are the newest of each environment, newest first.
 	LastPasses(ctx context.Context, environmentIDs []string, each int) (map[string][]preview.PassRecord, error)
+	// Deployments are the newest versions of each environment's Workers that are kept, newest first.
+	Deployments(ctx context.Context, environmentIDs []string, each int) (map[string][]preview.Deployment, error)
 	OutputsOf(ctx context.Context, environmentIDs []string) (map[string]preview.Outputs, error)
 	// Queue is the place of each waiting preview, from 1, by environment id.
 	Queue(ctx context.Context, projectID string) (map[string]int, error)

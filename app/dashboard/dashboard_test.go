@@ -49,6 +49,8 @@ func TestEnvironments(t *testing.T) {
 		{"why one is gone", "Its time was up. A push or /flaresmith preview brings it back."},
 		{"budget of an outside system", "287 of 300 points left"},
 		{"breaker of an outside system", `<span class="state small" data-tone="bad">Too many calls failed</span>`},
+		{"version that serves", `<th scope="row"><code>1f3a-the-newer</code></th>`},
+		{"version of another Worker", `<th scope="row"><code>0b2c-the-older</code> of admin</th>`},
 		{"hostile problem", "does not exist &lt;script&gt;alert(1)&lt;/script&gt;"},
 		{"hostile log", "&lt;img src=x onerror=alert(1)&gt;"},
 	}

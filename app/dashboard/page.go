@@ -66,7 +66,8 @@ type card struct {
 	Problems []problem
 	Newest   *pass
 	Earlier  []pass
-	Workers  []worker // where each of several answers; URL is then the first one's
+	Versions []version // of a long-lived environment, newest first
+	Workers  []worker  // where each of several answers; URL is then the first one's
 	Files    []download
 	Logs     []workerLog
 	LogSpan  string
@@ -120,6 +121,13 @@ type pass struct {
 	Steps   []step
 }
 
+// version is one of a Worker's that the provider keeps.
+type version struct {
+	ID, Worker string // Worker is empty for the first one
+	Commit     commit
+	Deployed   time.Time
+}
+
 // step is one bar; X and Width are per cent of the pass.
 type step struct {
 	Name, Op, After, Took, Error string
@@ -145,6 +153,10 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	versions, err := d.Store.Deployments(ctx, ids, versionsShown)
+	if err != nil {
+		return page{}, err
+	}
 	outputs, err := d.Store.OutputsOf(ctx, ids)
 	if err != nil {
 		return page{}, err
@@ -160,7 +172,11 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 			p.Gone = append(p.Gone, p.goneOf(e))
 			continue
 		}
-		p.Cards = append(p.Cards, d.card(p, e, outputs[e.ID], passes[e.ID], queue[e.ID]))
+		c := d.card(p, e, outputs[e.ID], passes[e.ID], queue[e.ID])
+		for _, v := range versions[e.ID] {
+			c.Versions = append(c.Versions, version{ID: v.Version, Worker: v.Worker, Commit: p.commit(v.SHA), Deployed: v.DeployedAt})
+		}
+		p.Cards = append(p.Cards, c)
 	}
 	p.Summary = summary(p.Cards)
 	if d.Services != nil {

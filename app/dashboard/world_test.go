@@ -33,6 +33,7 @@ type shelf struct {
 	projects     map[string]preview.Project
 	environments []preview.Environment
 	passes       map[string][]preview.PassRecord
+	versions     map[string][]preview.Deployment
 	outputs      map[string]preview.Outputs
 	queue        map[string]int
 }
@@ -78,6 +79,10 @@ func (s *shelf) EnvironmentByName(_ context.Context, name string) (preview.Envir
 
 func (s *shelf) LastPasses(context.Context, []string, int) (map[string][]preview.PassRecord, error) {
 	return s.passes, s.err
+}
+
+func (s *shelf) Deployments(context.Context, []string, int) (map[string][]preview.Deployment, error) {
+	return s.versions, s.err
 }
 
 func (s *shelf) OutputsOf(context.Context, []string) (map[string]preview.Outputs, error) {
@@ -142,6 +147,10 @@ func sample() (*shelf, said, fstest.MapFS) {
 			broken.ID: {URL: "javascript:alert(1)"},
 			prod.ID:   {URL: "http://prod-k7xq2mab.localhost:8080/"},
 		},
+		versions: map[string][]preview.Deployment{prod.ID: {
+			{Place: "cloudflare/a1", Version: "1f3a-the-newer", SHA: sha2, DeployedAt: now.Add(-50 * time.Hour)},
+			{Worker: "admin", Place: "cloudflare/a1", Version: "0b2c-the-older", SHA: sha1, DeployedAt: now.Add(-90 * time.Hour)},
+		}},
 		queue: map[string]int{queued.ID: 2},
 	}
 	line := func(ago time.Duration, stream, text string) dashboard.LogLine {

@@ -50,6 +50,15 @@ type LedgerEntry struct {
 // Key is what tells the entry from the others of its environment.
 func (e LedgerEntry) Key() Key { return Key{Kind: e.Kind, Worker: e.Worker} }
 
+// Deployment is a version of a Worker that a long-lived environment serves or served.
+type Deployment struct {
+	Worker     string // the name in its key
+	Place      string
+	Version    string // as the provider at the place calls it
+	SHA        string
+	DeployedAt time.Time
+}
+
 // AuditEntry is one line of the audit table.
 type AuditEntry struct {
 	ProjectID string

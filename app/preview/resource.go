@@ -173,6 +173,9 @@ type Outputs struct {
 	Unapplied []Problem `json:"unapplied,omitempty"`
 
 	URL string `json:"url,omitempty"` // KindWorker: where it answers
+	// Version is what the provider calls what serves, where it keeps versions that one can go back to (KindWorker of a
+	// long-lived environment).
+	Version string `json:"version,omitempty"`
 	// WorkerName is what the repository calls the Worker, if it names its Workers. No provider fills it in:
 	// the pass does (KindWorker).
 	WorkerName string `json:"workerName,omitempty"`
@@ -232,6 +235,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 	}
 	if other.URL != "" {
 		o.URL = other.URL
+	}
+	if other.Version != "" {
+		o.Version = other.Version
 	}
 	if other.WorkerName != "" {
 		o.WorkerName = other.WorkerName

@@ -214,8 +214,11 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 		return ofWorker(r, err)
 	}
 	out = named(r, out)
-	if err := p.Store.RecordApplied(ctx, p.lease, r.Key(), r.Digest, out); err != nil {
+	if err := p.Store.RecordApplied(ctx, p.lease, r.Key(), p.set.Places[r.Kind], r.Digest, out); err != nil {
 		return storeError("record "+r.Key().String(), err)
+	}
+	if err := p.deployed(ctx, r, out); err != nil {
+		return err
 	}
 	if r.Kind == preview.KindDatabase && r.Reset {
 		// Done, whatever else fails: another try must not wipe what people enter meanwhile.
@@ -228,6 +231,15 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	defer m.mu.Unlock()
 	m.outputs[r.Key()] = out
 	return nil
+}
+
+// deployed notes which version serves a long-lived environment, so that one can go back to it.
+func (p *pass) deployed(ctx context.Context, r preview.Resource, out preview.Outputs) error {
+	if out.Version == "" {
+		return nil
+	}
+	return storeError("record the deployment of "+r.Key().String(), p.Store.RecordDeployment(ctx, p.lease,
+		preview.Deployment{Worker: r.Worker, Place: p.set.Places[r.Kind], Version: out.Version, SHA: p.facts.PullRequest.HeadSHA}))
 }
 
 // ofWorker tells which of several Workers a problem is about that names no place.
@@ -250,7 +262,7 @@ func (p *pass) remove(ctx context.Context, r preview.Resource) error {
 	if err := p.set.Kinds[r.Kind].Delete(ctx, r); err != nil {
 		return err
 	}
-	return storeError("forget "+r.Key().String(), p.Store.Forget(ctx, p.lease, r.Key()))
+	return storeError("forget "+r.Key().String(), p.Store.Forget(ctx, p.lease, r.Key(), p.set.Places[r.Kind]))
 }
 
 // sortSteps puts the records into the plan's order, whatever finished first.

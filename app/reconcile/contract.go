@@ -119,8 +119,10 @@ type Ledger interface {
 	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
 	// RecordIntent is written before a provider creates or changes a resource. place is where: Set.Places.
 	RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name, place string) error
-	RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, digest string, out preview.Outputs) error
-	Forget(ctx context.Context, l preview.Lease, key preview.Key) error
+	RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, place, digest string, out preview.Outputs) error
+	Forget(ctx context.Context, l preview.Lease, key preview.Key, place string) error
+	// RecordDeployment notes which version of a Worker serves, where the provider keeps them. It may be told again.
+	RecordDeployment(ctx context.Context, l preview.Lease, d preview.Deployment) error
 }
 
 // History is what passes did and what GitHub was told.

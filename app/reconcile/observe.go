@@ -39,8 +39,15 @@ func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesir
 		if o := observed[r.Key()]; o.Exists && o.Owned {
 			continue
 		}
-		if err := p.Store.Forget(ctx, p.lease, r.Key()); err != nil {
+		if err := p.Store.Forget(ctx, p.lease, r.Key(), p.set.Places[r.Kind]); err != nil {
 			return nil, nil, storeError("forget "+r.Key().String(), err)
+		}
+	}
+	for _, r := range desired { // also what a pass that was cut off deployed
+		if o := observed[r.Key()]; o.Digest == r.Digest && o.Outputs.Version != p.outputs[r.Key()].Version {
+			if err := p.deployed(ctx, r, o.Outputs); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	p.know(desired, observed)

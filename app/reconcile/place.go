@@ -7,43 +7,69 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
-// elsewhere are the ledger's things that were made at another place than the project's own now, because the operator moved it.
-func (p *pass) elsewhere() []preview.LedgerEntry {
-	return slices.DeleteFunc(slices.Clone(p.ledger), func(entry preview.LedgerEntry) bool {
-		return entry.Place == "" || entry.Place == p.set.Places[entry.Kind]
-	})
+// splitLedger tells apart what was made at another place than the project's own now, because the operator moved it.
+func (p *pass) splitLedger() {
+	var here []preview.LedgerEntry
+	for _, entry := range p.ledger {
+		if entry.Place == "" || entry.Place == p.set.Places[entry.Kind] {
+			here = append(here, entry)
+		} else {
+			p.moved = append(p.moved, entry)
+		}
+	}
+	p.ledger = here
 }
 
-// leavePlaces deletes what was made elsewhere, users before what they use: the ledger holds one thing of a key, so that it must be
-// gone before there is another. A core environment holds data that nobody can make again, so it is not moved.
-func (p *pass) leavePlaces(ctx context.Context) error {
-	moved := p.elsewhere()
-	if len(moved) == 0 {
-		return nil
+// checkPlaces refuses to go on where what was made elsewhere could never be deleted. A core environment holds data that nobody can
+// make again, so it is not moved.
+func (p *pass) checkPlaces() error {
+	for _, entry := range p.moved {
+		if p.env.Kind.Core() && (entry.Kind == preview.KindDatabase || entry.Kind == preview.KindSchema) {
+			return fmt.Errorf("%s was made at %s: a core environment is not moved by itself", p.env.Name, entry.Place)
+		}
+		if _, ok := p.Providers.At(entry.Place, entry.Kind); !ok {
+			return fmt.Errorf("%s was made at %s, and the operator's configuration no longer names that place, or it can't be reached", entry.Key(), entry.Place)
+		}
 	}
-	if p.env.Kind.Core() && slices.ContainsFunc(moved, func(e preview.LedgerEntry) bool {
-		return e.Kind == preview.KindDatabase || e.Kind == preview.KindSchema
-	}) {
-		return fmt.Errorf("%s was made at %s: a core environment is not moved by itself", p.env.Name, moved[0].Place)
-	}
+	return nil
+}
+
+// leavePlaces deletes what is elsewhere once it is at its new place, or not wanted any more: users before what they use. What can't
+// be deleted now is tried again; while a preview serves at its new place, that is no failure of it.
+func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict) error {
 	for _, kind := range slices.Backward(preview.Kinds()) {
-		for _, entry := range moved {
+		for _, entry := range p.moved {
 			if entry.Kind != kind {
 				continue
 			}
-			if err := p.leavePlace(ctx, entry); err != nil {
+			err := p.leavePlace(ctx, entry)
+			switch {
+			case err == nil:
+			case isStoreError(err), errors.Is(err, errSuperseded), v.Outcome != desired.Wanted:
 				return fmt.Errorf("delete %s at %s: %w", entry.Key(), entry.Place, err)
+			default:
+				p.log().WarnContext(ctx, "what was made at another place is still there", slog.String("kind", string(entry.Kind)),
+					slog.String("place", entry.Place), slog.Any("error", err))
+				p.remains = true
+				return nil // what it uses must stay
 			}
-			delete(p.outputs, entry.Key())
-			p.ledger = slices.DeleteFunc(p.ledger, func(e preview.LedgerEntry) bool { return e.Key() == entry.Key() })
 		}
 	}
-	p.env.GoodSHA = "" // nothing serves until it is made again
 	return nil
+}
+
+// keepMoved tells of what still is at the old places while there is nothing at the new ones.
+func (p *pass) keepMoved() {
+	for _, entry := range p.moved {
+		if _, ok := p.outputs[entry.Key()]; !ok {
+			p.outputs[entry.Key()] = entry.Outputs
+		}
+	}
 }
 
 func (p *pass) leavePlace(ctx context.Context, entry preview.LedgerEntry) error {
@@ -61,5 +87,5 @@ func (p *pass) leavePlace(ctx context.Context, entry preview.LedgerEntry) error 
 	if err := telemetry.Guarded(func() error { return provider.Delete(dctx, r) }); err != nil && !errors.Is(err, preview.ErrConflict) { // somebody else's by now
 		return err
 	}
-	return storeError("forget "+entry.Key().String(), p.Store.Forget(ctx, p.lease, entry.Key()))
+	return storeError("forget "+entry.Key().String(), p.Store.Forget(ctx, p.lease, entry.Key(), entry.Place))
 }

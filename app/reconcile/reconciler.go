@@ -74,9 +74,12 @@ type pass struct {
 	started       time.Time
 	saved         preview.State // as the store has it
 	steps         []preview.StepRecord
-	ledger        []preview.LedgerEntry // as the pass found it
+	ledger        []preview.LedgerEntry // as the pass found it, at the places where the project's things are made now
+	moved         []preview.LedgerEntry // at other places, see leavePlaces
 	outputs       map[preview.Key]preview.Outputs
 	unseen        map[preview.Key]error // why what stands alone could not be looked at
+	// remains is set where something at another place could not be deleted.
+	remains bool
 	// migrated is set where what the outputs tell of the migrations is of the pass's own commit.
 	migrated bool
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
@@ -135,9 +138,18 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
-	if err := p.leavePlaces(ctx); err != nil {
+	if err := p.checkPlaces(); err != nil {
 		return want.Verdict, err
 	}
+	if err := p.reach(ctx, &want); err != nil {
+		p.keepMoved()
+		return want.Verdict, err
+	}
+	return want.Verdict, p.leavePlaces(ctx, want.Verdict)
+}
+
+// reach makes what is wanted so, at the places where things are made now.
+func (p *pass) reach(ctx context.Context, want *desired.Desired) error {
 	var undesired []preview.Resource
 	var observed map[preview.Key]preview.Observed
 	err := span(ctx, "observe", func(ctx context.Context) (err error) {
@@ -145,7 +157,7 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 		return err
 	})
 	if err != nil {
-		return want.Verdict, err
+		return err
 	}
 	var steps plan.Plan
 	err = span(ctx, "plan", func(context.Context) (err error) {
@@ -153,17 +165,17 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 		return err
 	})
 	if err != nil || steps.Empty() {
-		return want.Verdict, errors.Join(err, p.unseenError())
+		return errors.Join(err, p.unseenError())
 	}
-	if err := p.begin(ctx, want); err != nil {
-		return want.Verdict, err
+	if err := p.begin(ctx, *want); err != nil {
+		return err
 	}
 	err = span(ctx, "act", func(ctx context.Context) error { return p.act(ctx, steps) })
-	err = p.queueAgain(ctx, &want, err)
+	err = p.queueAgain(ctx, want, err)
 	if want.Verdict.Outcome == desired.Queued {
-		return want.Verdict, err
+		return err
 	}
-	return want.Verdict, errors.Join(err, p.unseenError())
+	return errors.Join(err, p.unseenError())
 }
 
 func (p *pass) load(ctx context.Context) error {
@@ -177,6 +189,7 @@ func (p *pass) load(ctx context.Context) error {
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {
 		return storeError("ledger", err)
 	}
+	p.splitLedger()
 	p.outputs, p.unseen = map[preview.Key]preview.Outputs{}, map[preview.Key]error{}
 	for _, entry := range p.ledger {
 		p.outputs[entry.Key()] = entry.Outputs

@@ -168,6 +168,9 @@ func (p *pass) settleDone(v desired.Verdict) report.Phase {
 		p.env.Rebuild, p.env.ResetDatabase = false, false
 		p.env.NextPassAt = p.env.ExpiresAt
 		p.lookAgain(p.Now().Add(steadyPoll))
+		if p.remains {
+			p.lookAgain(p.Now().Add(slowPoll))
+		}
 		return report.PhaseReady
 	case desired.Queued:
 		p.env.State, p.env.GoodSHA = preview.StateQueued, ""

@@ -132,14 +132,14 @@ func (a *absent) lookUp(ctx context.Context, environment, worker string) (fate, 
 		}
 		place = queue[e.ID]
 	}
-	if worker == "" || e.GoodSHA == "" || e.State == preview.StateUpdating {
+	if e.GoodSHA == "" || e.State == preview.StateUpdating {
 		return fateOf(e, place), nil
 	}
-	return a.furtherFate(ctx, e, worker)
+	return a.fateOfWorker(ctx, e, worker)
 }
 
-// furtherFate says what became of a Worker beside the first one, in an environment that serves.
-func (a *absent) furtherFate(ctx context.Context, e preview.Environment, worker string) (fate, error) {
+// fateOfWorker says what became of a Worker in an environment that serves.
+func (a *absent) fateOfWorker(ctx context.Context, e preview.Environment, worker string) (fate, error) {
 	ledger, err := a.store.Ledger(ctx, e.ID)
 	if err != nil {
 		return fate{}, err
@@ -147,9 +147,14 @@ func (a *absent) furtherFate(ctx context.Context, e preview.Environment, worker 
 	key := preview.Key{Kind: preview.KindWorker, Worker: worker}
 	i := slices.IndexFunc(ledger, func(entry preview.LedgerEntry) bool { return entry.Key() == key })
 	switch {
+	case i < 0 && worker == "":
+		return fateOf(e, 0), nil
+	case i >= 0 && ledger[i].Place != "" && ledger[i].Place != onWorkerd:
+		return gone(e.Name, "ENV_PREVIEW_MOVED", "This preview is elsewhere", "The operator moved it away from this machine.",
+			"Open the link in the pull request's comment or check."), nil
 	case i < 0:
 		return unknownFate(preview.WorkerName(e.Name, worker)), nil
-	case ledger[i].Digest == "": // never brought up
+	case worker != "" && ledger[i].Digest == "": // never brought up
 		return failedFate(e), nil
 	}
 	return fateOf(e, 0), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -55,7 +56,25 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 		t.rows = append(t.rows, tenant{row, made})
 	}
 	t.past = emptySet()
-	return t, open.addCollections(&t.past)
+	if err := open.addCollections(&t.past); err != nil {
+		return table{}, err
+	}
+	return t, s.addPast(ctx, open, &t.past)
+}
+
+// addPast opens this machine's databases and Workers where the configuration no longer does and the ledger still names them: the
+// operator gave the repository clouds, and what was made here goes when its successor is there. That it can't be opened, as when the
+// server of branches is gone, is no reason not to start.
+func (s *Server) addPast(ctx context.Context, open *providers, past *set) error {
+	places, err := s.store.Places(ctx)
+	if err != nil || open.local != nil || !slices.Contains(places, onPostgres) && !slices.Contains(places, onWorkerd) {
+		return err
+	}
+	if err := open.addLocal(ctx, past); err != nil {
+		s.logger.WarnContext(ctx, "what was made on this machine can't be deleted: previews that have something here fail until it can",
+			slog.Any("error", err))
+	}
+	return nil
 }
 
 // row is the first that covers the project.

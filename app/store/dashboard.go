@@ -60,7 +60,8 @@ func (s *Store) LastPasses(ctx context.Context, environmentIDs []string, each in
 // OutputsOf merges what the finished resources of each environment offer. No secret is among it.
 func (s *Store) OutputsOf(ctx context.Context, environmentIDs []string) (map[string]preview.Outputs, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT environment_id, kind, worker, outputs FROM resources WHERE environment_id = ANY ($1::uuid[])`, environmentIDs)
+		SELECT environment_id, kind, worker, outputs FROM resources WHERE environment_id = ANY ($1::uuid[])
+		ORDER BY digest <> '', updated_at`, environmentIDs)
 	if err != nil {
 		return nil, fmt.Errorf("outputs of environments: %w", classed(err))
 	}
@@ -76,7 +77,7 @@ func (s *Store) OutputsOf(ctx context.Context, environmentIDs []string) (map[str
 		if parts[id] == nil {
 			parts[id] = map[preview.Key]preview.Outputs{}
 		}
-		parts[id][key] = one
+		parts[id][key] = one // of two places, the one that was finished last
 		return nil
 	})
 	if err != nil {

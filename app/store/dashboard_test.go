@@ -91,15 +91,15 @@ func TestLastPassesAndOutputs(t *testing.T) {
 		preview.KindWorker:   {URL: "http://a.localhost/"},
 	} {
 		must(t, s.RecordIntent(t.Context(), lease, preview.Key{Kind: kind}, "name", ""))
-		must(t, s.RecordApplied(t.Context(), lease, preview.Key{Kind: kind}, "digest", out))
+		must(t, s.RecordApplied(t.Context(), lease, preview.Key{Kind: kind}, "", "digest", out))
 	}
 	admin := preview.Key{Kind: preview.KindWorker, Worker: "admin"}
 	worker := preview.Key{Kind: preview.KindWorker}
 	other, _ := hold(t, s, second)
 	must(t, s.RecordIntent(t.Context(), other, admin, "name-admin", ""))
-	must(t, s.RecordApplied(t.Context(), other, admin, "digest", preview.Outputs{URL: "http://a-admin.localhost/", WorkerName: "admin"}))
+	must(t, s.RecordApplied(t.Context(), other, admin, "", "digest", preview.Outputs{URL: "http://a-admin.localhost/", WorkerName: "admin"}))
 	must(t, s.RecordIntent(t.Context(), other, worker, "name", ""))
-	must(t, s.RecordApplied(t.Context(), other, worker, "digest", preview.Outputs{URL: "http://b.localhost/", WorkerName: "api"}))
+	must(t, s.RecordApplied(t.Context(), other, worker, "", "digest", preview.Outputs{URL: "http://b.localhost/", WorkerName: "api"}))
 	outputs, err := s.OutputsOf(t.Context(), []string{first, second})
 	must(t, err)
 	wanted := map[string]preview.Outputs{

@@ -110,7 +110,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 		"admit":   func() error { _, err := s.Admit(ctx, lost, 15); return err },
 		"intent":  func() error { return s.RecordIntent(ctx, lost, preview.Key{Kind: preview.KindWorker}, e.Name, "") },
 		"applied": func() error {
-			return s.RecordApplied(ctx, lost, preview.Key{Kind: preview.KindDatabase}, "stale", preview.Outputs{})
+			return s.RecordApplied(ctx, lost, preview.Key{Kind: preview.KindDatabase}, "", "stale", preview.Outputs{})
 		},
 		"published":      func() error { return s.SavePublished(ctx, lost, []byte("{}"), []byte(`{"checkRunId": 1}`)) },
 		"finish command": func() error { return s.FinishCommand(ctx, lost, e, c, preview.CommandDone) },
@@ -121,7 +121,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 		}
 	}
 	// These tell nothing, and do nothing.
-	if err := s.Forget(ctx, lost, preview.Key{Kind: preview.KindDatabase}); err != nil {
+	if err := s.Forget(ctx, lost, preview.Key{Kind: preview.KindDatabase}, ""); err != nil {
 		t.Errorf("forget: %v", err)
 	}
 	if err := s.Leave(ctx, lost); err != nil {

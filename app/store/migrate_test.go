@@ -104,7 +104,7 @@ func TestMigrateKeepsTheLedger(t *testing.T) {
 	if diff := cmp.Diff(want, ledger); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
-	if err := s.RecordIntent(t.Context(), l, want[1].Key(), name, ""); err != nil {
+	if err := s.RecordIntent(t.Context(), l, want[1].Key(), name, "workerd"); err != nil {
 		t.Fatal(err)
 	}
 	if n := scalar[int](t, s, `SELECT count(*) FROM resources`); n != len(want) {

@@ -80,6 +80,59 @@ func (c *client) upload(ctx context.Context, name string, body *form) error {
 	return c.call(ctx, http.MethodPut, "/workers/scripts/"+name, body, nil)
 }
 
+// addVersion uploads a version of a script that does not serve yet.
+func (c *client) addVersion(ctx context.Context, name string, body *form) (id string, err error) {
+	var answer struct {
+		ID string `json:"id"`
+	}
+	if err := c.call(ctx, http.MethodPost, "/workers/scripts/"+name+"/versions", body, &answer); err != nil {
+		return "", err
+	}
+	return answer.ID, checkVersion(answer.ID)
+}
+
+// share is how much of the traffic a version of a deployment gets.
+type share struct {
+	Version    string  `json:"version_id"`
+	Percentage float64 `json:"percentage"`
+}
+
+const allTraffic = 100
+
+// deployVersion lets a version of a script serve, an older one too.
+func (c *client) deployVersion(ctx context.Context, name, version string, annotations map[string]string) error {
+	wish := map[string]any{"strategy": "percentage", "versions": []share{{version, allTraffic}}}
+	if len(annotations) > 0 {
+		wish["annotations"] = annotations
+	}
+	return c.call(ctx, http.MethodPost, "/workers/scripts/"+name+"/deployments", wish, nil)
+}
+
+// serving is the version of a script that all of its traffic goes to.
+func (c *client) serving(ctx context.Context, name string) (version string, err error) {
+	var answer struct {
+		Deployments []struct {
+			Versions []share `json:"versions"`
+		} `json:"deployments"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/workers/scripts/"+name+"/deployments", nil, &answer); err != nil {
+		return "", err
+	}
+	if len(answer.Deployments) == 0 || len(answer.Deployments[0].Versions) != 1 {
+		return "", preview.Transient(errors.New("cloudflare does not tell which version serves"))
+	}
+	version = answer.Deployments[0].Versions[0].Version
+	return version, checkVersion(version)
+}
+
+// checkVersion refuses what can't be a tag and part of a path.
+func checkVersion(id string) error {
+	if !tagValue.MatchString(id) {
+		return preview.Transient(errors.New("cloudflare names a version by what is no id"))
+	}
+	return nil
+}
+
 // show turns the script's host on, and the hosts of its versions off.
 func (c *client) show(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodPost, "/workers/scripts/"+name+"/subdomain", map[string]any{"enabled": true, "previews_enabled": false}, nil)

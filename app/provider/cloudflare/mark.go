@@ -18,6 +18,7 @@ const (
 	tagEnvironment = "flaresmith-environment-"
 	tagDigest      = "flaresmith-digest-"
 	tagContent     = "flaresmith-content-"
+	tagVersion     = "flaresmith-version-" // of a long-lived environment
 )
 
 // tagValue is what a tag can carry: Cloudflare warns of characters that its filters need.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -26,6 +27,7 @@ func (p scripts) observe(ctx context.Context, r preview.Resource) (preview.Obser
 	if err != nil {
 		return preview.Observed{}, err
 	}
+	outputs.Version = now.Tags.tagged(tagVersion)
 	return preview.Observed{Exists: true, Owned: true, Digest: now.digest(), Outputs: outputs}, nil
 }
 
@@ -38,13 +40,18 @@ func (p scripts) apply(ctx context.Context, r preview.Resource, in preview.Input
 		return preview.Outputs{}, err
 	}
 	outputs, err := p.outputs(ctx, r.Name)
-	if err != nil || now != nil && !r.Reset && now.digest() == r.Digest && now.Tags.tagged(tagContent) == p.content(in) {
-		return outputs, err
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if now != nil && !r.Reset && now.digest() == r.Digest && now.Tags.tagged(tagContent) == p.content(in) {
+		outputs.Version = now.Tags.tagged(tagVersion)
+		return outputs, nil
 	}
 	if err := p.beginBound(ctx, r, in.Bundle); err != nil {
 		return preview.Outputs{}, err
 	}
-	return outputs, p.deploy(ctx, r, in, outputs.URL)
+	outputs.Version, err = p.deploy(ctx, r, in, now != nil, outputs.URL)
+	return outputs, err
 }
 
 // owned reads a script of ours; nil: there is none. One that is not ours is preview.ErrConflict.
@@ -56,31 +63,74 @@ func (p scripts) owned(ctx context.Context, r preview.Resource) (*worker, error)
 	return now, err
 }
 
-// deploy uploads the script, turns its host on and finishes it with the digest.
-func (p scripts) deploy(ctx context.Context, r preview.Resource, in preview.Inputs, address string) error {
+// deploy uploads the script, turns its host on and finishes it with the digest. It returns which version serves, of a Worker that is to
+// be rolled back.
+func (p scripts) deploy(ctx context.Context, r preview.Resource, in preview.Inputs, exists bool, address string) (version string, err error) {
 	token, err := p.uploadAssets(ctx, r.Name, in.Bundle.Assets, in.Source)
 	if err != nil {
-		return err
+		return "", err
 	}
-	body, err := encode(describe(r, in.Bundle, in.Outputs.DatabaseURL, token), in.Bundle.Modules, itself)
+	about := describe(r, in.Bundle, in.Outputs.DatabaseURL, token)
+	if core(r) && exists {
+		version, err = p.release(ctx, r, about, in.Bundle.Modules)
+	} else {
+		err = p.replace(ctx, r, about, in.Bundle.Modules)
+	}
 	if err != nil {
-		return err
-	}
-	if err := p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) }); err != nil {
-		return refused(err, secretsOf(in), len(in.Bundle.Bindings) > 0)
+		return "", refused(err, secretsOf(in), len(in.Bundle.Bindings) > 0)
 	}
 	if err := p.api.show(ctx, r.Name); err != nil {
-		return err
+		return "", err
 	}
 	if err := p.await(ctx, address); err != nil {
-		return err
+		return "", err
 	}
 	if in.Verify != nil {
 		if err := in.Verify(ctx, p.ask(address)); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return p.api.tag(ctx, r.Name, finishedTags(r, p.content(in)))
+	if core(r) && version == "" { // its first one
+		if version, err = p.api.serving(ctx, r.Name); err != nil {
+			return "", err
+		}
+	}
+	tags := finishedTags(r, p.content(in))
+	if version != "" {
+		tags = append(tags, tagVersion+version)
+	}
+	return version, p.api.tag(ctx, r.Name, tags)
+}
+
+// replace uploads what serves from then on.
+func (p scripts) replace(ctx context.Context, r preview.Resource, about metadata, modules []preview.Module) error {
+	body, err := encode(about, modules, itself)
+	if err != nil {
+		return err
+	}
+	return p.inTurn(ctx, r.Name, func() error { return p.api.upload(ctx, r.Name, body) })
+}
+
+// release uploads a version of a script that is there, and then lets it serve: what a long-lived environment served before can be
+// gone back to. Tags are the script's: those of what serves go first, or a crash would leave them to another version.
+func (p scripts) release(ctx context.Context, r preview.Resource, about metadata, modules []preview.Module) (version string, err error) {
+	about.Tags = nil
+	body, err := encode(about, modules, itself)
+	if err != nil {
+		return "", err
+	}
+	if err := p.api.tag(ctx, r.Name, markTags(r.Mark)); err != nil {
+		return "", err
+	}
+	if version, err = p.api.addVersion(ctx, r.Name, body); err != nil {
+		return "", err
+	}
+	return version, p.api.deployVersion(ctx, r.Name, version, about.Annotations)
+}
+
+// core reports whether a Worker is a long-lived environment's.
+func core(r preview.Resource) bool {
+	return !strings.HasPrefix(r.Name, string(preview.EnvironmentPreview)+"-")
 }
 
 // beginBound makes the scripts that a bundle is bound to and that are not there yet: Cloudflare refuses a binding to nothing,

@@ -21,6 +21,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
+	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
 func apply(t *testing.T, p *cloudflare.Workers, r preview.Resource, in preview.Inputs) preview.Outputs {
@@ -122,6 +123,90 @@ func TestStaleConnectionString(t *testing.T) {
 	apply(t, provider(t, s), r, in)
 	if after := writes(s); after != before || script.Versions != 2 {
 		t.Errorf("%s writes became %s, with %d versions", before, after, script.Versions)
+	}
+}
+
+// What a long-lived environment served is kept under an id that one can go back to, and is told again by who looks later; a preview keeps
+// none.
+func TestVersionsAreKept(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := provider(t, s)
+	r := resource(t)
+	r.Name = preview.CoreName("abcdefgh", preview.EnvironmentStaging)
+	says := func(text string) preview.Inputs {
+		return inputs(`export default { fetch(r, env) { return new Response("` + text + ` " + !!env.DATABASE_URL); } };`)
+	}
+	first := apply(t, p, r, says("one"))
+	wantGet(t, s, first.URL, "one true")
+	r.Digest, r.SHA = "2", strings.Repeat("0b", 20)
+	second := apply(t, p, r, says("two"))
+	wantGet(t, s, first.URL, "two true")
+	if first.Version == "" || second.Version == "" || first.Version == second.Version {
+		t.Fatalf("versions %q and %q", first.Version, second.Version)
+	}
+	before := writes(s)
+	if again := apply(t, provider(t, s), r, says("two")); again.Version != second.Version || writes(s) != before {
+		t.Errorf("unchanged: version %s, %s writes became %s", again.Version, before, writes(s))
+	}
+	seen, err := p.Observe(t.Context(), r)
+	if err != nil || seen.Digest != "2" || seen.Outputs.Version != second.Version {
+		t.Errorf("observed %+v, %v", seen, err)
+	}
+
+	body := fmt.Sprintf(`{"strategy": "percentage", "versions": [{"version_id": %q, "percentage": 100}]}`, first.Version)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/accounts/"+s.AccountID()+"/workers/scripts/"+r.Name+"/deployments", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("going back: %d", answer.StatusCode)
+	}
+	wantGet(t, s, first.URL, "one true")
+
+	preview := resource(t)
+	if out := apply(t, p, preview, says("three")); out.Version != "" {
+		t.Errorf("a preview has the version %s", out.Version)
+	}
+}
+
+// A deployment of a long-lived environment that fails in the middle is finished by the next one, and what served before does until then;
+// going back to what was deployed before is no unchanged world.
+func TestReleaseInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{"PATCH /accounts/{account_id}/workers/scripts/{script_name}/script-settings", "POST /accounts/{account_id}/workers/scripts/{script_name}/versions",
+		"POST /accounts/{account_id}/workers/scripts/{script_name}/deployments"} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			s := world(t, nil)
+			p := provider(t, s)
+			r := resource(t)
+			r.Name = preview.CoreName("abcdefgh", preview.EnvironmentProd)
+			says := func(text string) preview.Inputs {
+				return preview.Inputs{Bundle: bundle(`export default { fetch() { return new Response("` + text + `"); } };`)}
+			}
+			one := apply(t, p, r, says("one"))
+			r.Digest = "2"
+			s.SetFaults(fault.OnRoute(route, fault.Fault{Status: http.StatusBadRequest}))
+			if _, err := p.Apply(t.Context(), r, says("two")); err == nil {
+				t.Fatal("the fault did not show")
+			}
+			wantGet(t, s, one.URL, "one")
+			s.SetFaults()
+			r.Digest = "1"
+			apply(t, p, r, says("one"))
+			wantGet(t, s, one.URL, "one")
+			r.Digest = "2"
+			apply(t, p, r, says("two"))
+			wantGet(t, s, one.URL, "two")
+		})
 	}
 }
 

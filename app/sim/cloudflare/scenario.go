@@ -12,6 +12,7 @@ type Script struct {
 	// Bindings are those of the version that serves, by name; a secret's text is there. Changing them does nothing.
 	Bindings map[string]Binding
 	Versions int
+	Serving  string // the id of the version that serves
 }
 
 // Binding is one binding of a script.
@@ -36,6 +37,7 @@ func (c *script) seen() Script {
 	if c.serving == nil {
 		return seen
 	}
+	seen.Serving = c.serving.id
 	for _, b := range c.serving.bindings {
 		seen.Bindings[b.Name] = Binding{b.Type, b.Text + string(b.JSON) + b.Service + b.target()}
 	}
