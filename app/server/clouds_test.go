@@ -183,15 +183,20 @@ func shopSQL(t testing.TB) string {
 	return string(text)
 }
 
-// urls are where the newest deployment of a pull request's preview is.
-func (w *cloudWorld) url() string {
+// url is where the newest deployment of a pull request's preview is, once GitHub is told.
+func (w *cloudWorld) url() (url string) {
 	w.t.Helper()
-	deployments, err := w.github.Deployments(testRepo)
-	if err != nil || len(deployments) == 0 {
-		w.t.Fatalf("deployments: %v %v", deployments, err)
-	}
-	statuses := deployments[len(deployments)-1].Statuses
-	return statuses[len(statuses)-1].EnvironmentURL
+	w.until("the deployment has an address", func() bool {
+		deployments, err := w.github.Deployments(testRepo)
+		if err != nil || len(deployments) == 0 {
+			w.t.Fatalf("deployments: %v %v", deployments, err)
+		}
+		if statuses := deployments[len(deployments)-1].Statuses; len(statuses) > 0 {
+			url = statuses[len(statuses)-1].EnvironmentURL
+		}
+		return url != ""
+	})
+	return url
 }
 
 // A pull request's preview is made at Neon, Cloudflare and Postman with few calls, answers from its own branch there, waits for
