@@ -34,6 +34,8 @@ type Store interface {
 	Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error)
 	// GoodConfig is the newest configuration of the default branch that was valid.
 	GoodConfig(ctx context.Context, projectID string) (data []byte, found bool, err error)
+	// ScanAlone does something unless somebody does it for the same commit: then it is preview.ErrLeased.
+	ScanAlone(ctx context.Context, projectID, sha string, do func(ctx context.Context) error) error
 	Clean(ctx context.Context, projectID string, keys [][32]byte) (map[[32]byte]bool, error)
 	SaveClean(ctx context.Context, projectID string, keys [][32]byte) error
 }

@@ -49,9 +49,12 @@ func (s *Scanner) Scan(ctx context.Context, wanted preview.Scan) (wait time.Dura
 		limit = spell
 	}
 	l := &look{Scanner: s, project: project, wanted: wanted, until: time.Now().Add(limit), seen: map[string][]secretscan.Finding{}}
-	err = l.run(ctx)
+	named, err := l.named(ctx)
+	if err == nil && l.head != "" { // two on one commit would make two checks, and the one that knows less might be the last
+		err = s.Store.ScanAlone(ctx, project.ID, l.head, func(ctx context.Context) error { return l.run(ctx, named) })
+	}
 	switch {
-	case errors.Is(err, errSpent):
+	case errors.Is(err, errSpent), errors.Is(err, preview.ErrLeased):
 		return again, nil
 	case errors.Is(err, preview.ErrGone):
 		return 0, nil
@@ -111,12 +114,15 @@ type look struct {
 }
 
 // run looks for everything that the commit is the head of: each pull request, and a push.
-func (l *look) run(ctx context.Context) error {
-	heads, err := l.heads(ctx)
-	if err != nil || l.head == "" {
+func (l *look) run(ctx context.Context, named []preview.Head) error {
+	heads, err := l.others(ctx, named)
+	if err != nil {
 		return err
 	}
-	push := l.wanted.SHA != "" && (len(heads) == 0 || l.wanted.Before != "")
+	push := l.wanted.Before != "" || l.wanted.Branch != ""
+	if !push && len(heads) == 0 { // a re-run, of what a push brought: nothing says what that was
+		return nil
+	}
 	if push { // it knows less than a pull request that had this head: it makes nothing green
 		said, err := l.GitHub.Answered(ctx, l.project, l.check())
 		if err != nil || said == "failure" && len(heads) == 0 {
@@ -150,28 +156,30 @@ func (l *look) run(ctx context.Context) error {
 	return l.GitHub.ShowCheck(ctx, l.project, check)
 }
 
-// heads finds the commit, and the open pull requests whose head it is.
-func (l *look) heads(ctx context.Context) ([]preview.Head, error) {
-	var heads []preview.Head
+// named finds the commit, and reads the pull request that was named. None that is open leaves no commit.
+func (l *look) named(ctx context.Context) (heads []preview.Head, err error) {
 	l.head = l.wanted.SHA
-	if l.wanted.PR > 0 {
-		head, err := l.GitHub.PullHead(ctx, l.project, l.wanted.PR)
-		if err != nil || !head.Open {
-			if errors.Is(err, preview.ErrNotFound) && !errors.Is(err, preview.ErrGone) {
-				err = preview.Transient(err) // GitHub may tell of one a moment before it can be read
-			}
-			return nil, err
-		}
-		l.head, heads = head.HeadSHA, append(heads, head)
+	if l.wanted.PR == 0 {
+		return nil, nil
 	}
-	others, err := l.GitHub.PullHeads(ctx, l.project, l.head)
-	if err != nil {
-		if absent(err) {
-			err = nil
-		}
-		return heads, err
+	head, err := l.GitHub.PullHead(ctx, l.project, l.wanted.PR)
+	switch {
+	case absent(err):
+		return nil, preview.Transient(err) // GitHub may tell of one a moment before it can be read
+	case err != nil, !head.Open:
+		return nil, err
 	}
-	for _, other := range others {
+	l.head = head.HeadSHA
+	return []preview.Head{head}, nil
+}
+
+// others adds the other open pull requests whose head the commit is.
+func (l *look) others(ctx context.Context, heads []preview.Head) ([]preview.Head, error) {
+	all, err := l.GitHub.PullHeads(ctx, l.project, l.head)
+	if err != nil && !absent(err) {
+		return nil, err
+	}
+	for _, other := range all {
 		if other.Number != l.wanted.PR {
 			heads = append(heads, other)
 		}

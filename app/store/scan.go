@@ -17,6 +17,9 @@ const QueueScan = "scan"
 // scannedFor is how long a clean object is remembered after it was last met.
 const scannedFor = 30 * 24 * time.Hour
 
+// unlockTimeout bounds the end of a scan's lock.
+const unlockTimeout = 5 * time.Second
+
 // ScanArgs asks to look for secrets; see preview.Scan.
 type ScanArgs struct {
 	ProjectID string `json:"project_id"`
@@ -75,6 +78,32 @@ func (s *Store) WantScans(ctx context.Context, projectID string) error {
 		}
 	}
 	return nil
+}
+
+// ScanAlone does something while nobody else does it for the same commit, on whatever server; else it is
+// preview.ErrLeased. It holds a connection meanwhile, so that a server that dies holds nothing.
+func (s *Store) ScanAlone(ctx context.Context, projectID, sha string, do func(ctx context.Context) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("scan %.7s alone: %w", sha, classed(err))
+	}
+	defer conn.Release()
+	const key = `hashtextextended('scan ' || $1 || ' ' || $2, 0)`
+	var alone bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(`+key+`)`, projectID, sha).Scan(&alone); err != nil {
+		return fmt.Errorf("scan %.7s alone: %w", sha, classed(err))
+	}
+	if !alone {
+		return preview.ErrLeased
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+		defer cancel()
+		if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock(`+key+`)`, projectID, sha); err != nil {
+			_ = conn.Conn().Close(ctx) // which ends the lock; the pool drops what is closed
+		}
+	}()
+	return do(ctx)
 }
 
 // Clean tells which of the keys are known to be clean, and remembers them longer for it.
