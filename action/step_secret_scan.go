@@ -15,6 +15,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/action/secretscan"
 	"github.com/flaresmith/flaresmith/action/workflow"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
 
 // never is the bar that nothing reaches.
@@ -41,6 +42,35 @@ type scanStep struct {
 
 	mu    sync.Mutex
 	notes []string
+}
+
+// ownerConfig is where an organisation's .github repository has what repositories say in repoconfig.Path.
+const ownerConfig = "flaresmith.yml"
+
+// secretsElsewhere says why the step must not write the check run "Flaresmith / Secrets": somebody else does, or
+// nobody. That is decided on the default branch, so that no pull request can. "" if it may.
+func secretsElsewhere(ctx context.Context, step *workflow.Step) string {
+	if step.Token() == "" {
+		return "" // there is none without one anyway, and that is said
+	}
+	const none = "There is no check run by this step: "
+	data, found, err := step.DefaultFile(ctx, repoconfig.Path, ownerConfig)
+	if err != nil {
+		return none + "whether " + repoconfig.Path + " of the default branch lets it write one can't be told, since " + workflow.Tellable(err) + "."
+	}
+	if !found {
+		return ""
+	}
+	config, problems := repoconfig.Parse(data)
+	switch {
+	case len(problems) > 0:
+		return none + repoconfig.Path + " of the default branch is not valid, so that it can't be told whether it lets it write one."
+	case config.Policy.Secrets == repoconfig.SecretsApp:
+		return none + repoconfig.Path + " of the default branch says secrets: app, and the server's check has the name."
+	case config.Policy.Secrets == repoconfig.SecretsOff:
+		return none + repoconfig.Path + " of the default branch says secrets: off."
+	}
+	return ""
 }
 
 func stepSecretScan(ctx context.Context, step *workflow.Step) (workflow.Report, int, error) {

@@ -71,6 +71,9 @@ func runStep(ctx context.Context, step *workflow.Step) (int, error) {
 		report, code = workflow.Report{Status: statusError, Title: err.Error(), Outputs: report.Outputs, Notes: report.Notes}, exitFailed
 	}
 	report.Check = command.check
+	if name == "secret-scan" && step.CheckRunWanted() {
+		report.NoCheckRun = secretsElsewhere(ctx, step)
+	}
 	if err := step.Publish(context.WithoutCancel(ctx), report); err != nil {
 		return exitFailed, err
 	}

@@ -93,6 +93,46 @@ func TestManyFindings(t *testing.T) {
 	}
 }
 
+// TestSecretsElsewhere is a repository whose default branch says who writes the check; what the pull request says
+// does not count.
+func TestSecretsElsewhere(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, config string
+		note         string // why there is no check run; "": there is one
+	}{
+		{"nothing", "", ""},
+		{"action", "secrets: action\n", ""},
+		{"app", "secrets: app\n", "the default branch says secrets: app"},
+		{"off", "secrets: off\n", "the default branch says secrets: off"},
+		{"misspelt", "secrets: apps\n", "the default branch is not valid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			content := fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}
+			proposed := "secrets: off\n"
+			if tt.config != "" {
+				content[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte(tt.config)}
+				proposed = "secrets: action\n"
+			}
+			p := newProject(t, content, map[string]string{"a.env": "KEY=" + stripeKey + "\n", ".github/flaresmith.yml": proposed})
+			token := p.token(&gh.InstallationPermissions{Contents: gh.String("read"), Checks: gh.String("write")})
+			r := p.step(p.shallow("feature"), map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_GITHUB_TOKEN": token}, nil)
+			runs, err := p.CheckRuns("acme/shop", p.head)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.code != exitFound || !strings.Contains(r.log, "::error ") {
+				t.Errorf("exit code %d\n%s", r.code, r.log)
+			}
+			if got := len(runs) == 0; got != (tt.note != "") || !strings.Contains(r.summary, tt.note) || (r.outputs["check-run-url"] == "") != got {
+				t.Errorf("%d check runs, outputs %v\n%s", len(runs), r.outputs, r.summary)
+			}
+		})
+	}
+}
+
 // TestLittleMayBeDone is a pull request of a fork, or any other whose token may only read.
 func TestLittleMayBeDone(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ type checkStore interface {
 	// RenewSpecOnce asks for a new check of a pull request's specs if the command's key is new, and records the
 	// command as done.
 	RenewSpecOnce(ctx context.Context, c preview.Command) error
+	scans
 	// WantOnce wants the environment if the command's key is new, and records the command as done.
 	WantOnce(ctx context.Context, c preview.Command, w preview.Wish) error
 	// Environment is preview.ErrNotFound when there is none of that id.
@@ -57,6 +58,12 @@ func (h CheckRun) Handle(ctx context.Context, event, deliveryID string, payload 
 	if err != nil || !ok {
 		return err
 	}
+	if run.GetName() == SecretsCheckName {
+		if e.GetAction() != "rerequested" || !fullSHA.MatchString(run.GetHeadSHA()) {
+			return nil
+		}
+		return h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: run.GetHeadSHA()})
+	}
 	pr, err := h.pullRequest(ctx, p, run)
 	if err != nil || pr == 0 {
 		return err
@@ -83,7 +90,7 @@ func (h CheckRun) ours(event string, payload []byte) (bool, error) {
 		} `json:"check_run"`
 	}
 	e, err := decode[head](event, payload)
-	return (e.CheckRun.Name == CheckName || e.CheckRun.Name == SpecCheckName) && e.CheckRun.App.ID == h.appID &&
+	return (e.CheckRun.Name == CheckName || e.CheckRun.Name == SpecCheckName || e.CheckRun.Name == SecretsCheckName) && e.CheckRun.App.ID == h.appID &&
 		(e.Action == "requested_action" || e.Action == "rerequested"), err
 }
 

@@ -37,6 +37,11 @@ func (h CheckSuite) Handle(ctx context.Context, event, delivery string, payload 
 	if err != nil || !ok {
 		return err
 	}
+	if sha := suite.GetHeadSHA(); fullSHA.MatchString(sha) {
+		if err := h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha}); err != nil {
+			return err
+		}
+	}
 	for _, pr := range numbers(p, suite.PullRequests) {
 		key := fmt.Sprintf("suite:%d:%d:rerequested:%d", suite.GetID(), pr, suite.GetUpdatedAt().Unix())
 		if err := rerequest(ctx, h.store, p, pr, key, e.GetSender()); err != nil {

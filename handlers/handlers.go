@@ -18,6 +18,9 @@ const CheckName = "Flaresmith / Preview"
 // SpecCheckName is the name of our check run about specs.
 const SpecCheckName = "Flaresmith / Spec"
 
+// SecretsCheckName is the name of our other check run.
+const SecretsCheckName = "Flaresmith / Secrets"
+
 // Store is what all handlers together need; each takes only its part.
 type Store interface {
 	pullRequestStore
@@ -27,6 +30,7 @@ type Store interface {
 	commandStore
 	checkStore
 	mergeGroupStore
+	scans
 }
 
 // All returns one handler for each event that the App listens to. appID is the App's own id: check
@@ -47,6 +51,12 @@ func All(s Store, appID int64) []githubapp.EventHandler {
 		CheckSuite{store: s, appID: appID},
 		MergeGroup{store: s},
 	}
+}
+
+// scans are what is to be scanned for secrets.
+type scans interface {
+	// WantScan asks for a scan, if the repository's policy is that the server does it.
+	WantScan(ctx context.Context, s preview.Scan) error
 }
 
 // projects finds the project that an event is about.

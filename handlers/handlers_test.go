@@ -67,6 +67,10 @@ func (r *recorder) ArchiveProject(_ context.Context, id string, archived bool, a
 	return r.add("archive %s %v at=%v", id, archived, !at.IsZero())
 }
 
+func (r *recorder) WantScan(_ context.Context, s preview.Scan) error {
+	return r.add("scan pr=%d %s..%s of %s", s.PR, s.Before, s.SHA, s.Branch)
+}
+
 func (r *recorder) RecordPush(_ context.Context, p preview.Push) error {
 	return r.add("push %s %s..%s %d deleted=%v", p.Branch, p.Before, p.SHA, p.PushedAt.Unix(), p.Deleted)
 }
@@ -121,9 +125,11 @@ const (
 	where   = `"installation":{"id":1},"repository":{"id":2,"name":"sample","full_name":"octo-org/sample","owner":{"login":"octo-org"},"default_branch":"main","updated_at":"2026-01-01T00:00:00Z","pushed_at":1767225605},"sender":{"login":"octo-dev","id":5,"type":"User"}`
 	known   = "project 1/2 octo-org/sample at 2026-01-01T00:00:05Z"
 	sha     = "0123456789abcdef0123456789abcdef01234567"
+	other   = "fedcba9876543210fedcba9876543210fedcba98"
 	zeros   = "0000000000000000000000000000000000000000"
 	want7   = "want preview preview-hhhhhhhh-pr-7 7"
 	specRun = `"check_run":{"id":70,"name":"Flaresmith / Spec","app":{"id":99},"external_id":"spec:7","completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8}]}`
+	scan7   = "scan pr=7 .. of "
 	comment = `"comment":{"id":31,"body":"/flaresmith extend 24h","created_at":"2026-01-01T10:00:00Z","user":{"login":"octo-dev","id":5,"type":"User"}}`
 	ourRun  = `"check_run":{"id":70,"name":"Flaresmith / Preview","app":{"id":99},"completed_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":8,"base":{"repo":{"id":3}}},{"number":7,"base":{"repo":{"id":2}}}]}`
 )
@@ -141,18 +147,18 @@ func TestHandlers(t *testing.T) {
 		want                 []string
 	}{
 		{"ping", "ping", `{"zen":"x"}`, nil},
-		{"opened", "pull_request", pull("opened"), []string{known, want7}},
-		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7}},
-		{"edited", "pull_request", pull("edited"), []string{known, want7}},
+		{"opened", "pull_request", pull("opened"), []string{known, want7, scan7}},
+		{"synchronize", "pull_request", pull("synchronize"), []string{known, want7, scan7}},
+		{"edited", "pull_request", pull("edited"), []string{known, want7, scan7}},
 		{"ready for review", "pull_request", pull("ready_for_review"), []string{known, want7}},
 		{"converted to draft", "pull_request", pull("converted_to_draft"), []string{known, want7}},
 		{"labeled", "pull_request", pull("labeled"), []string{known, want7}},
 		{"unlabeled", "pull_request", pull("unlabeled"), []string{known, want7}},
 		{"closed", "pull_request", pull("closed"), []string{known, want7 + " lifecycle 11:00:00"}},
-		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00"}},
+		{"reopened", "pull_request", pull("reopened"), []string{known, want7 + " lifecycle 12:00:00", scan7}},
 		{"proposal closed", "pull_request", `{"action":"closed","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"},"closed_at":"2026-01-01T11:00:00Z"},` + where + `}`,
 			[]string{known, want7 + " lifecycle 11:00:00", "want onboarding P"}},
-		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7}},
+		{"proposal opened", "pull_request", `{"action":"opened","pull_request":{"number":7,"head":{"ref":"flaresmith/configure"}},` + where + `}`, []string{known, want7, scan7}},
 		{"other action", "pull_request", pull("assigned"), nil},
 		{"no installation", "pull_request", `{"action":"opened","pull_request":{"number":7},"repository":{"id":2,"name":"sample","owner":{"login":"octo-org"}}}`, nil},
 
@@ -180,20 +186,24 @@ func TestHandlers(t *testing.T) {
 			[]string{known, `spec command check:70:spec:5:1767261600 "apply" by octo-dev/5 pr=7 comment=0`}},
 		{"re-run of the specs' check", "check_run", `{"action":"rerequested",` + specRun + `,` + where + `}`, []string{known, "renew spec check:70:rerequested pr=7"}},
 		{"specs' check completed", "check_run", `{"action":"completed",` + specRun + `,` + where + `}`, nil},
+		{"re-run of the scan", "check_run", `{"action":"rerequested","check_run":{"id":72,"head_sha":"` + sha + `","name":"Flaresmith / Secrets","app":{"id":99},"pull_requests":[]},` + where + `}`, []string{known, "scan pr=0 .." + sha + " of "}},
+		{"the action's scan", "check_run", `{"action":"rerequested","check_run":{"id":72,"head_sha":"` + sha + `","name":"Flaresmith / Secrets","app":{"id":15368},"pull_requests":[]},` + where + `}`, nil},
 		{"check completed", "check_run", `{"action":"completed",` + ourRun + `,` + where + `}`, nil},
 		{"re-run all", "check_suite", `{"action":"rerequested","check_suite":{"id":71,"app":{"id":99},"updated_at":"2026-01-01T10:00:00Z","pull_requests":[{"number":7},{"number":9}]},` + where + `}`,
 			[]string{known, "once suite:71:7:rerequested:1767261600 by octo-dev; " + want7 + " new check", "renew spec suite:71:7:rerequested:1767261600:spec pr=7",
 				"once suite:71:9:rerequested:1767261600 by octo-dev; want preview preview-hhhhhhhh-pr-9 9 new check", "renew spec suite:71:9:rerequested:1767261600:spec pr=9"}},
 		{"suite of a push", "check_suite", `{"action":"requested","check_suite":{"id":71,"app":{"id":99}},` + where + `}`, nil},
 
-		{"push", "push", `{"ref":"refs/heads/feature/a","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "push feature/a .." + sha + " 1767225605 deleted=false"}},
+		{"push", "push", `{"ref":"refs/heads/feature/a","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "scan pr=0 .." + sha + " of feature/a", "push feature/a .." + sha + " 1767225605 deleted=false"}},
 		{"push that deletes", "push", `{"ref":"refs/heads/a","before":"` + sha + `","after":"` + zeros + `","deleted":true,` + where + `}`, []string{known, "push a " + sha + ".. 1767225605 deleted=true"}},
+		{"push of a queue", "push", `{"ref":"refs/heads/gh-readonly-queue/main/pr-1","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "push gh-readonly-queue/main/pr-1 .." + sha + " 1767225605 deleted=false"}},
 		{"push of a tag", "push", `{"ref":"refs/tags/v1","after":"` + sha + `",` + where + `}`, nil},
 		{"branch deleted", "delete", `{"ref":"a","ref_type":"branch",` + where + `}`, []string{known, "push a .. 1767225605 deleted=true"}},
 		{"tag deleted", "delete", `{"ref":"a","ref_type":"tag",` + where + `}`, nil},
 		{"branch created", "create", `{"ref":"a","ref_type":"branch",` + where + `}`, []string{known, "want sync P"}},
 
 		{"merge group", "merge_group", `{"action":"checks_requested","merge_group":{"head_sha":"` + sha + `"},` + where + `}`, []string{known, "want merge group P " + sha}},
+		{"merge group with its base", "merge_group", `{"action":"checks_requested","merge_group":{"head_sha":"` + sha + `","base_sha":"` + other + `"},` + where + `}`, []string{known, "scan pr=0 " + other + ".." + sha + " of ", "want merge group P " + sha}},
 		{"merge group gone", "merge_group", `{"action":"destroyed","merge_group":{"head_sha":"` + sha + `"},` + where + `}`, nil},
 
 		{"installed", "installation", `{"action":"created","installation":{"id":1,"account":{"login":"octo-org"}},"repositories":[{"id":2,"name":"sample","full_name":"octo-org/sample"}]}`,

@@ -4,10 +4,13 @@ import (
 	"context"
 
 	gh "github.com/google/go-github/v62/github"
+
+	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 type mergeGroupStore interface {
 	projects
+	scans
 	// WantMergeGroup wants the check of a merge group's commit answered.
 	WantMergeGroup(ctx context.Context, projectID, sha string) error
 }
@@ -31,6 +34,11 @@ func (h MergeGroup) Handle(ctx context.Context, event, _ string, payload []byte)
 	p, ok, err := project(ctx, h.store, e.GetInstallation(), e.GetRepo())
 	if err != nil || !ok {
 		return err
+	}
+	if base := e.GetMergeGroup().GetBaseSHA(); fullSHA.MatchString(base) {
+		if err := h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha, Before: base}); err != nil {
+			return err
+		}
 	}
 	return h.store.WantMergeGroup(ctx, p.ID, sha)
 }

@@ -12,6 +12,7 @@ import (
 type pullRequestStore interface {
 	projects
 	onboardings
+	scans
 	// Want wants a pass for an environment, which exists afterwards.
 	Want(ctx context.Context, w preview.Wish) (environmentID string, err error)
 }
@@ -52,6 +53,12 @@ func (h PullRequest) Handle(ctx context.Context, event, _ string, payload []byte
 	w.LifecycleAt = lifecycle
 	if _, err := h.store.Want(ctx, w); err != nil {
 		return err
+	}
+	switch e.GetAction() {
+	case "opened", "synchronize", "edited", "reopened": // what changes the commits, the base or the text
+		if err := h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, PR: number}); err != nil {
+			return err
+		}
 	}
 	if !lifecycle.IsZero() && e.GetPullRequest().GetHead().GetRef() == preview.ConfigureBranch {
 		return h.store.WantOnboarding(ctx, p.ID)

@@ -13,11 +13,15 @@ import (
 type pushStore interface {
 	projects
 	syncs
+	scans
 	// RecordPush keeps the newest push of a branch and wants a sync.
 	RecordPush(ctx context.Context, p preview.Push) error
 }
 
 var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// queueBranches are those of merge queues, which have events of their own.
+const queueBranches = "gh-readonly-queue/"
 
 // Push handles "push" to a branch; tags are not ours.
 type Push struct{ store pushStore }
@@ -45,6 +49,15 @@ func (h Push) Handle(ctx context.Context, event, _ string, payload []byte) error
 	})
 	if err != nil || !ok {
 		return err
+	}
+	if sha := existing(e.GetAfter()); sha != "" && !e.GetDeleted() && !strings.HasPrefix(branch, queueBranches) {
+		before := existing(e.GetBefore())
+		if !fullSHA.MatchString(before) {
+			before = ""
+		}
+		if err := h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha, Before: before, Branch: branch}); err != nil {
+			return err
+		}
 	}
 	if r.GetPushedAt().IsZero() {
 		return h.store.WantSync(ctx, p.ID) // can't be ordered: only a reason to look

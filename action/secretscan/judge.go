@@ -114,7 +114,7 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 		if isShadowed(m, list) || slices.ContainsFunc(list[:i], m.repeats(text)) {
 			continue
 		}
-		if allowedInline(lineAround(text, m.from, m.to), m.rule.id) {
+		if !s.strict && allowedInline(lineAround(text, m.from, m.to), m.rule.id) {
 			continue
 		}
 		var places []int

@@ -15,6 +15,7 @@ type searcher struct {
 	touched []int               // rules that have windows
 	gated   []bool              // rules whose gate word was seen
 	off     []int8              // by rule: 0 not known, 1 on for this path, -1 off
+	strict  bool                // comments that allow a finding do not count
 	again   bool                // what is built from the last text by a delta has to be searched whole
 }
 

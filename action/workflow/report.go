@@ -45,6 +45,7 @@ type Report struct {
 	Annotations []Annotation
 	Advice      string   // Markdown of ours: what to do
 	Notes       []string // what a reader should know beside
+	NoCheckRun  string   // why there must be no check run; mostly it is ""
 	Outputs     map[string]string
 }
 
@@ -67,7 +68,10 @@ func (s *Step) Publish(ctx context.Context, r Report) (err error) {
 	if r.Outputs == nil {
 		r.Outputs = map[string]string{}
 	}
-	if s.Choice("check-run", "auto", "auto", "off") != "off" {
+	if r.NoCheckRun != "" {
+		r.Notes = append(r.Notes, r.NoCheckRun)
+	}
+	if s.CheckRunWanted() && r.NoCheckRun == "" {
 		address, err := s.checkRun(ctx, r)
 		if err != nil {
 			r.Notes = append(r.Notes, s.noCheckRun(err))
@@ -77,6 +81,9 @@ func (s *Step) Publish(ctx context.Context, r Report) (err error) {
 	s.annotate(r)
 	return s.files(r)
 }
+
+// CheckRunWanted reports whether the step's inputs ask for a check run, where the token allows it.
+func (s *Step) CheckRunWanted() bool { return s.Choice("check-run", "auto", "auto", "off") != "off" }
 
 // annotate prints the heaviest annotations, and the report as a line of the log.
 func (s *Step) annotate(r Report) {

@@ -21,6 +21,8 @@ type SyncStore interface {
 	WantProject(ctx context.Context, projectID string) error
 	// WantSync wants a Sync of the project.
 	WantSync(ctx context.Context, projectID string) error
+	// WantScans wants every open pull request of the project scanned for secrets.
+	WantScans(ctx context.Context, projectID string) error
 	// ProjectsOfInstallation are those that are not archived.
 	ProjectsOfInstallation(ctx context.Context, installationID int64) ([]preview.Project, error)
 }
@@ -58,7 +60,7 @@ func (r *Reconciler) Sync(ctx context.Context, s SyncStore, projectID string) er
 // keepPolicy keeps the configuration that is in force and wakes those whom a change concerns. It
 // wakes first, so that an interruption wakes them again; and no pass may keep it, or the pass over
 // the very pull request that changed it would hide the change from here.
-func (p *pass) keepPolicy(ctx context.Context, s SyncStore) error {
+func (p *pass) keepPolicy(ctx context.Context, s SyncStore) (err error) {
 	before, known, err := p.Store.GoodConfig(ctx, p.project.ID)
 	if err != nil {
 		return err
@@ -68,6 +70,13 @@ func (p *pass) keepPolicy(ctx context.Context, s SyncStore) error {
 	}
 	if err := s.WantProject(ctx, p.project.ID); err != nil {
 		return err
+	}
+	if p.facts.Policy.Secrets == repoconfig.SecretsApp { // it may have been somebody else's work until now
+		defer func() {
+			if err == nil { // a scan goes by what is kept
+				err = s.WantScans(ctx, p.project.ID)
+			}
+		}()
 	}
 	if p.project.Name == ownerDefaults {
 		others, err := s.ProjectsOfInstallation(ctx, p.project.InstallationID)

@@ -52,7 +52,18 @@ type Policy struct {
 	// Environments holds the core environments that the file names; no other exists.
 	Environments map[preview.EnvironmentKind]Core
 	Bindings     Bindings
+	Secrets      Secrets
 }
+
+// Secrets says who scans for secrets and writes the check "Flaresmith / Secrets", of which there must be one.
+type Secrets string
+
+// Who may scan.
+const (
+	SecretsAction Secrets = "action" // a workflow's step does
+	SecretsApp    Secrets = "app"    // the server does, on every pull request and push
+	SecretsOff    Secrets = "off"    // nobody writes the check
+)
 
 // Labels choose pull requests by their labels, compared exactly.
 type Labels struct {
@@ -137,6 +148,7 @@ func Default() Config {
 			Database:     Database{Data: DataCopy},
 			Migrations:   Migrations{Destructive: DestructiveWarn},
 			Environments: map[preview.EnvironmentKind]Core{},
+			Secrets:      SecretsAction,
 		},
 		Layout: preview.Layout{
 			Workers:         []preview.WorkerLayout{defaultWorker()},

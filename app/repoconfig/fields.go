@@ -18,8 +18,9 @@ func (p *parser) config(n *yaml.Node, c *Config) {
 		"bindings": p.section(fields{
 			"allow": p.list(&c.Policy.Bindings.Allow, checkBinding),
 		}),
-		"layout": p.layout(&c.Layout),
-		"spec":   p.spec(&c.Spec),
+		"secrets": choice(p, &c.Policy.Secrets, SecretsAction, SecretsApp, SecretsOff),
+		"layout":  p.layout(&c.Layout),
+		"spec":    p.spec(&c.Spec),
 	})
 }
 

@@ -37,6 +37,7 @@ func TestParseWholeFile(t *testing.T) {
 				preview.EnvironmentProd:    {Branch: "main", Deploy: DeployPush},
 			},
 			Bindings: Bindings{Allow: []string{"kv:0f1e2d"}},
+			Secrets:  SecretsApp,
 		},
 		Layout: preview.Layout{Workers: []preview.WorkerLayout{{WranglerConfig: "worker/wrangler.toml", Entry: "worker/src/index.ts",
 			DatabaseBinding: "PG_URL"}}, Migrations: "db/migrations", MigrationFormat: preview.MigrationsSQL,
@@ -111,6 +112,7 @@ func TestParseProblems(t *testing.T) {
 			`6:10: layout.entry must be a path inside the repository, such as a/b, with forward slashes and without . or .. elements. | `}},
 		{"doubled key", "preview: {drafts: true}\npreview: {bots: true}\n", []string{
 			`2:1: The key "preview" is already set on line 1. | Remove one of them.`}},
+		{"misspelt scanner", "secrets: apps\n", []string{`1:10: secrets is "apps" and must be action, app or off. | Did you mean "app"?`}},
 		{"binding without a kind", "bindings: {allow: [0f1e]}\n", []string{
 			`1:20: bindings.allow[0] is "0f1e": write the kind, a colon and the id or name, as in "kv:0f1e2d"; kinds are kv, d1, r2, hyperdrive, queue, vectorize, dataset, service. | `}},
 		{"binding of an unknown kind", "bindings: {allow: ['do:Room', 'kv:a b', 'kv:']}\n", []string{

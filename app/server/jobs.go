@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/scan"
 	"github.com/flaresmith/flaresmith/app/store"
 )
 
@@ -30,6 +31,8 @@ const (
 	// onboardEvery is the time from one look at a repository to the next, with or without a
 	// configuration: an installation on hundreds of them must not use up what previews need of GitHub.
 	onboardEvery = time.Second
+	// scanWorkers search for secrets; each holds at most a few large files in memory.
+	scanWorkers = 2
 	// jobTimeout bounds every job but a pass. A job that outlives it by rescueAfter died with its
 	// server. Passes have a lease for that, so they may take long; see store.RearmStaleEnvironments.
 	jobTimeout  = 2 * time.Minute
@@ -45,7 +48,7 @@ const (
 )
 
 // newJobs is the River client that works on every queue.
-func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker) (*river.Client[pgx.Tx], error) {
+func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onboardWorker, scanner *scan.Scanner) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, s.worker)
 	river.AddWorker(workers, sweeper)
@@ -54,6 +57,7 @@ func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onb
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
 	river.AddWorker(workers, o)
 	river.AddWorker(workers, &specWorker{specs: s.specs})
+	river.AddWorker(workers, &scanWorker{scanner: scanner})
 	client, err := river.NewClient(riverpgxv5.New(s.store.Pool()), &river.Config{
 		Logger:  s.logger,
 		Workers: workers,
@@ -62,6 +66,7 @@ func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onb
 			store.QueueReconcile: {MaxWorkers: reconcileWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueSpec:      {MaxWorkers: specWorkers, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: jobPoll},
 			store.QueueSweep:     {MaxWorkers: 1},
+			store.QueueScan:      {MaxWorkers: scanWorkers, FetchPollInterval: jobPoll},
 			store.QueueOnboard:   {MaxWorkers: 1, FetchCooldown: onboardEvery, FetchPollInterval: onboardEvery},
 		},
 		// One of several servers inserts it.
@@ -158,6 +163,34 @@ func (w *onboardWorker) Work(ctx context.Context, job *river.Job[store.OnboardAr
 		return nil
 	}
 	again, err := w.onboarder.Look(ctx, job.Args.ProjectID)
+	var transient *preview.TransientError
+	switch {
+	case errors.As(err, &transient) && transient.After > 0:
+		return river.JobSnooze(transient.After)
+	case transient != nil:
+		return err
+	case errors.Is(err, preview.ErrNotFound):
+		return river.JobCancel(err)
+	case err == nil && again > 0:
+		return river.JobSnooze(again)
+	}
+	return err
+}
+
+// scanWorker looks for secrets.
+type scanWorker struct {
+	river.WorkerDefaults[store.ScanArgs]
+	scanner *scan.Scanner
+}
+
+// NextRetry implements river.Worker: 2 s doubling to five minutes, since a required check waits for it.
+func (w *scanWorker) NextRetry(job *river.Job[store.ScanArgs]) time.Time {
+	return time.Now().Add(min(time.Second<<min(max(job.Attempt, 1), 9), 5*time.Minute))
+}
+
+// Work implements river.Worker. A wait that GitHub or our own budget asks for is no failed attempt.
+func (w *scanWorker) Work(ctx context.Context, job *river.Job[store.ScanArgs]) error {
+	again, err := w.scanner.Scan(ctx, job.Args.Scan())
 	var transient *preview.TransientError
 	switch {
 	case errors.As(err, &transient) && transient.After > 0:

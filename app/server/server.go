@@ -29,6 +29,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/scan"
 	"github.com/flaresmith/flaresmith/app/specsync"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/telemetry"
@@ -123,7 +124,8 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	sweeper := inbox.NewSweeper(inbox.SweepConfig{Store: s.store, GitHub: gh, Scheduler: s.inbox, Events: sweptEvents(events),
 		Observer: s.metrics, Logger: s.logger})
 	onboarding := &onboardWorker{enabled: c.Onboarding, onboarder: &onboard.Onboarder{Store: operator, GitHub: gh, Proposer: gh, Logger: s.logger}}
-	if s.jobs, err = s.newJobs(sweeper, reconciler, onboarding); err != nil {
+	scanner := &scan.Scanner{GitHub: gh, Store: operator, Now: time.Now, Logger: s.logger}
+	if s.jobs, err = s.newJobs(sweeper, reconciler, onboarding, scanner); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(hook)

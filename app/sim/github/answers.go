@@ -114,9 +114,12 @@ func (c *call) pageIn(key string, list []object) (answer, error) {
 	return answer{body: object{"total_count": len(list), key: part}, header: header}, nil
 }
 
-func (c *call) slice(list []object) ([]object, http.Header) {
+func (c *call) slice(list []object) ([]object, http.Header) { return c.sliceBy(list, 30, 100) }
+
+// sliceBy is slice with pages of other sizes than usual.
+func (c *call) sliceBy(list []object, usual, most int) ([]object, http.Header) {
 	q := c.r.URL.Query()
-	size := number(q.Get("per_page"), 30, 100)
+	size := number(q.Get("per_page"), usual, most)
 	pages := max(1, (len(list)+size-1)/size)
 	page := number(q.Get("page"), 1, 1<<30)
 	header := http.Header{}

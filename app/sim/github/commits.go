@@ -192,7 +192,7 @@ func (c *call) getCommit() (answer, error) {
 	if !ok {
 		return answer{}, fmt.Errorf("commit %s: %w", sha, ErrNotFound)
 	}
-	o := c.at.commitJSON(one)
+	o, header := c.at.commitJSON(one), http.Header{}
 	if len(one.parents) > 0 {
 		files, err := c.at.diffEntries(c.r.Context(), c.s.git, one.parents[0], sha)
 		if err != nil {
@@ -202,9 +202,11 @@ func (c *call) getCommit() (answer, error) {
 		for _, f := range files {
 			add, del = add+f["additions"].(int), del+f["deletions"].(int)
 		}
-		o["files"], o["stats"] = files, object{"total": add + del, "additions": add, "deletions": del}
+		var page []object
+		page, header = c.sliceBy(files[:min(len(files), committedFiles)], comparedFiles, comparedFiles)
+		o["files"], o["stats"] = page, object{"total": add + del, "additions": add, "deletions": del}
 	}
-	return answer{body: o}, nil
+	return answer{body: o, header: header}, nil
 }
 
 func (c *call) listCommits() (answer, error) {
@@ -295,6 +297,12 @@ func (c *call) getGitCommit() (answer, error) {
 	return answer{body: o}, nil
 }
 
+// What GitHub lists of the files of a comparison, and of a commit, a page of which is as large as a comparison.
+const (
+	comparedFiles  = 300
+	committedFiles = 3000
+)
+
 func (c *call) compare() (answer, error) {
 	ctx := c.r.Context()
 	baseName, headName, ok := strings.Cut(c.r.PathValue("basehead"), "...")
@@ -326,10 +334,20 @@ func (c *call) compare() (answer, error) {
 	for _, one := range ahead {
 		list = append(list, c.at.commitJSON(one))
 	}
+	files = files[:min(len(files), comparedFiles)]
+	header := http.Header{}
+	if q := c.r.URL.Query(); q.Has("page") || q.Has("per_page") { // without, up to 250 commits come at once
+		list, header = c.slice(list)
+		if number(q.Get("page"), 1, 1<<30) > 1 {
+			files = []object{} // the first page has them all
+		}
+	} else {
+		list = list[max(0, len(list)-250):]
+	}
 	status := map[[2]bool]string{{false, false}: "identical", {true, false}: "ahead", {false, true}: "behind", {true, true}: "diverged"}
 	behindBy, _ := strconv.Atoi(behind)
 	page := c.at.page + "/compare/" + pathEscape(baseName) + "..." + pathEscape(headName)
-	return answer{body: object{
+	return answer{header: header, body: object{
 		"url": c.at.api + "/compare/" + pathEscape(baseName) + "..." + pathEscape(headName), "html_url": page,
 		"permalink_url": c.at.page + "/compare/" + base + "..." + head, "diff_url": page + ".diff", "patch_url": page + ".patch",
 		"base_commit": c.at.commitJSON(ends[0]), "merge_base_commit": c.at.commitJSON(ends[len(ends)-1]),

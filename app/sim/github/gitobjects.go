@@ -98,6 +98,29 @@ func (c *call) createTree() (answer, error) {
 	return a, err
 }
 
+// maxBlob is GitHub's limit.
+const maxBlob = 100 << 20
+
+// getBlob gives a file's content by its id: as it is where the caller asks for that, else as JSON.
+func (c *call) getBlob() (answer, error) {
+	ctx, g, sha := c.r.Context(), c.s.git, c.r.PathValue("file_sha")
+	if !isSHA(sha) || !g.is(ctx, c.at.dir, sha, "blob") {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	data, err := g.run(ctx, c.at.dir, nil, "cat-file", "blob", sha)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case len(data) > maxBlob:
+		return answer{}, fail(http.StatusForbidden, "This API returns blobs up to 100 MB in size. The requested blob is too large to fetch via the API.")
+	}
+	if strings.Contains(c.r.Header.Get("Accept"), "raw") {
+		return answer{raw: data, contentType: "application/vnd.github.raw+json; charset=utf-8"}, nil
+	}
+	return answer{body: object{"sha": sha, "node_id": nodeID("B", c.at.id), "size": len(data), "url": c.at.api + "/git/blobs/" + sha,
+		"content": base64.StdEncoding.EncodeToString(data), "encoding": "base64"}}, nil
+}
+
 // writeTree puts entries into a copy of a tree and gives the new tree.
 func (g git) writeTree(ctx context.Context, dir, base string, entries []treeEntry) (string, error) {
 	scratch, err := os.MkdirTemp(dir, "index-")

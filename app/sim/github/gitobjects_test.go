@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -88,5 +89,65 @@ func TestPullRequestByApp(t *testing.T) {
 	}
 	if _, _, err := reader.PullRequests.Create(ctx, "acme", "shop", want); status(err) != http.StatusForbidden {
 		t.Errorf("a token that may only read opened a pull request: %v", err)
+	}
+}
+
+// TestLongRange reads what GitHub lists in parts: commits of a comparison, files of a commit, and contents by their ids.
+func TestLongRange(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	repositories, base := b.client.Repositories, ""
+	branch, _, err := repositories.GetBranch(ctx, "acme", "shop", "main", 0)
+	check(t, err)
+	base = branch.GetCommit().GetSHA()
+	files := map[string]string{}
+	for i := range 320 {
+		files[fmt.Sprintf("long/%03d.txt", i)] = fmt.Sprintf("%d\n", i)
+	}
+	_, err = b.Commit("acme/shop", "long", files, "many files")
+	check(t, err)
+	second, err := b.Commit("acme/shop", "long", map[string]string{"long/000.txt": "\x00\xff binary"}, "one file")
+	check(t, err)
+
+	var commits []string
+	for page := 1; page != 0; {
+		c, response, err := repositories.CompareCommits(ctx, "acme", "shop", base, "long", &gh.ListOptions{Page: page, PerPage: 1})
+		check(t, err)
+		want := 0
+		if page == 1 {
+			want = 300
+		}
+		if len(c.Files) != want || c.GetTotalCommits() != 2 || c.GetMergeBaseCommit().GetSHA() != base {
+			t.Errorf("page %d: %d files, %d commits, from %s", page, len(c.Files), c.GetTotalCommits(), c.GetMergeBaseCommit().GetSHA())
+		}
+		for _, one := range c.Commits {
+			commits = append(commits, one.GetSHA())
+		}
+		page = response.NextPage
+	}
+	if len(commits) != 2 || commits[1] != second {
+		t.Fatalf("commits %v", commits)
+	}
+	listed := 0
+	for page := 1; page != 0; {
+		c, response, err := repositories.GetCommit(ctx, "acme", "shop", commits[0], &gh.ListOptions{Page: page, PerPage: 300})
+		check(t, err)
+		listed, page = listed+len(c.Files), response.NextPage
+	}
+	if listed != 320 {
+		t.Errorf("%d files of the commit are listed", listed)
+	}
+	one, _, err := repositories.GetCommit(ctx, "acme", "shop", second, nil)
+	check(t, err)
+	id := one.Files[0].GetSHA()
+	raw, _, err := b.client.Git.GetBlobRaw(ctx, "acme", "shop", id)
+	check(t, err)
+	blob, _, err := b.client.Git.GetBlob(ctx, "acme", "shop", id)
+	check(t, err)
+	if string(raw) != "\x00\xff binary" || blob.GetSize() != len(raw) || blob.GetEncoding() != "base64" {
+		t.Errorf("raw %q, blob %v", raw, blob)
+	}
+	if _, _, err := b.client.Git.GetBlob(ctx, "acme", "shop", second); err == nil {
+		t.Error("a commit is given as a blob")
 	}
 }

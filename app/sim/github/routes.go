@@ -80,6 +80,7 @@ func routes() []route {
 		{"GET", repo + "/branches/{branch}", asToken, "contents:read", (*call).getBranch, true},
 		{"GET", repo + "/git/ref/{ref}", asToken, "contents:read", (*call).getRef, true},
 		{"GET", repo + "/git/commits/{commit_sha}", asToken, "contents:read", (*call).getGitCommit, true},
+		{"GET", repo + "/git/blobs/{file_sha}", asToken, "contents:read", (*call).getBlob, true},
 		{"GET", repo + "/git/trees/{tree_sha}", asToken, "contents:read", (*call).getTree, true},
 		{"POST", repo + "/git/blobs", asToken, "contents:write", (*call).createBlob, true},
 		{"POST", repo + "/git/trees", asToken, "contents:write", (*call).createTree, true},

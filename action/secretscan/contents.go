@@ -1,0 +1,67 @@
+package secretscan
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// MaxText is the size in bytes of the largest text that is searched.
+const MaxText = maxText
+
+// Trust says which allowances count for texts whose author may not be trusted with them.
+type Trust struct {
+	IgnoreFile []byte // the content of an IgnoreFile that counts; nil is none
+	Inline     bool   // comments on a finding's line count
+}
+
+// Contents searches texts that a caller has, as a server does that reads them from an API. It is for one
+// goroutine at a time.
+type Contents struct {
+	searcher *searcher
+	ignores  []*ignored
+}
+
+// NewContents makes one. Entries of the ignore file expire by now; a file that is wrong in any way is an error.
+func NewContents(trust Trust, now time.Time) (*Contents, error) {
+	ignores, err := parseIgnores(trust.IgnoreFile, now)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
+	s := newSearcher(defaultMatcher())
+	s.strict = !trust.Inline
+	return &Contents{searcher: s, ignores: ignores}, nil
+}
+
+// Scan finds the secrets of a text. name is what errors call it and must hold nothing of it; path is where
+// findings are and what rules for certain paths go by. What the ignore file allows is among the findings: see
+// Unallowed.
+func (c *Contents) Scan(name, path string, text []byte) ([]Finding, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("%w: %s is larger than %d MiB", ErrNotScanned, name, maxText>>20)
+	}
+	if c.Skips(path) {
+		return nil, nil
+	}
+	return c.searcher.file(name, text, []string{path})
+}
+
+// Skips reports whether files of this path are never searched.
+func (c *Contents) Skips(path string) bool { return c.searcher.allowsPath(path) }
+
+// Shown is a path as it may be printed: a secret in it is hidden.
+func (c *Contents) Shown(path string) string { return c.searcher.shown(path) }
+
+// Key names a search whose result depends on nothing else: the text by an id that its content decides, its
+// path, the rules, and whether comments count. It is a hash and holds no text.
+func (c *Contents) Key(id, path string) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %s %t %s %s", generation, rulesHash, c.searcher.strict, id, path))
+}
+
+// Unallowed are the findings that the ignore file does not allow, sorted, the surest first. note hears of
+// entries that have expired.
+func (c *Contents) Unallowed(found []Finding, note func(text string)) []Finding {
+	found = withoutIgnored(found, c.ignores, false, note)
+	sortFindings(found)
+	return found
+}

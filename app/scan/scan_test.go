@@ -1,0 +1,257 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/report"
+)
+
+// token is one in GitHub's form with a right checksum, made when the test runs.
+func token() string {
+	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	random := make([]byte, 30)
+	for i := range random {
+		random[i] = base62[rand.IntN(len(base62))]
+	}
+	sum, check := crc32.ChecksumIEEE(random), [6]byte{}
+	for i := len(check) - 1; i >= 0; i-- {
+		check[i] = base62[sum%62]
+		sum /= 62
+	}
+	return "ghp" + "_" + string(random) + string(check[:])
+}
+
+// id is the nth id.
+func id(n int) string { return fmt.Sprintf("%040x", n) }
+
+// world is a GitHub and a store in memory, as far as Scanner needs them: a push of commits to feature.
+type world struct {
+	commits   []preview.Commit
+	partly    bool // GitHub lists a part of each tree
+	blobs     map[string]string
+	blobError error
+	compare   error
+	answered  string
+	shown     []report.Check
+	reads     int
+	clean     map[[32]byte]bool
+	taken     bool
+}
+
+func (w *world) Project(context.Context, string) (preview.Project, error) {
+	return preview.Project{ID: "P", Owner: "acme", Name: "shop", DefaultBranch: "main"}, nil
+}
+
+func (w *world) Entitlement(context.Context, preview.Project) (preview.Entitlement, error) {
+	return preview.Entitlement{}, nil
+}
+
+func (w *world) GoodConfig(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
+
+func (w *world) ConfigFile(context.Context, preview.Project, string) ([]byte, bool, error) {
+	return []byte("secrets: app\n"), true, nil
+}
+
+func (w *world) PullHead(context.Context, preview.Project, int) (preview.Head, error) {
+	return preview.Head{}, preview.ErrNotFound
+}
+
+func (w *world) PullHeads(context.Context, preview.Project, string) ([]preview.Head, error) {
+	return nil, nil
+}
+
+func (w *world) Compare(context.Context, preview.Project, string, string, int) (preview.Comparison, error) {
+	return preview.Comparison{MergeBase: id(0), Commits: w.commits, Whole: true}, w.compare
+}
+
+func (w *world) Commit(_ context.Context, _ preview.Project, sha string) (preview.Commit, error) {
+	for _, c := range w.commits {
+		if c.SHA == sha {
+			return c, nil
+		}
+	}
+	return preview.Commit{}, preview.ErrNotFound
+}
+
+func (w *world) Difference(context.Context, preview.Project, string, string) ([]preview.ChangedFile, bool, error) {
+	return nil, false, errors.New("no merge is here")
+}
+
+func (w *world) Tree(_ context.Context, _ preview.Project, sha string) ([]preview.TreeFile, bool, error) {
+	var files []preview.TreeFile
+	for _, c := range w.commits {
+		for _, f := range c.Files {
+			if _, there := w.blobs[f.Blob]; there || w.blobError != nil {
+				files = append(files, preview.TreeFile{Path: f.Path, Blob: f.Blob})
+			}
+		}
+		if c.SHA == sha {
+			return files, !w.partly, nil
+		}
+	}
+	return nil, !w.partly, nil
+}
+
+func (w *world) Blob(_ context.Context, _ preview.Project, id string, most int64) ([]byte, error) {
+	w.reads++
+	text, there := w.blobs[id]
+	switch {
+	case w.blobError != nil:
+		return nil, w.blobError
+	case !there:
+		return nil, preview.ErrNotFound
+	case int64(len(text)) > most:
+		return nil, preview.ErrTooLarge
+	}
+	return []byte(text), nil
+}
+
+func (w *world) Answered(context.Context, preview.Project, report.Check) (string, error) {
+	return w.answered, nil
+}
+
+func (w *world) ShowCheck(_ context.Context, _ preview.Project, c report.Check) error {
+	w.shown = append(w.shown, c)
+	return nil
+}
+
+func (w *world) ScanAlone(ctx context.Context, _, _ string, do func(context.Context) error) error {
+	if w.taken {
+		return preview.ErrLeased
+	}
+	return do(ctx)
+}
+
+func (w *world) Clean(_ context.Context, _ string, keys [][32]byte) (map[[32]byte]bool, error) {
+	known := map[[32]byte]bool{}
+	for _, key := range keys {
+		if w.clean[key] {
+			known[key] = true
+		}
+	}
+	return known, nil
+}
+
+func (w *world) SaveClean(_ context.Context, _ string, keys [][32]byte) error {
+	for _, key := range keys {
+		w.clean[key] = true
+	}
+	return nil
+}
+
+// pushed is a push of n commits, each with a file of its own; the texts are those of the last ones.
+func pushed(n int, texts ...string) *world {
+	w := &world{blobs: map[string]string{}, clean: map[[32]byte]bool{}}
+	for i := range n {
+		blob, text := id(1000+i), fmt.Sprintf("text %d\n", i)
+		if from := n - len(texts); i >= from {
+			text = texts[i-from]
+		}
+		w.blobs[blob] = text
+		w.commits = append(w.commits, preview.Commit{SHA: id(i + 1), Message: "change", Parents: []string{id(i)}, Whole: true,
+			Files: []preview.ChangedFile{{Path: fmt.Sprintf("src/%d.txt", i), Blob: blob}}})
+	}
+	return w
+}
+
+func (w *world) scanner(spell time.Duration) *Scanner {
+	return &Scanner{GitHub: w, Store: w, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Spell: spell}
+}
+
+func (w *world) wanted() preview.Scan {
+	return preview.Scan{ProjectID: "P", SHA: w.commits[len(w.commits)-1].SHA, Before: id(0), Branch: "feature"}
+}
+
+func TestConclusions(t *testing.T) {
+	t.Parallel()
+	secret := "t = '" + token() + "'\n"
+	tests := []struct {
+		name, reason string
+		world        *world
+		change       func(w *world)
+		conclusion   string // "": no check
+		title        string // begins so
+		class        preview.Class
+	}{
+		{name: "clean", world: pushed(3), conclusion: "success", title: "No secrets found"},
+		{name: "a secret", world: pushed(3, secret), conclusion: "failure", title: "Secrets found: 1 certain"},
+		{name: "more commits than are read", world: pushed(maxCommits + 1), conclusion: "failure", title: "Not scanned: there are more than 500 commits"},
+		{name: "a commit whose files are not all listed", reason: "the trees say it", world: pushed(2, secret),
+			change: func(w *world) { w.commits[1].Whole = false }, conclusion: "failure", title: "Secrets found"},
+		{name: "nor all of its tree", world: pushed(2, secret),
+			change: func(w *world) { w.commits[1].Whole, w.partly = false, true }, conclusion: "failure", title: "Not scanned: commit 0000000 has more files"},
+		{name: "a large file", world: pushed(2, strings.Repeat("x", maxBlob+1)), conclusion: "neutral", title: "Not everything was scanned"},
+		{name: "a submodule", reason: "its id is of another repository", world: pushed(2), change: func(w *world) { delete(w.blobs, id(1001)) }, conclusion: "success"},
+		{name: "a content that is there and not found", reason: "that is no reason for green", world: pushed(2),
+			change: func(w *world) { w.blobError = preview.ErrNotFound }, class: preview.ClassTransient},
+		{name: "a refusal", world: pushed(2), change: func(w *world) { w.blobError = errors.New("GitHub answered 403") }, conclusion: "failure", title: "Not scanned: GitHub refused"},
+		{name: "a limit", world: pushed(2), change: func(w *world) { w.blobError = preview.Transient(errors.New("limit")) }, class: preview.ClassTransient},
+		{name: "commits that are gone", world: pushed(2), change: func(w *world) { w.compare = preview.ErrNotFound }, conclusion: "failure", title: "Not scanned: GitHub does not have"},
+		{name: "a repository that is gone", world: pushed(2), change: func(w *world) { w.compare = preview.ErrGone }},
+		{name: "a failed check", reason: "a pull request knew more", world: pushed(2), change: func(w *world) { w.answered = "failure" }},
+		{name: "a green check", world: pushed(2, secret), change: func(w *world) { w.answered = "success" }, conclusion: "failure"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := tt.world
+			if tt.change != nil {
+				tt.change(w)
+			}
+			_, err := w.scanner(0).Scan(t.Context(), w.wanted())
+			if (err != nil) != (tt.class != "") || err != nil && preview.Classify(err) != tt.class {
+				t.Fatalf("error %v, want class %q (%s)", err, tt.class, tt.reason)
+			}
+			if (len(w.shown) == 1) != (tt.conclusion != "") || len(w.shown) > 1 {
+				t.Fatalf("%d checks (%s)", len(w.shown), tt.reason)
+			}
+			if tt.conclusion == "" {
+				return
+			}
+			c := w.shown[0]
+			if c.Conclusion != tt.conclusion || !strings.HasPrefix(c.Title, tt.title) {
+				t.Errorf("%s: %s, want %s: %s (%s)", c.Conclusion, c.Title, tt.conclusion, tt.title, tt.reason)
+			}
+			if text := fmt.Sprintf("%+v", c); strings.Contains(text, strings.TrimSpace(secret)[5:15]) {
+				t.Errorf("the check holds the value: %s", text)
+			}
+		})
+	}
+}
+
+// A search that is cut short goes on where it was, and what was clean is never read again.
+func TestScanGoesOn(t *testing.T) {
+	t.Parallel()
+	w := pushed(20)
+	looks, wait := 0, time.Duration(1)
+	for ; wait > 0 && looks < 1000; looks++ {
+		s := w.scanner(time.Nanosecond)
+		if looks%2 == 1 {
+			s.Spell = time.Millisecond
+		}
+		var err error
+		if wait, err = s.Scan(t.Context(), w.wanted()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.shown) != 1 || w.shown[0].Conclusion != "success" || w.reads > 20 || looks < 2 {
+		t.Errorf("%d checks after %d looks and %d reads", len(w.shown), looks, w.reads)
+	}
+	before := w.reads
+	if _, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || w.reads != before {
+		t.Errorf("%d contents were read again, %v", w.reads-before, err)
+	}
+	w.taken = true
+	if wait, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || wait == 0 || len(w.shown) != 2 {
+		t.Errorf("wait %s, %v, %d checks while another look is at the commit", wait, err, len(w.shown))
+	}
+}
