@@ -228,7 +228,7 @@ func (s *Syncer) Apply(ctx context.Context, r Request) (Outcome, error) {
 		return done, ErrInvalid
 	case before != "":
 		done.Commit = before
-		done.Report.Applied(s.Now())
+		done.Applied(s.Now())
 	case made.Commit != "":
 		done.Commit = made.Commit
 	}
