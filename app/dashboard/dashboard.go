@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -141,6 +142,14 @@ func (d *Dashboard) Route(r gin.IRouter) {
 	guarded := r.Group("/projects/:project", d.guard)
 	guarded.GET("/environments", d.environments)
 	guarded.GET("/environments/:name/files/:file", d.file)
+}
+
+// People are those whom a request's cookies name: usually one or nobody. What they may do is asked of GitHub.
+func (d *Dashboard) People(r *http.Request) []preview.Person {
+	if d.SignIn == nil {
+		return nil
+	}
+	return d.Links.people(r)
 }
 
 // environments answers with the page, or 304 when the caller has seen just that.

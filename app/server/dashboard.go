@@ -33,7 +33,7 @@ func (s *Server) newDashboard(people dashboard.Repositories, operator table) (*d
 		if err != nil {
 			return nil, err
 		}
-		c.SignIn = signIn
+		c.SignIn, s.signIn = signIn, signIn
 	}
 	if s.calls != nil {
 		c.Services = outsideSystems{github: s.calls, table: operator}

@@ -29,6 +29,7 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	engine.GET("/readyz", s.ready)
 	s.pages.Route(engine)
+	engine.POST(specPath, s.newSpecAPI().apply)
 
 	if s.workers == nil {
 		return engine

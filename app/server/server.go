@@ -76,6 +76,8 @@ type Server struct {
 	handler     http.Handler
 	metrics     *metrics
 	specs       *specsync.Syncer
+	signIn      *github.SignIn // nil: people can't show who they are
+	people      dashboard.Repositories
 	exporter    *otlp.Exporter      // nil until it is made
 	calls       *outbound.Transport // to GitHub
 	api         net.Listener
@@ -118,6 +120,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	if err != nil {
 		return nil, err
 	}
+	s.people = gh
 	if s.pages, err = s.newDashboard(gh, operator); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"golang.org/x/time/rate"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
@@ -18,6 +19,16 @@ import (
 func (s *Server) newSpecs(gh *github.App, operator table, builds builder) *specsync.Syncer {
 	return specsync.New(specsync.Config{Store: operator, GitHub: gh, Committer: gh, Sources: archives{github: gh, builds: builds},
 		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) }, Logger: s.logger})
+}
+
+// newSpecAPI answers POST /specs/apply.
+func (s *Server) newSpecAPI() *specAPI {
+	a := &specAPI{specs: s.specs, store: s.store, standing: s.people, people: s.pages.People,
+		tokens: rate.NewLimiter(tokensPerSecond, tokensAtOnce), logger: s.logger, failed: s.metrics.Failed}
+	if s.signIn != nil {
+		a.token = s.signIn
+	}
+	return a
 }
 
 // archives gives the files of commits, each in a folder of its own.

@@ -156,3 +156,81 @@ func (s *Syncer) compareAt(ctx context.Context, p preview.Project, sha string, f
 	r, err := Compare(source, fallback)
 	return r, errors.Join(err, source.Close())
 }
+
+// Request asks for a branch of a project from outside of pull requests.
+type Request struct {
+	Project preview.Project
+	Branch  string
+	HeadSHA string // where the branch must be; empty, for a dry run only: wherever it is
+	DryRun  bool
+	Actor   string // login of who asks, whose rights the caller has checked
+}
+
+// Outcome is what a request came to. Its JSON is the drift report, with where it holds.
+type Outcome struct {
+	drift.Report
+	Branch  string            `json:"branch"`
+	HeadSHA string            `json:"headSha"` // that the report is of
+	Commit  string            `json:"commit"`  // that was made; empty: none
+	Invalid []preview.Problem `json:"-"`
+}
+
+// ErrNoSpecs is returned where a commit has neither specs nor anything that was generated from some.
+var ErrNoSpecs = errors.New("there are no specs")
+
+// ErrDefaultBranch is returned where somebody would commit to the default branch, past all pull requests.
+var ErrDefaultBranch = errors.New("nothing is committed to the default branch")
+
+// Apply compares a branch with its specs and, unless it is a dry run, commits what they ask for. The outcome has the
+// report also with ErrConflicts, and the problems with ErrInvalid. ErrMoved: the branch is not where it must be.
+// preview.ErrNotFound: there is no such branch, or nothing is done in this repository. A request that is sent again
+// because its answer got lost finds what it did.
+func (s *Syncer) Apply(ctx context.Context, r Request) (Outcome, error) {
+	done := Outcome{Branch: r.Branch}
+	l := &look{Syncer: s, project: r.Project}
+	served, err := l.served(ctx)
+	if err != nil {
+		return done, err
+	}
+	if !served || r.Project.Archived {
+		return done, fmt.Errorf("specs of %s: %w", r.Project.FullName(), preview.ErrNotFound)
+	}
+	if !r.DryRun && r.Branch == r.Project.DefaultBranch {
+		return done, ErrDefaultBranch
+	}
+	if done.HeadSHA, err = s.GitHub.BranchHead(ctx, r.Project, r.Branch); err != nil {
+		return done, err
+	}
+	before := ""
+	if r.HeadSHA != "" && done.HeadSHA != r.HeadSHA {
+		if !r.DryRun {
+			if before, err = s.Store.SpecCommit(ctx, r.Project.ID, r.Branch, r.HeadSHA, done.HeadSHA); err != nil {
+				return done, err
+			}
+		}
+		if before == "" {
+			return done, ErrMoved
+		}
+	}
+	var made Applied
+	if r.DryRun || before != "" {
+		made.Result, err = s.compareAt(ctx, r.Project, done.HeadSHA, l.config)
+	} else {
+		made, err = s.apply(ctx, r.Project, r.Branch, done.HeadSHA, r.Actor, l.config)
+	}
+	done.Report, done.Invalid = made.Report, made.Problems
+	switch {
+	case err != nil:
+		return done, err
+	case made.None:
+		return done, ErrNoSpecs
+	case len(made.Problems) > 0:
+		return done, ErrInvalid
+	case before != "":
+		done.Commit = before
+		done.Applied(s.Now())
+	case made.Commit != "":
+		done.Commit = made.Commit
+	}
+	return done, nil
+}
