@@ -83,10 +83,11 @@ async function database(address) {
   const { connect } = await import("cloudflare:sockets");
   let socket = connect({ hostname: url.hostname, port: Number(url.port || 5432) }, { secureTransport: secure ? "starttls" : "off" });
   try {
-    if (secure) socket = await encrypted(socket);
+    if (secure) socket = await encrypted(socket, url.hostname);
     const line = new Line(socket);
     const user = decodeURIComponent(url.username);
-    await line.write(startup({ user, database: decodeURIComponent(url.pathname.slice(1)) || user }));
+    const options = url.searchParams.get("options"); // where a proxy can't tell a database by the host's name
+    await line.write(startup({ user, database: decodeURIComponent(url.pathname.slice(1)) || user, ...(options && { options }) }));
     await authenticate(line, decodeURIComponent(url.password));
     await line.send("Q", text(`SELECT pg_catalog.current_database(), pg_catalog.shobj_description(d.oid, 'pg_database')
       FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`));
@@ -101,7 +102,7 @@ async function database(address) {
   }
 }
 
-async function encrypted(socket) {
+async function encrypted(socket, hostname) {
   const writer = socket.writable.getWriter();
   await writer.write(join(int32(8), int32(80877103)));
   writer.releaseLock();
@@ -109,7 +110,7 @@ async function encrypted(socket) {
   const { value } = await reader.read();
   reader.releaseLock();
   if (value?.[0] !== 83 || value.length !== 1) throw new Error("no TLS");
-  return socket.startTls();
+  return socket.startTls({ expectedServerHostname: hostname });
 }
 
 async function authenticate(line, password) {

@@ -205,8 +205,7 @@ func TestCloudPreview(t *testing.T) {
 	t.Parallel()
 	w := newCloudWorld(t, filesIn(t, "../demo/sample"), shopSQL(t))
 	pr, name := w.made()
-	// Three of those to Neon are about the parent, once a server: 6 make the branch, the rest is about its schema.
-	w.wantCalls("a new preview", map[string]int{"neon": 13, "cloudflare": 8, "postman": 3, "github": 12})
+	w.wantCalls("a new preview", map[string]int{"neon": 6, "cloudflare": 8, "postman": 3, "github": 12})
 	address := w.url()
 	if !strings.HasPrefix(address, "http://"+name+".sim.workers.localhost:") {
 		t.Errorf("the preview is at %s", address)

@@ -59,6 +59,7 @@ type annotation struct {
 // created is the answer to a creation.
 type created struct {
 	Branch     branch      `json:"branch"`
+	Endpoints  []endpoint  `json:"endpoints"`
 	Operations []operation `json:"operations"`
 	Roles      []role      `json:"roles"`
 	Databases  []database  `json:"databases"`
@@ -69,6 +70,16 @@ type created struct {
 			Role     string `json:"role"`
 		} `json:"connection_parameters"`
 	} `json:"connection_uris"`
+}
+
+// uri is the connection string of a database's owner, with the password that the branch began with.
+func (c created) uri(d database) (string, error) {
+	for _, u := range c.URIs {
+		if u.Parameters.Database == d.Name && u.Parameters.Role == d.Owner {
+			return u.URI, nil
+		}
+	}
+	return "", preview.Transient(errors.New("neon's answer holds no connection string of the database's owner"))
 }
 
 // readWrite is the type of the one compute that a branch's own connection string leads to.
@@ -132,8 +143,13 @@ func (c *client) create(ctx context.Context, wish creation) (created, error) {
 	return answer, err
 }
 
-func (c *client) rename(ctx context.Context, id, name string) error {
-	return c.call(ctx, http.MethodPatch, "/branches/"+id, map[string]any{"branch": map[string]any{"name": name}}, nil)
+// rename gives a branch another name and returns it as it is then, without its annotation.
+func (c *client) rename(ctx context.Context, id, name string) (branch, error) {
+	var answer struct {
+		Branch branch `json:"branch"`
+	}
+	err := c.call(ctx, http.MethodPatch, "/branches/"+id, map[string]any{"branch": map[string]any{"name": name}}, &answer)
+	return answer.Branch, err
 }
 
 func (c *client) delete(ctx context.Context, id string) error {
@@ -220,7 +236,11 @@ func (c *client) compute(ctx context.Context, id string) (endpoint, error) {
 	if err := c.call(ctx, http.MethodGet, "/branches/"+id+"/endpoints", nil, &answer); err != nil {
 		return endpoint{}, fmt.Errorf("list computes: %w", err)
 	}
-	for _, e := range answer.Endpoints {
+	return computeIn(answer.Endpoints)
+}
+
+func computeIn(list []endpoint) (endpoint, error) {
+	for _, e := range list {
 		if e.Type == readWrite {
 			return e, nil
 		}

@@ -24,6 +24,10 @@ const (
 	markProject     = "flaresmith-project"
 	markEnvironment = "flaresmith-environment"
 	markDigest      = "flaresmith-digest"
+	// markName is the name that the branch was made for: one that has another was renamed by somebody.
+	markName = "flaresmith-name"
+	// markComment says that the comment on the branch's database carries the mark once the branch is finished.
+	markComment = "flaresmith-comment"
 )
 
 const (
@@ -52,6 +56,7 @@ type Config struct {
 	// Dial connects to the computes; nil: as hosts are named.
 	Dial      pgconn.DialFunc
 	Look      time.Duration     // between looks at what goes on at Neon; default 750 ms
+	Fresh     time.Duration     // how long what a pass has read still counts for its first write; default 10 s
 	Transport http.RoundTripper // default http.DefaultTransport
 	Logger    *slog.Logger      // default: discard
 }
@@ -70,6 +75,7 @@ type Branches struct {
 	// production is not looked for where it is empty.
 	production string
 	look       time.Duration
+	fresh      time.Duration
 	log        *slog.Logger
 
 	migrations Migrations
@@ -77,8 +83,9 @@ type Branches struct {
 	dial       pgconn.DialFunc
 
 	mu      sync.Mutex
-	parents map[string]string         // name → id
-	absent  map[string]time.Time      // names that were not there at that time
+	glances map[string]*glance        // by the name that was looked for
+	made    map[string]made           // by name
+	pinned  map[string]string         // what the operator's names led to first: name → id
 	urls    map[string]preview.Secret // direct connection strings by the branch's id
 	rooms   map[string]room           // by our project's id
 	schemas map[string]schemaResult   // of the last finished schema Apply, by the branch's id
@@ -105,7 +112,8 @@ func New(c Config) (*Branches, error) {
 	}
 	return &Branches{
 		api:      &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, project: c.ProjectID},
-		database: c.Database, forbidden: c.Forbidden, production: c.Production, look: cmp.Or(c.Look, defaultLook), log: c.Logger, parents: map[string]string{}, absent: map[string]time.Time{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
+		database: c.Database, forbidden: c.Forbidden, production: c.Production, look: cmp.Or(c.Look, defaultLook),
+		fresh: cmp.Or(c.Fresh, defaultFresh), log: c.Logger, glances: map[string]*glance{}, made: map[string]made{}, pinned: map[string]string{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
 		schemas: map[string]schemaResult{}, books: map[string]book{}, roots: c.Roots, dial: c.Dial,
 		migrations: Migrations{Timeout: cmp.Or(c.Migrations.Timeout, time.Minute), GrowthMB: cmp.Or(c.Migrations.GrowthMB, 1024)},
 	}, nil
@@ -114,33 +122,12 @@ func New(c Config) (*Branches, error) {
 // unfinished is the name of a branch under construction. It does not match preview.NamePattern.
 func unfinished(name string) string { return name + "_new" }
 
-// found is what there is of a resource: the finished branch, the one under construction, or nothing.
-type found struct {
-	finished, draft *branch
-}
-
-// find looks for both with one request.
-func (p *Branches) find(ctx context.Context, name string) (found, error) {
-	list, err := p.api.branches(ctx, name)
-	if err != nil {
-		return found{}, err
-	}
-	var f found
-	for _, b := range list {
-		switch b.Name {
-		case name:
-			f.finished = &b
-		case unfinished(name):
-			f.draft = &b
-		}
-	}
-	return f, nil
-}
-
 // owned reports whether a branch carries the mark and is none that must never be one of ours.
 func (p *Branches) owned(b *branch, m preview.Mark) bool {
 	root := b.ParentID == "" && b.InitSource != schemaOnly
-	return !b.Default && !b.Protected && !root && !slices.Contains(p.forbidden, b.ID) && !slices.Contains(p.forbidden, b.Name) &&
+	name := b.annotation[markName]
+	renamed := name != "" && b.Name != name && b.Name != unfinished(name)
+	return !b.Default && !b.Protected && !root && !renamed && !p.longLived(*b) &&
 		m.Project != "" && b.annotation[markProject] == m.Project && b.annotation[markEnvironment] == m.Environment
 }
 
@@ -159,12 +146,11 @@ func (p *Branches) Observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if err := checkName(r); err != nil {
 		return preview.Observed{}, err
 	}
-	f, err := p.find(ctx, r.Name)
+	f, err := p.glance(ctx, r)
 	if err != nil {
 		return preview.Observed{}, fmt.Errorf("observe %s: %w", r.Name, classify(err))
 	}
 	if f.finished == nil && f.draft == nil {
-		p.note(r.Name)
 		return preview.Observed{}, nil
 	}
 	if p.check(f, r.Mark) != nil {
@@ -194,14 +180,14 @@ func (p *Branches) Apply(ctx context.Context, r preview.Resource, _ preview.Inpu
 }
 
 func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
-	if p.justAbsent(r.Name) { // should one have come meanwhile, the creation or the renaming is refused
-		return p.make(ctx, r)
+	f, err := p.seen(ctx, r)
+	if err == nil {
+		err = p.check(f, r.Mark)
 	}
-	f, err := p.find(ctx, r.Name)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if err := p.check(f, r.Mark); err != nil {
+	if _, err := p.parent(f.list, r.Parent); err != nil {
 		return preview.Outputs{}, err
 	}
 	if f.draft != nil && (f.draft.annotation[markDigest] != r.Digest || f.finished != nil && f.finished.annotation[markDigest] == r.Digest) {
@@ -223,7 +209,7 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 		}
 		return p.resume(ctx, r, *f.draft)
 	case f.finished == nil:
-		return p.make(ctx, r)
+		return p.make(ctx, r, f)
 	case r.Reset && f.finished.InitSource != schemaOnly && f.finished.annotation[markDigest] == r.Digest:
 		return p.reset(ctx, r, *f.finished)
 	case r.Reset, f.finished.annotation[markDigest] != r.Digest:
@@ -233,7 +219,7 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 		if err := p.remove(ctx, *f.finished); err != nil {
 			return preview.Outputs{}, err
 		}
-		return p.make(ctx, r)
+		return p.make(ctx, r, f)
 	}
 	if lapsesWrongly(*f.finished, r) {
 		if err := p.api.expire(ctx, f.finished.ID, expiry(r)); err != nil {
@@ -244,64 +230,77 @@ func (p *Branches) apply(ctx context.Context, r preview.Resource) (preview.Outpu
 }
 
 // make creates the branch and finishes it.
-func (p *Branches) make(ctx context.Context, r preview.Resource) (preview.Outputs, error) {
-	b, err := p.build(ctx, r)
+func (p *Branches) make(ctx context.Context, r preview.Resource, f found) (preview.Outputs, error) {
+	m, err := p.build(ctx, r, f)
 	switch {
 	case status(err) == http.StatusConflict: // an earlier try that seemed to fail
 		return p.resumeByName(ctx, r)
 	case err != nil:
 		return preview.Outputs{}, err
 	}
-	return p.finish(ctx, r, b)
+	outputs, err := p.finish(ctx, r, &m.branch)
+	if err == nil {
+		p.handOver(r, m)
+	}
+	return outputs, err
 }
 
-// build creates the branch under its unfinished name, with passwords of its own.
-func (p *Branches) build(ctx context.Context, r preview.Resource) (branch, error) {
-	parent, err := p.parent(ctx, r.Parent)
+// build creates the branch under its unfinished name, with passwords of its own. f is what was seen of the project just before.
+func (p *Branches) build(ctx context.Context, r preview.Resource, f found) (made, error) {
+	parent, err := p.parent(f.list, r.Parent)
 	if err != nil {
-		return branch{}, err
+		return made{}, err
 	}
 	wish := creation{
-		Branch:     creationBranch{ParentID: parent, Name: unfinished(r.Name), InitSource: withData, ExpiresAt: expiry(r)},
+		Branch:     creationBranch{ParentID: parent.ID, Name: unfinished(r.Name), InitSource: withData, ExpiresAt: expiry(r)},
 		Endpoints:  []creationEndpoint{{Type: readWrite}},
-		Annotation: map[string]string{markProject: r.Mark.Project, markEnvironment: r.Mark.Environment, markDigest: r.Digest},
+		Annotation: map[string]string{markProject: r.Mark.Project, markEnvironment: r.Mark.Environment, markDigest: r.Digest, markName: r.Name, markComment: "yes"},
 	}
 	if r.SchemaOnly {
 		wish.Branch.InitSource = schemaOnly
 	}
 	answer, err := p.api.create(ctx, wish)
-	if status(err) == http.StatusNotFound { // the parent was made anew under its name
-		p.forgetParent(r.Parent)
-	}
 	if limited(err) {
-		return branch{}, p.noRoom(ctx, r.Mark.Project, err)
+		return made{}, p.noRoom(ctx, r.Mark.Project, err)
 	}
 	if err != nil {
-		return branch{}, err
+		return made{}, err
 	}
-	if err := p.wait(ctx, answer.Operations); err != nil {
-		return branch{}, err
+	m := made{branch: answer.Branch, parent: parent.ID}
+	m.branch.annotation = wish.Annotation
+	if m.compute, err = computeIn(answer.Endpoints); err != nil {
+		return made{}, preview.Transient(err)
 	}
 	d, err := p.pick(answer.Databases)
 	if err != nil {
-		return branch{}, err
+		return made{}, err
 	}
-	passwords, err := p.renewPasswords(ctx, answer.Branch.ID, answer.Roles)
+	inherited, err := answer.uri(d)
 	if err != nil {
-		return branch{}, err
+		return made{}, err
 	}
-	for _, u := range answer.URIs {
-		if u.Parameters.Database != d.Name || u.Parameters.Role != d.Owner {
-			continue
-		}
-		direct, err := withPassword(u.URI, passwords[d.Owner])
-		if err != nil {
-			return branch{}, err
-		}
-		p.remember(answer.Branch.ID, direct)
+	marked, err := p.await(ctx, r.Mark, inherited, answer.Operations)
+	if err != nil {
+		return made{}, err
 	}
-	answer.Branch.annotation = wish.Annotation
-	return answer.Branch, nil
+	passwords, err := p.renewPasswords(ctx, m.branch.ID, answer.Roles)
+	if status(err) == http.StatusLocked { // its compute answers, and Neon has not noted that yet
+		if err = p.wait(ctx, answer.Operations); err == nil {
+			passwords, err = p.renewPasswords(ctx, m.branch.ID, answer.Roles)
+		}
+	}
+	if err != nil {
+		return made{}, err
+	}
+	own, err := withPassword(inherited, passwords[d.Owner])
+	if err != nil {
+		return made{}, err
+	}
+	p.remember(m.branch.ID, own)
+	if !marked {
+		err = p.mark(ctx, m.branch.ID, r.Mark)
+	}
+	return m, err
 }
 
 // resumeByName goes on with a branch whose creation was not answered.
@@ -339,12 +338,17 @@ func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (pr
 	if _, err := p.renewPasswords(ctx, b.ID, roles); err != nil {
 		return preview.Outputs{}, err
 	}
-	return p.finish(ctx, r, b)
+	if b.annotation[markComment] != "" {
+		if err := p.mark(ctx, b.ID, r.Mark); err != nil {
+			return preview.Outputs{}, err
+		}
+	}
+	return p.finish(ctx, r, &b)
 }
 
-// finish gives the branch its name: from then on it is one.
-func (p *Branches) finish(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
-	outputs, err := p.outputs(ctx, b)
+// finish gives the branch its name: from then on it is one. b becomes what it is then.
+func (p *Branches) finish(ctx context.Context, r preview.Resource, b *branch) (preview.Outputs, error) {
+	outputs, err := p.outputs(ctx, *b)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -352,12 +356,16 @@ func (p *Branches) finish(ctx context.Context, r preview.Resource, b branch) (pr
 		return preview.Outputs{}, err
 	}
 	// Once it has begun it goes to its end: who is told that nothing is finished may count on it.
-	err = p.api.rename(context.WithoutCancel(ctx), b.ID, r.Name)
+	named, err := p.api.rename(context.WithoutCancel(ctx), b.ID, r.Name)
 	if status(err) == http.StatusConflict {
 		return preview.Outputs{}, errors.Join(preview.ErrConflict, err)
 	}
 	if err != nil {
 		return preview.Outputs{}, err
+	}
+	if named.ID == b.ID { // else the answer is none of Neon's
+		named.annotation = b.annotation
+		*b = named
 	}
 	return outputs, nil
 }
@@ -365,7 +373,7 @@ func (p *Branches) finish(ctx context.Context, r preview.Resource, b branch) (pr
 // reset makes the branch again from its parent. Its address stays; its passwords become the parent's until they
 // are renewed, so it is under construction meanwhile.
 func (p *Branches) reset(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
-	if err := p.api.rename(ctx, b.ID, unfinished(r.Name)); err != nil {
+	if _, err := p.api.rename(ctx, b.ID, unfinished(r.Name)); err != nil {
 		return preview.Outputs{}, err
 	}
 	return p.restore(ctx, r, b)
@@ -403,6 +411,7 @@ func (p *Branches) Delete(ctx context.Context, r preview.Resource) error {
 	if err := checkName(r); err != nil {
 		return err
 	}
+	p.unsee(r.Name)
 	f, err := p.find(ctx, r.Name)
 	if err == nil {
 		err = p.check(f, r.Mark)
@@ -459,81 +468,6 @@ func (p *Branches) List(ctx context.Context) ([]preview.Found, error) {
 	}
 	slices.SortFunc(all, func(a, b preview.Found) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
-}
-
-// parent is the id of the branch that the operator's table names.
-func (p *Branches) parent(ctx context.Context, name string) (string, error) {
-	if p.production != "" {
-		return p.parentButProduction(ctx, name)
-	}
-	if strings.HasPrefix(name, "br-") {
-		return name, nil
-	}
-	p.mu.Lock()
-	id := p.parents[name]
-	p.mu.Unlock()
-	if id != "" {
-		return id, nil
-	}
-	list, err := p.api.branches(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	for _, b := range list {
-		if b.Name == name {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.parents[name] = b.ID
-			return b.ID, nil
-		}
-	}
-	return "", fmt.Errorf("parent branch %q: %w", name, preview.ErrNotFound)
-}
-
-var errProduction = errors.New("the parent is the production branch, which nothing is branched from")
-
-// parentButProduction looks at the branches as they are now: either may be named by id or by name, and names move.
-func (p *Branches) parentButProduction(ctx context.Context, name string) (string, error) {
-	list, err := p.api.branches(ctx, "")
-	if err != nil {
-		return "", err
-	}
-	at := slices.IndexFunc(list, func(b branch) bool { return b.Name == name || b.ID == name })
-	switch {
-	case at < 0:
-		return "", fmt.Errorf("parent branch %q: %w", name, preview.ErrNotFound)
-	case p.isProduction(list[at]):
-		return "", fmt.Errorf("parent branch %q: %w", name, errProduction)
-	}
-	return list[at].ID, nil
-}
-
-func (p *Branches) isProduction(b branch) bool {
-	return p.production != "" && (b.Name == p.production || b.ID == p.production)
-}
-
-// absentFor is how long an observed absence counts: one pass observes just before it applies.
-const absentFor = 30 * time.Second
-
-func (p *Branches) note(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.absent[name] = time.Now()
-}
-
-// justAbsent reports whether the name was observed to be free a moment ago, once.
-func (p *Branches) justAbsent(name string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	at, noted := p.absent[name]
-	delete(p.absent, name)
-	return noted && time.Since(at) < absentFor
-}
-
-func (p *Branches) forgetParent(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.parents, name)
 }
 
 // pick is the database that previews use.

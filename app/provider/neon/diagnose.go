@@ -18,6 +18,7 @@ func (p *Branches) Diagnose(ctx context.Context, parents []string) []preview.Fin
 		return []preview.Finding{preview.Amiss(what, err.Error(), remedy(err))}
 	}
 	findings := []preview.Finding{preview.Fine(what, fmt.Sprintf("is open to the API key, and has %d branches", len(list)))}
+	p.pin(list)
 	var names []string
 	for _, b := range list {
 		names = append(names, b.Name)
@@ -32,6 +33,10 @@ func (p *Branches) Diagnose(ctx context.Context, parents []string) []preview.Fin
 		}
 		if p.isProduction(list[at]) {
 			findings = append(findings, preview.Amiss(what, "is NEON_BRANCH_PROD, the production branch", "name another branch as the parent: previews are never made from production"))
+			continue
+		}
+		if err := p.unfit(list, list[at], parent); err != nil {
+			findings = append(findings, preview.Amiss(what, err.Error(), "name another branch in NEON_BRANCH_… or in the parents of FLARESMITH_PARENTS"))
 			continue
 		}
 		findings = append(findings, p.diagnoseDatabase(ctx, what, list[at]))

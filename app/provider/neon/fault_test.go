@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -106,29 +108,42 @@ func TestRequests(t *testing.T) {
 	s := world(t, func(c *sim.Config) {
 		c.Latency = sim.Latency{Branch: 700 * time.Millisecond, Compute: 500 * time.Millisecond}
 	})
-	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID()})
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Dial: s.Dial, Roots: s.Certificates()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := resource(t)
-	apply(t, p, preview.Resource{Kind: r.Kind, Name: "preview-first-pr-1", Parent: r.Parent, Digest: "1", Mark: r.Mark}) // learns the parent's id
-	before := len(s.Requests())
-	if _, err := p.Observe(t.Context(), r); err != nil {
-		t.Fatal(err)
+	schema := schemaOf(r, "1")
+	look := func() (database, migrated preview.Observed) {
+		t.Helper()
+		var group sync.WaitGroup
+		var errs [2]error
+		group.Go(func() { database, errs[0] = p.Observe(t.Context(), r) })
+		group.Go(func() { migrated, errs[1] = p.Schema().Observe(t.Context(), schema) })
+		group.Wait()
+		if err := errors.Join(errs[:]...); err != nil {
+			t.Fatal(err)
+		}
+		return database, migrated
 	}
+	look()
 	apply(t, p, r)
-	// The looks at what goes on depend on how long it takes: two where a branch needs as long as Neon's.
-	made := slices.DeleteFunc(s.Requests()[before:], func(request string) bool { return strings.Contains(request, "/operations/") })
-	if len(made) > 4 {
-		t.Errorf("beside looks, a new branch took %d requests: %v", len(made), made)
+	migrate(t, p, schema, migrations())
+	const project = "/projects/{project_id}"
+	want := []string{"GET " + project + "/branches", "POST " + project + "/branches", "POST " + project + "/branches/{branch_id}/roles/{role_name}/reset_password",
+		"PATCH " + project + "/branches/{branch_id}", "GET " + project + "/branches/{branch_id}/compare_schema", "PATCH " + project + "/endpoints/{endpoint_id}"}
+	if diff := cmp.Diff(want, s.Requests()); diff != "" {
+		t.Errorf("a new branch with its migrations (-want +got):\n%s", diff)
 	}
-	before = len(s.Requests())
-	observed, err := p.Observe(t.Context(), r)
-	if err != nil || observed.Digest != r.Digest {
-		t.Fatalf("observed %+v, %v", observed, err)
-	}
-	if seen := s.Requests()[before:]; len(seen) != 1 || !strings.HasPrefix(seen[0], "GET ") {
-		t.Errorf("an unchanged branch took %v", seen)
+	for range 2 {
+		before := len(s.Requests())
+		if database, migrated := look(); database.Digest != r.Digest || migrated.Digest != schema.Digest {
+			t.Fatalf("observed %+v, %+v", database, migrated)
+		}
+		want := []string{"GET " + project + "/branches", "GET " + project + "/branches/{branch_id}/endpoints"}
+		if diff := cmp.Diff(want, s.Requests()[before:]); diff != "" {
+			t.Errorf("an unchanged branch (-want +got):\n%s", diff)
+		}
 	}
 }
 

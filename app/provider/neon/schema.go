@@ -72,7 +72,7 @@ func (s *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 
 func (s *Schema) observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
 	p := s.branches
-	f, err := p.find(ctx, r.Name)
+	f, err := p.glance(ctx, r)
 	switch {
 	case err != nil:
 		return preview.Observed{}, err
@@ -98,24 +98,24 @@ func (s *Schema) observe(ctx context.Context, r preview.Resource) (preview.Obser
 	p.mu.Unlock()
 	if known.digest == observed.Digest {
 		observed.Outputs = known.outputs
-		observed.Outputs.BehindParent = s.behind(ctx, r, known)
+		observed.Outputs.BehindParent = s.behind(ctx, r, known, f.list)
 	}
 	return observed, nil
 }
 
 // behind names what the parent has and the branch lacks, as far as is known.
-func (s *Schema) behind(ctx context.Context, r preview.Resource, known schemaResult) []string {
+func (s *Schema) behind(ctx context.Context, r preview.Resource, known schemaResult, list []branch) []string {
 	p := s.branches
 	if r.Parent == "" { // not wanted any more
 		return known.outputs.BehindParent
 	}
-	parent, err := p.parent(ctx, r.Parent)
+	parent, err := p.parent(list, r.Parent)
 	if err == nil {
 		p.mu.Lock()
-		b, read := p.books[parent]
+		b, read := p.books[parent.ID]
 		p.mu.Unlock()
 		if !read || time.Since(b.at) > bookFor {
-			b, err = p.readBook(ctx, parent)
+			b, err = p.readBook(ctx, parent.ID)
 		}
 		if err == nil {
 			return migrator.Behind(known.rows, b.rows)
@@ -151,58 +151,77 @@ type run struct {
 
 func (s *Schema) apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
 	p := s.branches
-	b, err := p.finishedBranch(ctx, r)
+	a := run{Branches: p, r: r, redact: in.Redact}
+	m, err := a.begin(ctx)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	a := run{Branches: p, r: r, redact: in.Redact}
 	if a.folder, err = migration.Read(in.Source, r.Layout); err != nil {
 		return preview.Outputs{}, err
 	}
-	if a.parent, err = p.parent(ctx, r.Parent); err != nil {
-		return preview.Outputs{}, err
-	}
-	if a.book, err = p.readBook(ctx, a.parent); err != nil {
+	if err := a.readParent(ctx, m); err != nil {
 		return preview.Outputs{}, err
 	}
 	if err := migrator.Approve(r, a.folder, a.book.rows); err != nil {
 		return preview.Outputs{}, err
 	}
-	compute, err := p.api.compute(ctx, b.ID)
-	if err != nil {
-		return preview.Outputs{}, err
+	if m.compute.ID == "" {
+		if m.compute, err = p.api.compute(ctx, m.branch.ID); err != nil {
+			return preview.Outputs{}, err
+		}
 	}
-	rows, reset, err := a.migrate(ctx, b, recorded(b, compute) == "")
+	rows, reset, err := a.migrate(ctx, m.branch, recorded(m.branch, m.compute) == "")
 	if err == nil && reset != "" {
-		b, rows, err = a.rebuild(ctx, b, reset)
+		m, rows, err = a.rebuild(ctx, m.branch, reset)
 	}
 	if err != nil {
 		return preview.Outputs{}, migrator.Warned(err, a.folder, a.book.rows)
 	}
-	if reset != "" {
-		if compute, err = p.api.compute(ctx, b.ID); err != nil {
-			return preview.Outputs{}, err
-		}
-	}
-	return a.finish(ctx, b, compute, rows, reset)
+	return a.finish(ctx, m.branch, m.compute, rows, reset)
 }
 
-// finishedBranch is the branch that is migrated. It is found anew before every write, so that none of production is taken
-// for one of ours.
-func (p *Branches) finishedBranch(ctx context.Context, r preview.Resource) (branch, error) {
+// begin is the branch that is migrated. It is the one that the same pass has just made, by what Neon answered to that, or else it is
+// found anew, so that none of production is taken for one of ours.
+func (a *run) begin(ctx context.Context) (made, error) {
+	p, r := a.Branches, a.r
+	if m, ok := p.takeOver(r); ok {
+		a.parent = m.parent
+		return m, nil
+	}
+	p.unsee(r.Name)
 	f, err := p.find(ctx, r.Name)
 	if err == nil {
 		err = p.check(f, r.Mark)
 	}
 	switch {
 	case err != nil:
-		return branch{}, err
+		return made{}, err
 	case f.finished == nil && f.draft == nil:
-		return branch{}, fmt.Errorf("database: %w", preview.ErrNotFound)
+		return made{}, fmt.Errorf("database: %w", preview.ErrNotFound)
 	case f.finished == nil:
-		return branch{}, preview.Transient(errors.New("database is not finished"))
+		return made{}, preview.Transient(errors.New("database is not finished"))
 	}
-	return *f.finished, nil
+	parent, err := p.parent(f.list, r.Parent)
+	a.parent = parent.ID
+	return made{branch: *f.finished}, err
+}
+
+// readParent reads what the parent has. A copy that was just made, and that nothing has run in, tells the same without that the
+// parent is asked, or its compute started.
+func (a *run) readParent(ctx context.Context, m made) (err error) {
+	copied := m.compute.ID != "" && m.branch.InitSource != schemaOnly
+	if !copied {
+		a.book, err = a.readBook(ctx, a.parent)
+		return err
+	}
+	if a.book, err = a.readBook(ctx, m.branch.ID); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.books[a.parent] = a.book
+	delete(a.books, m.branch.ID)
+	return nil
 }
 
 // CheckApproval implements the reconciler's ApprovalChecker.
@@ -212,10 +231,14 @@ func (s *Schema) CheckApproval(ctx context.Context, r preview.Resource, in previ
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", r.Name, err)
 	}
-	parent, err := p.parent(ctx, r.Parent)
+	var parent branch
+	seen, err := p.find(ctx, r.Name)
+	if err == nil {
+		parent, err = p.parent(seen.list, r.Parent)
+	}
 	var b book
 	if err == nil {
-		b, err = p.readBook(ctx, parent)
+		b, err = p.readBook(ctx, parent.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", r.Name, classify(err))
@@ -251,7 +274,7 @@ func (a run) migrate(ctx context.Context, b branch, fresh bool) (rows []migrator
 }
 
 // rebuild makes a fresh branch beside the old one, migrates it and puts it in the old one's place.
-func (a run) rebuild(ctx context.Context, old branch, why string) (branch, []migrator.Row, error) {
+func (a run) rebuild(ctx context.Context, old branch, why string) (made, []migrator.Row, error) {
 	f, err := a.find(ctx, a.r.Name)
 	if err == nil {
 		err = a.check(f, a.r.Mark)
@@ -260,36 +283,36 @@ func (a run) rebuild(ctx context.Context, old branch, why string) (branch, []mig
 		err = a.remove(ctx, *f.draft)
 	}
 	if err != nil {
-		return branch{}, nil, err
+		return made{}, nil, err
 	}
 	database := a.r
 	database.Kind, database.Digest, database.SchemaOnly = preview.KindDatabase, old.annotation[markDigest], old.InitSource == schemaOnly
-	draft, err := a.build(ctx, database)
+	draft, err := a.build(ctx, database, f)
 	if status(err) == http.StatusConflict {
 		err = preview.Transient(err)
 	}
 	if err != nil {
-		return branch{}, nil, fmt.Errorf("fresh branch: %w", err)
+		return made{}, nil, fmt.Errorf("fresh branch: %w", err)
 	}
-	rows, again, err := a.migrate(ctx, draft, true)
+	rows, again, err := a.migrate(ctx, draft.branch, true)
 	if err == nil && again != "" { // the parent changed in between
 		err = preview.Transient(fmt.Errorf("fresh branch: %s", again))
 	}
 	if err != nil {
-		return branch{}, nil, errors.Join(err, a.discard(ctx, draft))
+		return made{}, nil, errors.Join(err, a.discard(ctx, draft.branch))
 	}
 	a.log.InfoContext(ctx, "fresh branch for migrations", "branch", a.r.Name, "because", why)
 	if err := a.remove(ctx, old); err != nil {
-		return branch{}, nil, err
+		return made{}, nil, err
 	}
-	return draft, rows, a.takePlace(ctx, database, draft)
+	return draft, rows, a.takePlace(ctx, database, &draft.branch)
 }
 
 // takePlace gives a fresh branch the name of the one that was removed. A name may be taken a little longer than a branch can
 // be seen.
-func (a run) takePlace(ctx context.Context, r preview.Resource, draft branch) error {
-	const looks = 20
-	for range looks {
+func (a run) takePlace(ctx context.Context, r preview.Resource, draft *branch) error {
+	const within = 15 * time.Second
+	for began := time.Now(); time.Since(began) < within; {
 		_, err := a.Branches.finish(ctx, r, draft)
 		if !errors.Is(err, preview.ErrConflict) {
 			return err
@@ -393,6 +416,7 @@ func (s *Schema) Delete(ctx context.Context, r preview.Resource) error {
 
 func (s *Schema) delete(ctx context.Context, r preview.Resource) error {
 	p := s.branches
+	p.unsee(r.Name)
 	f, err := p.find(ctx, r.Name)
 	if err == nil {
 		err = p.check(f, r.Mark)

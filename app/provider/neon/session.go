@@ -40,11 +40,22 @@ func (p *Branches) sessionConfig(uri preview.Secret) (*pgx.ConnConfig, error) {
 // connect opens a session of the database's owner in a branch. change is of its settings.
 func (p *Branches) connect(ctx context.Context, id string, change func(*pgx.ConnConfig)) (*pgx.Conn, error) {
 	conn, err := p.login(ctx, id, change)
-	if code := migrator.Code(err); code == codeInvalidPassword || code == codeInvalidAuthorization {
+	for look := 0; look < 3 && wrongPassword(err); look++ { // a compute learns a new one a moment after Neon's API answered
+		if pause(ctx, p.look) != nil {
+			return nil, err
+		}
+		conn, err = p.login(ctx, id, change)
+	}
+	if wrongPassword(err) {
 		p.forgetURL(id) // somebody gave the role another password
 		conn, err = p.login(ctx, id, change)
 	}
 	return conn, err
+}
+
+func wrongPassword(err error) bool {
+	code := migrator.Code(err)
+	return code == codeInvalidPassword || code == codeInvalidAuthorization
 }
 
 func (p *Branches) login(ctx context.Context, id string, change func(*pgx.ConnConfig)) (*pgx.Conn, error) {
@@ -52,6 +63,10 @@ func (p *Branches) login(ctx context.Context, id string, change func(*pgx.ConnCo
 	if err != nil {
 		return nil, err
 	}
+	return p.loginWith(ctx, uri, change)
+}
+
+func (p *Branches) loginWith(ctx context.Context, uri preview.Secret, change func(*pgx.ConnConfig)) (*pgx.Conn, error) {
 	config, err := p.sessionConfig(uri)
 	if err != nil {
 		return nil, err

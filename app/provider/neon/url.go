@@ -21,7 +21,8 @@ func (p *Branches) outputs(ctx context.Context, b branch) (preview.Outputs, erro
 		return preview.Outputs{}, errors.New("neon's connection string can't be parsed")
 	}
 	u.Host = pooled(u.Host)
-	return preview.Outputs{DatabaseURL: preview.Secret(u.String()), DatabaseName: strings.TrimPrefix(u.Path, "/")}, nil
+	return preview.Outputs{DatabaseURL: preview.Secret(u.String()), DatabaseName: strings.TrimPrefix(u.Path, "/"),
+		DatabaseMarked: b.annotation[markComment] != ""}, nil
 }
 
 // direct is the connection string of the branch's own compute, for migrations.
