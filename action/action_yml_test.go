@@ -34,7 +34,7 @@ func TestActionFile(t *testing.T) {
 		t.Fatalf("runs: %+v", action.Runs)
 	}
 	step := action.Runs.Steps[0]
-	if len(step.Env) != len(action.Inputs) {
+	if step.Env["FLARESMITH_JOB_TOKEN"] != "${{ github.token }}" || len(step.Env) != len(action.Inputs)+1 {
 		t.Errorf("%d inputs, %d variables", len(action.Inputs), len(step.Env))
 	}
 	for name, input := range action.Inputs {
