@@ -20,7 +20,7 @@ import (
 )
 
 // crudPackages are what a generated project with a database needs, and what judges it.
-var crudPackages = append([]string{"drizzle-kit@0.31.11", "@modelcontextprotocol/sdk@1.32.2"}, appPackages...)
+var crudPackages = append([]string{"drizzle-kit@0.31.11", "@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/server@2.4.0"}, appPackages...)
 
 const crudSpecs = golden + "/crud/in"
 

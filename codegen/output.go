@@ -120,7 +120,7 @@ func (w *output) crud(d made, routes string) string {
 	}
 	name := strings.TrimSuffix(routes, ".ts") + ".crud.ts"
 	imports := target.CRUDImports{
-		Shared: module(name, path.Join(w.in.layout.Source, "crud.ts")), Tables: module(name, path.Join(w.in.layout.Database, "schema.ts")), Routes: module(name, routes),
+		Shared: module(name, path.Join(w.in.layout.Source, "crud.ts")), Schemas: module(name, w.schemas(d)), Tables: module(name, path.Join(w.in.layout.Database, "schema.ts")), Routes: module(name, routes),
 	}
 	w.add(hono, name, drift.Seal(generation, d.source, target.CRUD(operations, imports)))
 	return name

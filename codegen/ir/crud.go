@@ -30,12 +30,22 @@ type CRUD struct {
 	Within  []CRUDPart // path parameters that choose the rows, before the key's
 	Key     *CRUDPart  // nil of list and create
 	Status  int        // of success
+	Range   bool       // the contract has it for all of 2XX
 	Row     []CRUDPart // members of the answer's row; nil where nothing is answered
+	Answer  RowType
 	Values  []CRUDPart // members of the body that are written
 	List    *CRUDList  // of list
 	Missing *CRUDError // 404, 409 and 400 or 422, where the contract has a body for them
 	Clash   *CRUDError
 	Invalid *CRUDError
+}
+
+// RowType is where the contract's type of a row stands: in a component, below members of it.
+type RowType struct {
+	Component *Component
+	Members   []string // the last one is a list
+	List      bool     // the component, or its last member, is a list of rows
+	Part      bool     // members that only requests have are required there: a row has not all of the type
 }
 
 // CRUDPart is a value of the contract and the column that holds it.
@@ -287,6 +297,7 @@ func (f *crudFinder) answer(c *CRUD, facts *[]string) error {
 	if c.Status == 0 {
 		return refuse("the status %s means something else", r.Status)
 	}
+	c.Range = isRange(r.Status)
 	at := slices.IndexFunc(r.Media, Media.JSON)
 	switch {
 	case len(r.Media) == 0 && (c.Kind == ListRows || c.Kind == ReadRow):
@@ -304,6 +315,7 @@ func (f *crudFinder) answer(c *CRUD, facts *[]string) error {
 	}
 	var err error
 	c.Row, err = f.row(c.Table, schema, facts)
+	c.Answer = rowType(schema, schema)
 	return err
 }
 
@@ -346,6 +358,18 @@ func (f *crudFinder) row(t *TableModel, s *Schema, facts *[]string) ([]CRUDPart,
 		return nil, refuse("the answer has nothing of %s", t.Name)
 	}
 	return parts, nil
+}
+
+// rowType finds the type of a row, which is at the top or within.
+func rowType(top, row *Schema, members ...string) RowType {
+	t := RowType{Component: top.Ref, Members: members, List: top != row}
+	if row.Ref != nil {
+		t = RowType{Component: row.Ref}
+	}
+	for _, p := range row.Deref().Properties {
+		t.Part = t.Part || p.Required && (p.Schema.Meta.WriteOnly || p.Schema.Deref().Meta.WriteOnly)
+	}
+	return t
 }
 
 // componentName is the name of the schema in the document, of one with a name of its own.

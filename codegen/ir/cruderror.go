@@ -11,6 +11,7 @@ import (
 // CRUDError is an error's answer, as the contract has it.
 type CRUDError struct {
 	Status  int
+	Range   bool // the contract has it for all of its hundred
 	Media   string
 	Members []ErrorMember // nil where there is no body
 }
@@ -36,7 +37,7 @@ func (f *crudFinder) errors(c *CRUD, _ *[]string) error {
 		if r == nil || *one.into != nil {
 			continue
 		}
-		made := &CRUDError{Status: one.status}
+		made := &CRUDError{Status: one.status, Range: isRange(r.Status)}
 		if len(r.Media) > 0 {
 			at := slices.IndexFunc(r.Media, Media.JSON)
 			if at < 0 || r.Media[at].Schema == nil {
@@ -57,6 +58,8 @@ func (f *crudFinder) errors(c *CRUD, _ *[]string) error {
 	}
 	return nil
 }
+
+func isRange(status string) bool { return strings.HasSuffix(strings.ToUpper(status), "XX") }
 
 // declared is the response of a status, or of its range.
 func (o *Operation) declared(status int) *Response {

@@ -121,6 +121,13 @@ func (f *crudFinder) envelope(c *CRUD, s *Schema, facts *[]string) error {
 		}
 	}
 	var err error
+	var members []string
+	for _, m := range l.Members {
+		if m.Kind == "rows" {
+			members = []string{m.Name}
+		}
+	}
+	c.Answer = rowType(s, items, members...)
 	if c.Row, err = f.row(c.Table, items, facts); err != nil {
 		return err
 	}

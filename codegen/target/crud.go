@@ -12,7 +12,7 @@ import (
 
 // CRUDImports are the modules, without extension, that a module of handlers for plain CRUD imports.
 type CRUDImports struct {
-	Shared, Tables, Routes string
+	Shared, Schemas, Tables, Routes string
 }
 
 // CRUD writes the handlers of operations that are plain CRUD, as a function of how a request gets its database
@@ -67,6 +67,11 @@ func (w *crud) imports(i CRUDImports) {
 	w.text(";\nimport type { Handlers } from ")
 	w.quote(i.Routes)
 	w.text(";\n")
+	if len(w.order) > 0 {
+		w.text("import type * as schemas from ")
+		w.quote(i.Schemas)
+		w.text(";\n")
+	}
 }
 
 // drizzle names a function of drizzle-orm, which is imported then.
@@ -410,7 +415,7 @@ func thing(c *ir.CRUD) string {
 func (w *crud) success(c *ir.CRUD) {
 	status := strconv.Itoa(c.Status)
 	if c.Row == nil {
-		w.write("return c.body(null, ", status, ");")
+		w.write("return c.body(null, ", status, ")", loosely(c.Range), ";")
 		return
 	}
 	w.write("return c.json(", w.row(c), "(row), ", status, ");")
@@ -442,11 +447,20 @@ func (w *crud) refusals(c *ir.CRUD) {
 	w.write("}")
 }
 
+// loosely ends an answer without a body where the contract has a range of statuses: the library's type of it is no
+// body's.
+func loosely(whole bool) string {
+	if whole {
+		return " as never"
+	}
+	return ""
+}
+
 // failure is an error's answer.
 func failure(e *ir.CRUDError, text string) string {
 	status := strconv.Itoa(e.Status)
 	if e.Media == "" {
-		return "c.body(null, " + status + ")"
+		return "c.body(null, " + status + ")" + loosely(e.Range)
 	}
 	more := ""
 	if e.Media != "application/json" {
@@ -465,7 +479,7 @@ func errorBody(members []ir.ErrorMember, status int, text string) string {
 		case "status":
 			value = strconv.Itoa(status)
 		case "code":
-			value = quotedText(m.Code)
+			value = quotedText(m.Code) + " as const" // where the contract has a list of codes
 		case "time":
 			value = "new Date().toISOString()"
 		case "path":
@@ -486,7 +500,12 @@ func errorBody(members []ir.ErrorMember, status int, text string) string {
 // row names the function that makes an answer's row of a table's; equal ones are written once.
 func (w *crud) row(c *ir.CRUD) string {
 	b := &writer{}
-	b.text("(row: tables.", c.Table.Row, ") => ({")
+	of := rowType(c.Answer)
+	if c.Answer.Part {
+		b.text("(row: tables.", c.Table.Row, ") => ({")
+	} else {
+		b.text("(row: tables.", c.Table.Row, "): ", of, " => ({")
+	}
 	b.indent++
 	for _, p := range c.Row {
 		b.line()
@@ -494,7 +513,11 @@ func (w *crud) row(c *ir.CRUD) string {
 	}
 	b.indent--
 	b.line()
-	b.text("});\n")
+	b.text("}")
+	if c.Answer.Part {
+		b.text(" as ", of)
+	}
+	b.text(");\n")
 	body := string(b.out)
 	for n := 1; ; n++ {
 		name := "to" + c.Table.Row
@@ -510,6 +533,18 @@ func (w *crud) row(c *ir.CRUD) string {
 		}
 		return name
 	}
+}
+
+// rowType is the contract's type of a row.
+func rowType(t ir.RowType) string {
+	name := "schemas." + t.Component.Ident
+	for _, m := range t.Members {
+		name = "NonNullable<" + name + "[" + quotedText(m) + "]>"
+	}
+	if t.List {
+		name += "[number]"
+	}
+	return name
 }
 
 // outOf makes a member's value of a column's.

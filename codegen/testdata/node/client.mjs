@@ -1,16 +1,14 @@
-// Has a client of the Model Context Protocol list generated tools from a server that offers them, and prints how
-// many there are. The client compiles the output schemas as it lists.
+// Has a client of the Model Context Protocol list generated tools from a server that offers them, by the revision
+// that they are written for, and prints how many there are.
 //
 //   node client.mjs FILE
 import { readFileSync } from "node:fs";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
-import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import { ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
+import { Server } from "@modelcontextprotocol/server";
 
 const { tools } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const server = new Server({ name: "generated", version: "1.0.0" }, { capabilities: { tools: {} } });
-server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
+server.setRequestHandler("tools/list", () => ({ tools }));
 const client = new Client({ name: "test", version: "1.0.0" });
 const [one, other] = InMemoryTransport.createLinkedPair();
 await Promise.all([server.connect(one), client.connect(other)]);
