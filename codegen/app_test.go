@@ -20,7 +20,7 @@ import (
 )
 
 // appPackages are what generated apps need, and what judges them.
-var appPackages = []string{"zod@4.6.7", "drizzle-orm@0.45.4", "hono@4.13.19", "@hono/zod-openapi@1.6.3", "newman@6.2.2", "ajv@8.20.0", "ajv-formats@3.0.1", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
+var appPackages = []string{"zod@4.6.7", "drizzle-orm@0.45.4", "postgres@3.4.9", "hono@4.13.19", "@hono/zod-openapi@1.6.3", "newman@6.2.2", "ajv@8.20.0", "ajv-formats@3.0.1", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
 
 const appData = "testdata/app"
 
@@ -63,7 +63,7 @@ func TestAppRuns(t *testing.T) {
 	for _, p := range projects {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			address := serve(t, bundle(t, dir, p))
+			address := serve(t, bundle(t, dir, p), "")
 			for _, collection := range p.collections {
 				newman(t, dir, p, collection, address)
 			}
@@ -211,6 +211,7 @@ func bundle(t *testing.T, dir string, p project) []byte {
 	result := api.Build(api.BuildOptions{
 		EntryPoints: []string{filepath.Join(p.folder, p.entry)}, AbsWorkingDir: dir, Bundle: true, Format: api.FormatESModule, Platform: api.PlatformNeutral,
 		MainFields: []string{"module", "main"}, Conditions: []string{"workerd", "worker", "browser"}, Target: api.ES2022,
+		External: []string{"node:*", "cloudflare:*"},
 	})
 	if len(result.Errors) > 0 {
 		t.Fatalf("%+v", result.Errors[0])
@@ -220,22 +221,25 @@ func bundle(t *testing.T, dir string, p project) []byte {
 
 const workerdConfig = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .main)],
+  services = [(name = "main", worker = .main), (name = "internet", network = (allow = ["private", "public"]))],
   sockets = [(name = "http", service = "main", http = ())]
 );
 const main :Workerd.Worker = (
   modules = [(name = "app.js", esModule = embed "app.js")],
   compatibilityDate = "2025-11-01",
-  bindings = [(name = "DATABASE_URL", text = "")]
+  compatibilityFlags = ["nodejs_compat"],
+  bindings = [(name = "DATABASE_URL", text = embed "database")]
 );
 `
 
-// serve runs a module in workerd until the test ends, and returns its address when it answers.
-func serve(t *testing.T, code []byte) string {
+// serve runs a module in workerd, with the URL of a database or none, until the test ends, and returns its address
+// when it answers.
+func serve(t *testing.T, code []byte, database string) string {
 	t.Helper()
 	binary := embeddedtest.Workerd(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "app.js"), code)
+	write(t, filepath.Join(dir, "database"), []byte(database))
 	write(t, filepath.Join(dir, "config.capnp"), []byte(workerdConfig))
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -77,10 +77,10 @@ func (in *Inputs) database() (*ir.Database, spec.Problems) {
 
 // tables writes the database's module. Where notations disagree, the report has conflicts; they are notes if the
 // run was told to take the more trusted one.
-func (in *Inputs) tables(files *Files) spec.Problems {
+func (in *Inputs) tables(files *Files) (*ir.Database, spec.Problems) {
 	db, problems := in.database()
 	if db == nil || len(problems) > 0 {
-		return problems
+		return nil, problems
 	}
 	files.promiseTables(db)
 	files.Notes = append(files.Notes, db.Notes...)
@@ -90,12 +90,12 @@ func (in *Inputs) tables(files *Files) spec.Problems {
 		files.Mismatches = db.Conflicts
 	}
 	if len(db.Tables) == 0 {
-		return nil
+		return nil, nil //nolint:nilnil // no tables are no mistake
 	}
 	from := in.models[0].source
 	if len(in.models) > 1 {
 		from = "the data models in " + specsFolder
 	}
 	files.All = append(files.All, drift.File{Path: path.Join(in.layout.Database, "schema.ts"), Target: drizzle, Content: drift.Seal(generation, from, target.Drizzle(db))})
-	return nil
+	return db, nil
 }

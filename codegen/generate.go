@@ -16,7 +16,7 @@ import (
 
 // generation is the version of what is generated: another output for the same input asks for another
 // number, which the manifest and every file carry. A test compares it with the golden files.
-const generation = 2
+const generation = 3
 
 // Targets lists the kinds of files that can be generated.
 func Targets() []string { return []string{zod, drizzle, hono, postman, mcp} }
@@ -148,10 +148,11 @@ func (in *Inputs) Generate() (Files, error) {
 	if len(problems) > 0 {
 		return Files{}, problems.Sorted()
 	}
-	if problems := in.tables(&files); len(problems) > 0 {
+	db, problems := in.tables(&files)
+	if len(problems) > 0 {
 		return Files{}, problems
 	}
-	w := &output{in: in, all: files.All}
+	w := &output{in: in, db: db, all: files.All}
 	if err := w.write(models); err != nil {
 		return Files{}, err
 	}

@@ -22,6 +22,7 @@ type made struct {
 // output collects the files of a run.
 type output struct {
 	in    *Inputs
+	db    *ir.Database // nil where tables are no target, or there are none
 	all   []drift.File
 	notes spec.Problems
 }
@@ -93,11 +94,45 @@ func (w *output) hono(documents []made) {
 		w.add(hono, routes, drift.Seal(generation, d.source, target.Hono(d.model, imports)))
 		w.once(hono, handlers, target.HonoHandlers(module(handlers, routes)))
 		parts[i] = target.HonoPart{Name: cmp.Or(d.stem, "api"), Routes: module(app, routes), Handlers: module(app, handlers)}
+		if name := w.crud(d, routes); name != "" {
+			parts[i].CRUD = module(app, name)
+		}
 	}
-	w.add(hono, app, drift.Seal(generation, source(documents), target.HonoApp(parts, module(app, env))))
+	database := target.HonoDatabase{Client: module(app, path.Join(layout.Database, "client.ts")), Authorize: module(app, path.Join(layout.Source, "authorize.ts"))}
+	if slices.ContainsFunc(parts, func(p target.HonoPart) bool { return p.CRUD != "" }) {
+		w.crudApp(documents, env, http)
+	}
+	w.add(hono, app, drift.Seal(generation, source(documents), target.HonoApp(parts, module(app, env), database)))
 	w.add(hono, http, drift.Seal(generation, source(documents), target.HonoHTTP(module(http, env))))
 	w.once(hono, env, target.HonoEnv())
 	w.once(hono, entry, target.HonoEntry(module(entry, app), module(entry, env), module(entry, http)))
+}
+
+// crud makes a contract's handlers for plain CRUD, and gives the name of their file; empty where there are none.
+func (w *output) crud(d made, routes string) string {
+	if w.db == nil {
+		return ""
+	}
+	operations, notes := ir.CRUDs(d.model, w.db)
+	w.notes = append(w.notes, notes...)
+	if len(operations) == 0 {
+		return ""
+	}
+	name := strings.TrimSuffix(routes, ".ts") + ".crud.ts"
+	imports := target.CRUDImports{
+		Shared: module(name, path.Join(w.in.layout.Source, "crud.ts")), Schemas: module(name, w.schemas(d)), Tables: module(name, path.Join(w.in.layout.Database, "schema.ts")), Routes: module(name, routes),
+	}
+	w.add(hono, name, drift.Seal(generation, d.source, target.CRUD(operations, imports)))
+	return name
+}
+
+// crudApp makes what these handlers share, and the files in which people say how to get a database, and who may.
+func (w *output) crudApp(documents []made, env, http string) {
+	layout := w.in.layout
+	shared, client, authorize := path.Join(layout.Source, "crud.ts"), path.Join(layout.Database, "client.ts"), path.Join(layout.Source, "authorize.ts")
+	w.add(hono, shared, drift.Seal(generation, source(documents), target.CRUDShared(module(shared, env))))
+	w.once(hono, client, target.DatabaseClient(module(client, env), module(client, path.Join(layout.Database, "schema.ts"))))
+	w.once(hono, authorize, target.Authorize(module(authorize, env), module(authorize, http)))
 }
 
 // What the names of Postman's files end with; a preview reads them from one folder.

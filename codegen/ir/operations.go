@@ -32,6 +32,7 @@ type Operation struct {
 	Security             *Security // nil when nothing authorizes a request
 	Result               *Schema   // JSON of the first response with a status of 2xx; nil when there is none
 	Requirements         []string  // ids that name the operation, or that it names
+	place                spec.Problem
 }
 
 // Parameter is a value that a request carries outside of its body.
@@ -75,6 +76,7 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 	o := Operation{
 		ID: n.Get("operationId").String(), Method: strings.ToUpper(method), Path: path,
 		Summary: n.Get("summary").String(), Description: n.Get("description").String(), Deprecated: n.Get("deprecated").True(),
+		place: b.doc.At(n, ""),
 	}
 	if o.ID == "" {
 		o.ID = Pascal(method + "_" + strings.NewReplacer("{", "by_", "}", "").Replace(path))

@@ -12,18 +12,36 @@ import (
 type HonoPart struct {
 	Name             string // what tells it apart
 	Routes, Handlers string
+	CRUD             string // handlers for plain CRUD, or empty
+}
+
+// HonoDatabase are the modules, without extension, that an app with handlers for plain CRUD imports.
+type HonoDatabase struct {
+	Client, Authorize string
 }
 
 // HonoApp writes the module that adds the routes of all contracts to an app.
-func HonoApp(parts []HonoPart, env string) []byte {
+func HonoApp(parts []HonoPart, env string, database HonoDatabase) []byte {
 	w := &writer{}
 	w.text("import type { OpenAPIHono } from \"@hono/zod-openapi\";\nimport type { AppEnv } from ")
 	w.quote(env)
 	w.text(";\n")
-	taken := map[string]bool{}
+	if slices.ContainsFunc(parts, func(p HonoPart) bool { return p.CRUD != "" }) {
+		w.text("import { authorize } from ")
+		w.quote(database.Authorize)
+		w.text(";\nimport { withDatabase } from ")
+		w.quote(database.Client)
+		w.text(";\n")
+	}
+	taken := map[string]bool{"authorize": true, "withDatabase": true}
 	names := make([]string, len(parts))
 	for i, part := range parts {
 		names[i] = partName(part.Name, taken)
+		if part.CRUD != "" {
+			w.text("import { crud as ", names[i], "Crud } from ")
+			w.quote(part.CRUD)
+			w.text(";\n")
+		}
 		w.text("import { handlers as ", names[i], "Handlers } from ")
 		w.quote(part.Handlers)
 		w.text(";\nimport { register as ", names[i], "Routes } from ")
@@ -32,9 +50,13 @@ func HonoApp(parts []HonoPart, env string) []byte {
 	}
 	w.text("\n/** Adds the routes of all contracts to an app, with the handlers that answer them. */\nexport const register = (app: OpenAPIHono<AppEnv>): void => {")
 	w.indent++
-	for _, name := range names {
+	for i, name := range names {
 		w.line()
-		w.text(name, "Routes(app, ", name, "Handlers);")
+		if parts[i].CRUD == "" {
+			w.text(name, "Routes(app, ", name, "Handlers);")
+		} else {
+			w.text(name, "Routes(app, { ...", name, "Crud(withDatabase, authorize), ...", name, "Handlers });")
+		}
 	}
 	w.indent--
 	w.line()

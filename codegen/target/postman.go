@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -71,6 +72,7 @@ type request struct {
 	paths map[string]string // variables of the collection, by path parameters
 	fixed map[string]string // values of the other path parameters
 	sets  map[string]string // variables that the answer sets, with the member that they are set from
+	bears map[string]string // members of the body that name what another request makes, with its variable
 }
 
 type variable struct{ key, value string }
@@ -87,7 +89,7 @@ func (p *postman) plan() {
 	requests := make([]*request, len(p.model.Operations))
 	for i := range p.model.Operations {
 		o := &p.model.Operations[i]
-		r := &request{Operation: o, paths: map[string]string{}, fixed: map[string]string{}, sets: map[string]string{}}
+		r := &request{Operation: o, paths: map[string]string{}, fixed: map[string]string{}, sets: map[string]string{}, bears: map[string]string{}}
 		requests[i] = r
 		p.pathVariables(r)
 		name := folderName(o)
@@ -101,6 +103,9 @@ func (p *postman) plan() {
 		if r.Method == http.MethodPost {
 			r.creates(requests)
 		}
+	}
+	for _, r := range requests {
+		r.refers(requests)
 	}
 	for _, f := range p.folders {
 		slices.SortStableFunc(f.requests, byTurn)
@@ -129,13 +134,34 @@ func (f *folder) needs(other *folder) bool {
 		return slices.ContainsFunc(folder.requests, func(r *request) bool { return r.sets[key] != "" })
 	}
 	for _, r := range f.requests {
-		for _, key := range r.paths {
+		for _, key := range r.uses() {
 			if set(other, key) && !set(f, key) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// uses lists the variables that a request is made with.
+func (r *request) uses() []string {
+	return append(slices.Sorted(maps.Values(r.paths)), slices.Sorted(maps.Values(r.bears))...)
+}
+
+// refers finds the members that a JSON body must have and that are named like a variable which another request
+// sets: customerId of an order. A row that refers to nothing would not be taken.
+func (r *request) refers(all []*request) {
+	if r.Body == nil {
+		return
+	}
+	target := r.Body.Deref()
+	for i := range target.Properties {
+		p := &target.Properties[i]
+		key := camel(p.Name)
+		if p.Required && typesOf(p.Schema)&^(ir.String|ir.Integer|ir.Number) == 0 && slices.ContainsFunc(all, func(other *request) bool { return other != r && other.sets[key] != "" }) {
+			r.bears[p.Name] = key
+		}
+	}
 }
 
 func (p *postman) variable(key, value string) {
@@ -299,6 +325,7 @@ func (p *postman) cleanUp() {
 	}
 	p.folders = slices.DeleteFunc(p.folders, func(f *folder) bool { return len(f.requests) == 0 })
 	if len(last.requests) > 0 {
+		slices.Reverse(last.requests) // what needs others goes before them
 		slices.SortStableFunc(last.requests, byTurn)
 		p.folders = append(p.folders, last)
 	}
@@ -315,10 +342,8 @@ func (p *postman) usedElsewhere(own *folder, r *request) bool {
 			continue
 		}
 		for _, other := range f.requests {
-			for _, key := range other.paths {
-				if key == r.paths[name] {
-					return true
-				}
+			if slices.Contains(other.uses(), r.paths[name]) {
+				return true
 			}
 		}
 	}
@@ -400,7 +425,7 @@ func (p *postman) outline(r *request) {
 	media := requestMedia(r)
 	p.headers(r, media)
 	if media != nil {
-		p.body(media)
+		p.body(r, media)
 	}
 	p.url(r)
 	description := r.Description
@@ -476,12 +501,12 @@ func (p *postman) remark(description string) {
 	}
 }
 
-func (p *postman) body(media *ir.Media) {
+func (p *postman) body(r *request, media *ir.Media) {
 	p.member("body").open("{")
 	switch {
 	case media.JSON():
 		p.member("mode").text(`"raw"`)
-		p.member("raw").quote(pretty(mediaSample(media, false)))
+		p.member("raw").quote(pretty(r.referring(mediaSample(media, false))))
 		p.member("options").text(`{ "raw": { "language": "json" } }`)
 	case media.Form():
 		mode := "formdata"
@@ -497,6 +522,21 @@ func (p *postman) body(media *ir.Media) {
 		p.member("raw").quote(plain(media.Example))
 	}
 	p.shut("}")
+}
+
+// referring puts variables into a body's sample.
+func (r *request) referring(sample *spec.Node) *spec.Node {
+	if len(r.bears) == 0 || !sample.Is(spec.Object) {
+		return sample
+	}
+	copied := *sample
+	copied.Children = slices.Clone(sample.Children)
+	for i := range copied.Children {
+		if child := &copied.Children[i]; r.bears[child.Key] != "" && (child.Kind == spec.String || child.Kind == spec.Number) {
+			child.Text = "{{" + r.bears[child.Key] + "}}"
+		}
+	}
+	return &copied
 }
 
 func (p *postman) fields(media *ir.Media, mode string) {
