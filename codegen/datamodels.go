@@ -90,7 +90,7 @@ func (in *Inputs) tables(files *Files) (*ir.Database, spec.Problems) {
 		files.Mismatches = db.Conflicts
 	}
 	if len(db.Tables) == 0 {
-		return nil, nil //nolint:nilnil // no tables are no mistake
+		return nil, nil
 	}
 	from := in.models[0].source
 	if len(in.models) > 1 {
