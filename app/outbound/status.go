@@ -58,8 +58,11 @@ func (a *account) status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.OpenUntil, s.InFlight = a.openUntil, a.inFlight
-	if a.elsewhere.After(now) { // another replica's calls failed
-		s.Breaker, s.OpenUntil = gobreaker.StateOpen.String(), a.elsewhere
+	if state := sharedState(a.elsewhere); state == gobreaker.StateOpen || state == gobreaker.StateHalfOpen && s.Breaker == gobreaker.StateClosed.String() {
+		s.Breaker = state.String() // another replica's calls failed
+		if state == gobreaker.StateOpen {
+			s.OpenUntil = a.elsewhere
+		}
 	}
 	if a.paused.After(now) {
 		s.PausedUntil = a.paused
