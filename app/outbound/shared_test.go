@@ -75,6 +75,16 @@ func (m *meeting) Return(_ context.Context, _ string, shares []Share) error {
 	})
 }
 
+func (m *meeting) State(context.Context, string) (state SharedState, err error) {
+	err = m.ask(func() {
+		state = SharedState{OpenUntil: m.until, Left: map[string]float64{}}
+		for name, b := range m.budgets {
+			state.Left[name] = b.left
+		}
+	})
+	return state, err
+}
+
 func (m *meeting) Try(context.Context, string, time.Duration) (turn Turn, err error) {
 	err = m.ask(func() {
 		switch {
@@ -211,6 +221,10 @@ func TestSharedBreaker(t *testing.T) {
 				list = append(list, rt.Status()[0].Breaker)
 			}
 			return list
+		}
+		idle := New(Policy{Provider: "p"}, provider, Options{Shared: m}) // never called it
+		if s, known := idle.StatusOf(t.Context(), ""); !known || s.Breaker != "open" || !s.OpenUntil.Equal(open.Until) {
+			t.Errorf("a replica that did not call shows %+v", s)
 		}
 		if diff := cmp.Diff([]string{"open", "open"}, states()); diff != "" {
 			t.Error(diff)

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -45,6 +46,28 @@ func (t *Transport) Status() []Status {
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Account, b.Account) })
 	return list
+}
+
+// StatusOf is the state of one account, with what the other replicas know of it, within half a second; false: nobody called it.
+func (t *Transport) StatusOf(ctx context.Context, name string) (Status, bool) {
+	t.mu.Lock()
+	_, called := t.accounts[name]
+	t.mu.Unlock()
+	a := t.account(name)
+	var state SharedState
+	if a.shared.ask(ctx, func(ctx context.Context) (err error) {
+		state, err = a.shared.State(ctx, a.shared.key)
+		return err
+	}) {
+		a.hear(state.OpenUntil)
+	}
+	s := a.status()
+	for i, b := range s.Budgets {
+		if left, ok := state.Left[b.Name]; ok {
+			s.Budgets[i].Remaining = min(b.Remaining, int(math.Floor(left)))
+		}
+	}
+	return s, called || len(state.Left) > 0 || !state.OpenUntil.IsZero()
 }
 
 func (a *account) status() Status {
