@@ -55,7 +55,7 @@ type LogLine struct {
 
 // Services tells how the outside systems do that a project depends on.
 type Services interface {
-	Services(p preview.Project) []Service
+	Services(ctx context.Context, p preview.Project) []Service
 }
 
 // Service is one outside system.

@@ -180,7 +180,7 @@ func (d *Dashboard) read(ctx context.Context, projectID string) (page, error) {
 	}
 	p.Summary = summary(p.Cards)
 	if d.Services != nil {
-		for _, s := range d.Services.Services(project) {
+		for _, s := range d.Services.Services(ctx, project) {
 			p.Services = append(p.Services, serviceOf(s))
 		}
 	}

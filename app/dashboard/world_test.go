@@ -173,7 +173,7 @@ func sample() (*shelf, said, fstest.MapFS) {
 // services are one that is down and one that is well.
 type services struct{}
 
-func (services) Services(preview.Project) []dashboard.Service {
+func (services) Services(context.Context, preview.Project) []dashboard.Service {
 	return []dashboard.Service{
 		{Name: "github", Breaker: "closed", Budgets: []dashboard.Budget{{Name: "points", Remaining: 287, Burst: 300}, {Name: "content-minute", Remaining: 40, Burst: 40}}},
 		{Name: "neon", Breaker: "open", Until: now.Add(20 * time.Second)},

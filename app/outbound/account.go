@@ -27,6 +27,7 @@ type account struct {
 	name    string
 	policy  *Policy
 	observe Observer
+	changed func(account, from, to string, until time.Time)
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	slots   *semaphore.Weighted
 	buckets []*rate.Limiter // in the order of the policy's budgets
@@ -40,10 +41,12 @@ type account struct {
 	elsewhere time.Time // until when all replicas leave it alone, as was last heard; passed: one call has to try it
 	paused    time.Time // not called before
 	inFlight  int
+	alone     bool  // the other replicas could not be asked the last time
+	owed      []int // units that were spent since, by budget: the others are told when they can be asked again
 }
 
 func newAccount(name string, p *Policy, o Observer, changed func(account, from, to string, until time.Time)) *account {
-	a := &account{name: name, policy: p, observe: o, slots: semaphore.NewWeighted(int64(p.Concurrent)), probe: make(chan struct{}, 1)}
+	a := &account{name: name, policy: p, observe: o, changed: changed, owed: make([]int, len(p.Budgets)), slots: semaphore.NewWeighted(int64(p.Concurrent)), probe: make(chan struct{}, 1)}
 	for _, b := range p.Budgets {
 		refill := rate.Limit(float64(max(b.Limit-b.Burst, 1)) / b.Window.Seconds())
 		a.buckets = append(a.buckets, rate.NewLimiter(refill, b.Burst))
@@ -82,11 +85,28 @@ func (a *account) heardUntil() time.Time {
 	return a.elsewhere
 }
 
-// hear notes until when all replicas leave the account alone; zero: they call it.
+// hear notes until when all replicas leave the account alone; zero: they call it. Where this is news, because it was not this
+// replica's own breaker that changed, it is told.
 func (a *account) hear(until time.Time) {
+	own := a.breaker.State()
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	from := sharedState(a.elsewhere)
 	a.elsewhere = until
+	a.mu.Unlock()
+	if to := sharedState(until); from != to && own == gobreaker.StateClosed {
+		a.changed(a.name, from.String(), to.String(), until)
+	}
+}
+
+// sharedState is the state of the breaker of all replicas.
+func sharedState(until time.Time) gobreaker.State {
+	switch {
+	case until.IsZero():
+		return gobreaker.StateClosed
+	case until.After(time.Now()):
+		return gobreaker.StateOpen
+	}
+	return gobreaker.StateHalfOpen
 }
 
 func (a *account) openError() error {
@@ -226,65 +246,51 @@ func (a *account) report(ctx context.Context, err error) {
 // If that is too long nothing is taken.
 func (a *account) spend(r *http.Request) error {
 	now := time.Now()
-	var longest time.Duration
-	var name string
-	var taken []*rate.Reservation
-	for i, b := range a.policy.Budgets {
-		units := min(b.Cost(r), b.Burst)
-		if units <= 0 {
-			continue
-		}
-		reservation := a.buckets[i].ReserveN(now, units)
-		taken = append(taken, reservation)
-		if d := reservation.DelayFrom(now); d > longest {
-			longest, name = d, b.Name
-		}
-	}
-	cancel := func() {
-		for _, reservation := range taken {
-			reservation.Cancel()
-		}
-	}
-	until, shares := now.Add(longest), a.shares(r)
+	costs := a.costs(r)
+	local := a.reserve(now, costs)
+	shares, due, owed := a.shares(costs)
 	var spent Spent
 	asked := a.shared.ask(r.Context(), func(ctx context.Context) (err error) {
-		spent, err = a.shared.Spend(ctx, a.shared.key, shares)
+		spent, err = a.shared.Spend(ctx, a.shared.key, due)
 		return err
 	})
-	if asked {
+	switch {
+	case asked:
 		a.hear(spent.OpenUntil)
 		if err := a.checkOpen(); err != nil {
-			cancel()
+			local.cancel()
 			return err
 		}
-		if spent.At.After(until) {
-			until, name = spent.At, spent.Budget
-		}
+		a.settle(owed)
+	case a.shared.Shared != nil && r.Context().Err() == nil:
+		local = local.join(a.spendAlone(now, costs))
+	}
+	until, name := now.Add(local.wait), local.budget
+	if asked && spent.At.After(until) {
+		until, name = spent.At, spent.Budget
 	}
 	if time.Until(until) > 0 {
 		if err := a.wait(r.Context(), name, until); err != nil {
-			cancel()
+			local.cancel()
 			if asked && len(shares) > 0 {
 				a.shared.told(r.Context(), func(ctx context.Context) error { return a.shared.Return(ctx, a.shared.key, shares) })
 			}
 			return err
 		}
 	}
-	for _, b := range a.policy.Budgets {
-		if units := min(b.Cost(r), b.Burst); units > 0 {
-			a.observe.Spent(a.policy.Provider, b.Name, units)
+	for i, b := range a.policy.Budgets {
+		if costs[i] > 0 {
+			a.observe.Spent(a.policy.Provider, b.Name, costs[i])
 		}
 	}
 	return nil
 }
 
-// shares are what a request costs of the budgets of all replicas.
-func (a *account) shares(r *http.Request) []Share {
-	var list []Share
+// costs are what a request takes of each of the policy's budgets.
+func (a *account) costs(r *http.Request) []int {
+	list := make([]int, len(a.policy.Budgets))
 	for i, b := range a.policy.Budgets {
-		if units := min(b.Cost(r), b.Burst); units > 0 {
-			list = append(list, Share{Budget: b.Name, Units: units, Burst: b.Burst, PerSecond: float64(a.buckets[i].Limit())})
-		}
+		list[i] = max(min(b.Cost(r), b.Burst), 0)
 	}
 	return list
 }

@@ -51,6 +51,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.failed = true
 	if b.within.Err() == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		_, _ = b.call.account.breaker.Execute(func() (struct{}, error) { return struct{}{}, err })
+		b.call.account.report(ctx, err)
 	}
 	b.end()
 	return n, err

@@ -6,7 +6,9 @@
 // is never in flight twice.
 //
 // State is kept per account ([Transport.For]): breaker, budgets, pause and slots of one account do
-// not touch those of another. It lives in this process; replicas do not share it.
+// not touch those of another. Breakers and budgets are kept in this process and, where [Options] has a
+// [Shared], together with all replicas; pauses and slots are each process's own. While Shared does not
+// answer, a replica spends half of each budget, beginning with nothing, and tells the others afterwards.
 //
 // # What is repeated
 //

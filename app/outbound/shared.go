@@ -19,6 +19,8 @@ type Shared interface {
 	Try(ctx context.Context, account string, within time.Duration) (Turn, error)
 	// Failed counts a call that failed, and says until when the account is left alone: zero, if it is not.
 	Failed(ctx context.Context, account string, b Breaker) (time.Time, error)
+	// State tells of an account without changing anything.
+	State(ctx context.Context, account string) (SharedState, error)
 	// Tried ends a call that Try allowed and that did not fail. worked: the account is called again by all.
 	Tried(ctx context.Context, account string, worked bool) error
 }
@@ -36,6 +38,12 @@ type Spent struct {
 	At        time.Time // when the units are there
 	Budget    string    // that is waited for
 	OpenUntil time.Time // zero: the account is called; passed: one call has to try it first
+}
+
+// SharedState is what all replicas know of an account; zero: nothing.
+type SharedState struct {
+	OpenUntil time.Time          // as in Spent
+	Left      map[string]float64 // units of each budget that was spent of; negative: calls wait for them
 }
 
 // Turn is the answer of Try.

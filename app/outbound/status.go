@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -47,6 +48,28 @@ func (t *Transport) Status() []Status {
 	return list
 }
 
+// StatusOf is the state of one account, with what the other replicas know of it, within half a second; false: nobody called it.
+func (t *Transport) StatusOf(ctx context.Context, name string) (Status, bool) {
+	t.mu.Lock()
+	_, called := t.accounts[name]
+	t.mu.Unlock()
+	a := t.account(name)
+	var state SharedState
+	if a.shared.ask(ctx, func(ctx context.Context) (err error) {
+		state, err = a.shared.State(ctx, a.shared.key)
+		return err
+	}) {
+		a.hear(state.OpenUntil)
+	}
+	s := a.status()
+	for i, b := range s.Budgets {
+		if left, ok := state.Left[b.Name]; ok {
+			s.Budgets[i].Remaining = min(b.Remaining, int(math.Floor(left)))
+		}
+	}
+	return s, called || len(state.Left) > 0 || !state.OpenUntil.IsZero()
+}
+
 func (a *account) status() Status {
 	s := Status{Provider: a.policy.Provider, Account: a.name, Breaker: a.breaker.State().String(),
 		Failures: int(a.breaker.Counts().TotalFailures), Concurrent: a.policy.Concurrent}
@@ -58,8 +81,11 @@ func (a *account) status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.OpenUntil, s.InFlight = a.openUntil, a.inFlight
-	if a.elsewhere.After(now) { // another replica's calls failed
-		s.Breaker, s.OpenUntil = gobreaker.StateOpen.String(), a.elsewhere
+	if state := sharedState(a.elsewhere); state == gobreaker.StateOpen || state == gobreaker.StateHalfOpen && s.Breaker == gobreaker.StateClosed.String() {
+		s.Breaker = state.String() // another replica's calls failed
+		if state == gobreaker.StateOpen {
+			s.OpenUntil = a.elsewhere
+		}
 	}
 	if a.paused.After(now) {
 		s.PausedUntil = a.paused

@@ -30,11 +30,11 @@ func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesir
 		undesired = append(undesired, preview.Resource{Kind: entry.Kind, Worker: entry.Worker, Name: entry.Name,
 			Mark: preview.Mark{Project: p.project.ID, Environment: p.env.ID}})
 	}
-	observed, err = p.observeAll(ctx, append(append([]preview.Resource{}, desired...), undesired...))
+	observed, err = p.observeAll(ctx, desired, undesired)
 	if err != nil {
 		return nil, nil, err
 	}
-	undesired = p.seen(undesired)
+	undesired = p.removable(undesired)
 	for _, r := range undesired {
 		if o := observed[r.Key()]; o.Exists && o.Owned {
 			continue
@@ -90,6 +90,15 @@ func named(r preview.Resource, out preview.Outputs) preview.Outputs {
 // is made, and it follows when the provider is back.
 func standsAlone(kind preview.Kind) bool { return kind == preview.KindCollection }
 
+// removable are those of what is not wanted any more that can go while others can't be looked at. What a Worker uses stays until
+// the Worker is known to be gone.
+func (p *pass) removable(undesired []preview.Resource) []preview.Resource {
+	used := slices.ContainsFunc(undesired, func(r preview.Resource) bool { return r.Kind == preview.KindWorker && p.unseen[r.Key()] != nil })
+	return slices.DeleteFunc(p.seen(undesired), func(r preview.Resource) bool {
+		return used && (r.Kind == preview.KindDatabase || r.Kind == preview.KindSchema)
+	})
+}
+
 // seen are the resources whose providers could be asked.
 func (p *pass) seen(resources []preview.Resource) []preview.Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r preview.Resource) bool { return p.unseen[r.Key()] != nil })
@@ -104,11 +113,13 @@ func (p *pass) unseenError() error {
 	return errors.Join(errs...)
 }
 
-func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (map[preview.Key]preview.Observed, error) {
+// observeAll looks at all of them. While a provider is away it does without its answer where the rest can be done all the same:
+// about what stands alone, and about what is not wanted any more.
+func (p *pass) observeAll(ctx context.Context, desired, undesired []preview.Resource) (map[preview.Key]preview.Observed, error) {
 	var mu sync.Mutex
 	observed := map[preview.Key]preview.Observed{}
 	group, gctx := errgroup.WithContext(ctx)
-	for _, r := range resources {
+	for i, r := range slices.Concat(desired, undesired) {
 		provider, ok := p.set.Kinds[r.Kind]
 		if !ok {
 			return nil, fmt.Errorf("no provider for %s", r.Kind)
@@ -128,7 +139,7 @@ func (p *pass) observeAll(ctx context.Context, resources []preview.Resource) (ma
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil && standsAlone(r.Kind) && preview.Classify(err) == preview.ClassTransient && gctx.Err() == nil {
+			if err != nil && (standsAlone(r.Kind) || i >= len(desired)) && preview.Classify(err) == preview.ClassTransient && gctx.Err() == nil {
 				p.unseen[r.Key()] = err
 				return nil
 			}

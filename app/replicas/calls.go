@@ -68,6 +68,30 @@ FROM unnest($2::text[], $3::float8[]) AS share (budget, units) WHERE b.account =
 	return err
 }
 
+// State implements outbound.Shared.
+func (c *Calls) State(ctx context.Context, account string) (outbound.SharedState, error) {
+	rows, err := c.pool.Query(ctx, `
+SELECT '', extract(epoch FROM open_until - clock_timestamp())::float8 FROM outside_breakers WHERE account = $1 AND open_until IS NOT NULL
+UNION ALL
+SELECT budget, LEAST(burst, left_over + per_second * GREATEST(0, extract(epoch FROM clock_timestamp() - counted_at)))::float8
+FROM outside_budgets WHERE account = $1`, account)
+	if err != nil {
+		return outbound.SharedState{}, err
+	}
+	state := outbound.SharedState{Left: map[string]float64{}}
+	var budget string
+	var n float64
+	_, err = pgx.ForEachRow(rows, []any{&budget, &n}, func() error {
+		if budget == "" {
+			state.OpenUntil = moment(time.Now(), &n)
+		} else {
+			state.Left[budget] = n
+		}
+		return nil
+	})
+	return state, err
+}
+
 // Try implements outbound.Shared.
 func (c *Calls) Try(ctx context.Context, account string, within time.Duration) (outbound.Turn, error) {
 	var ours, open bool

@@ -101,6 +101,37 @@ func TestBudgetReturned(t *testing.T) {
 	}
 }
 
+// TestState is what a replica shows of an account that only others called.
+func TestState(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	a, b := replicas.New(pool()), replicas.New(pool())
+	state := func() outbound.SharedState {
+		t.Helper()
+		state, err := b.State(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	if s := state(); len(s.Left) != 0 || !s.OpenUntil.IsZero() {
+		t.Errorf("of nothing: %+v", s)
+	}
+	if _, err := a.Spend(t.Context(), account, []outbound.Share{{Budget: "requests", Units: 7, Burst: 10, PerSecond: 0.001}}); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(); s.Left["requests"] < 3 || s.Left["requests"] > 3.1 || !s.OpenUntil.IsZero() {
+		t.Errorf("after it was spent of: %+v", s)
+	}
+	until, err := a.Failed(t.Context(), account, outbound.Breaker{Failures: 1, Window: time.Minute, OpenFor: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := state(); s.OpenUntil.Sub(until).Abs() > 5*time.Second || time.Until(s.OpenUntil) < 30*time.Second {
+		t.Errorf("left alone: %+v, want until %s", s, until)
+	}
+}
+
 // TestBreaker has two replicas find out together that an account is broken, and one of them that it works again.
 func TestBreaker(t *testing.T) {
 	t.Parallel()

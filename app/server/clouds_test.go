@@ -308,7 +308,7 @@ func (w *cloudWorld) outage(pr int) {
 	}
 	states := map[string]string{}
 	w.until("the check says that Neon is not called", func() bool {
-		for _, s := range w.server.pages.Services.Services(project) {
+		for _, s := range w.server.pages.Services.Services(w.t.Context(), project) {
 			states[s.Name] = s.Breaker
 		}
 		check, ok := w.check(testRepo, sha)

@@ -87,14 +87,12 @@ type outsideSystems struct {
 }
 
 // Services implements dashboard.Services.
-func (o outsideSystems) Services(p preview.Project) []dashboard.Service {
+func (o outsideSystems) Services(ctx context.Context, p preview.Project) []dashboard.Service {
 	installation := account{name: strconv.FormatInt(p.InstallationID, 10), transport: o.github}
 	var shown []dashboard.Service
 	for _, calls := range append([]account{installation}, o.table.setOf(p).calls...) {
-		for _, status := range calls.transport.Status() {
-			if status.Account == calls.name { // the others are somebody else's
-				shown = append(shown, serviceOf(status))
-			}
+		if status, known := calls.transport.StatusOf(ctx, calls.name); known {
+			shown = append(shown, serviceOf(status))
 		}
 	}
 	return shown

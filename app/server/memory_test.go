@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -28,6 +29,7 @@ type cloud struct {
 	after func(op string, r preview.Resource) error
 	// looked is called at each look.
 	looked func(ctx context.Context, kind preview.Kind)
+	hidden []preview.Kind // can't be looked at
 }
 
 type cloudItem struct {
@@ -72,6 +74,13 @@ func (c *cloud) watch(looked func(ctx context.Context, kind preview.Kind)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.looked = looked
+}
+
+// hide lets nothing of some kinds be looked at, as while their providers are away.
+func (c *cloud) hide(kinds ...preview.Kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hidden = kinds
 }
 
 // names lists what exists of a kind.
@@ -130,6 +139,9 @@ func (p cloudProvider) Observe(ctx context.Context, r preview.Resource) (preview
 	looked(ctx, p.kind)
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
+	if slices.Contains(p.cloud.hidden, p.kind) {
+		return preview.Observed{}, preview.Transient(errors.New("connection refused by hunter2"))
+	}
 	item, ok := p.cloud.items[p.kind][r.Name]
 	return preview.Observed{Exists: ok, Owned: ok && item.mark == r.Mark, Digest: item.digest, Outputs: p.outputs(r, ok)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,4 +137,49 @@ func TestProviderFailsAlways(t *testing.T) {
 	}
 	w.wantUntold()
 	w.valid()
+}
+
+// TestCloseInOutage: while one provider is away, what does not depend on its answer goes all the same, and the rest when it is back. A
+// database never goes before it is known that no Worker uses it.
+func TestCloseInOutage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		away []preview.Kind
+		left []preview.Kind
+	}{
+		{"databases", []preview.Kind{preview.KindDatabase, preview.KindSchema}, []preview.Kind{preview.KindDatabase, preview.KindSchema}},
+		{"Workers", []preview.Kind{preview.KindWorker}, []preview.Kind{preview.KindDatabase, preview.KindSchema, preview.KindWorker}},
+		{"collections", []preview.Kind{preview.KindCollection}, []preview.Kind{preview.KindCollection}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			files := sampleFiles()
+			files["postman/shop.postman_collection.json"] = &fstest.MapFile{Data: []byte(`{"info": {"name": "shop", "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"}, "item": []}`)}
+			w := newWorld(t, files, nil)
+			pr, sha := w.open("feature/a")
+			w.wantCheck(sha, "success")
+			w.settle()
+			w.cloud.hide(tt.away...)
+			if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
+				t.Fatal(err)
+			}
+			w.until("a pass has failed", func() bool { return w.environment(pr).Attempts > 0 })
+			var left []preview.Kind
+			for _, kind := range preview.Kinds() {
+				if len(w.cloud.names(kind)) > 0 {
+					left = append(left, kind)
+				}
+			}
+			if diff := cmp.Diff(tt.left, left); diff != "" {
+				t.Errorf("left while they are away (-want +got):\n%s", diff)
+			}
+			w.cloud.hide()
+			w.until("all is gone", func() bool { return w.cloud.total() == 0 && w.environment(pr).State == preview.StateArchived })
+			w.settle()
+			w.wantUntold()
+			w.valid()
+		})
+	}
 }
