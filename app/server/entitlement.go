@@ -66,6 +66,9 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 // operator gave the repository clouds, and what was made here goes when its successor is there. That it can't be opened, as when the
 // server of branches is gone, is no reason not to start.
 func (s *Server) addPast(ctx context.Context, open *providers, past *set) error {
+	if s.store == nil { // no server: nothing was made
+		return nil
+	}
 	places, err := s.store.Places(ctx)
 	if err != nil || open.local != nil || !slices.Contains(places, onPostgres) && !slices.Contains(places, onWorkerd) {
 		return err
