@@ -339,3 +339,82 @@ func TestNeverProduction(t *testing.T) {
 		t.Errorf("delete of a branch that the operator names: %v", err)
 	}
 }
+
+// Names move, and nobody gets production or somebody else's branch by that: not as a preview's branch, not as its parent.
+func TestRenamed(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	rename := func(from, to string) {
+		t.Helper()
+		if !slices.Contains(s.Names(), from) {
+			t.Fatalf("there is no branch %q", from)
+		}
+		s.Change(from, func(b *sim.Branch) { b.Name = to })
+	}
+	first := resource(t)
+	apply(t, provider(t, s), first)
+	s.Change(first.Name, func(b *sim.Branch) { b.Name = "production" })
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Production: "production", Look: look, Dial: s.Dial, Roots: s.Certificates()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, r preview.Resource, p *neon.Branches, says string) {
+		t.Helper()
+		before := writes(s)
+		if _, err := p.Apply(t.Context(), r, preview.Inputs{}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: apply: %v", what, err)
+		}
+		if after := writes(s); after != before {
+			t.Errorf("%s: %s writes became %s", what, before, after)
+		}
+	}
+	child := resource(t)
+	apply(t, p, child) // and where production is has been seen
+
+	// Production is called otherwise now, and another branch has its name.
+	rename("production", "reports")
+	other := resource(t)
+	other.Parent = "reports"
+	refused("production by its new name", other, p, "production")
+	decoy := resource(t)
+	apply(t, provider(t, s), decoy)
+	rename(decoy.Name, "production")
+	refused("production by its new name, beside another production", other, p, "production")
+	rename("production", decoy.Name)
+	rename("reports", "production")
+
+	// A preview's branch that somebody renamed is nobody's, and no parent.
+	rename(child.Name, "archive")
+	if seen, err := p.Observe(t.Context(), child); err != nil || seen.Exists {
+		t.Errorf("a renamed branch is seen: %+v %v", seen, err)
+	}
+	before := writes(s)
+	if err := p.Delete(t.Context(), child); err != nil || writes(s) != before || !slices.Contains(s.Names(), "archive") {
+		t.Errorf("a renamed branch was deleted: %v", err)
+	}
+	other.Parent = "archive"
+	refused("a preview's branch as a parent", other, p, "preview's branch")
+
+	// Another environment's branch gets a preview's name.
+	other.Parent = "main"
+	rename("archive", other.Name)
+	refused("somebody else's branch", other, p, other.Name)
+	if err := p.Delete(t.Context(), other); !errors.Is(err, preview.ErrConflict) || !slices.Contains(s.Names(), other.Name) {
+		t.Errorf("somebody else's branch is deleted: %v", err)
+	}
+}
+
+// A parent that becomes protected is no parent any more: the next pass is refused before it writes.
+func TestParentBecomesProtected(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := provider(t, s)
+	apply(t, p, resource(t))
+	s.Change("main", func(b *sim.Branch) { b.Protected = true })
+	r, before := resource(t), writes(s)
+	if _, err := p.Apply(t.Context(), r, preview.Inputs{}); err == nil || !strings.Contains(err.Error(), "protected") || writes(s) != before {
+		t.Errorf("%v; %s writes became %s", err, before, writes(s))
+	}
+	s.Change("main", func(b *sim.Branch) { b.Protected = false })
+	apply(t, p, r)
+}

@@ -4,6 +4,7 @@ import "strings"
 
 // Branch is what a scenario can change of a branch behind the API's back.
 type Branch struct {
+	Name      string
 	Default   bool
 	Protected bool
 	Parent    string // id; empty: a root
@@ -17,9 +18,9 @@ func (s *Server) Change(name string, change func(*Branch)) {
 	if b == nil {
 		return
 	}
-	seen := Branch{Default: b.isDefault, Protected: b.protected, Parent: b.parent}
+	seen := Branch{Name: b.name, Default: b.isDefault, Protected: b.protected, Parent: b.parent}
 	change(&seen)
-	b.isDefault, b.protected, b.parent = seen.Default, seen.Protected, seen.Parent
+	b.name, b.isDefault, b.protected, b.parent = seen.Name, seen.Default, seen.Protected, seen.Parent
 }
 
 // BranchesNamed is how many branches there are whose names begin so.
