@@ -52,7 +52,7 @@ func readBatch(out *bufio.Reader, count int, do func(i int, text []byte, err err
 	for i := range count {
 		header, err := out.ReadBytes('\n')
 		if err != nil {
-			return fmt.Errorf("git cat-file ended early: %w", err)
+			return fmt.Errorf("git cat-file ended early, as in a partial clone whose server can't be asked: %w", err)
 		}
 		fields := bytes.Fields(header)
 		if len(fields) != 3 {
@@ -76,7 +76,7 @@ func readBatch(out *bufio.Reader, count int, do func(i int, text []byte, err err
 		}
 		text := make([]byte, size)
 		if _, err := io.ReadFull(out, text); err != nil {
-			return fmt.Errorf("git cat-file ended early: %w", err)
+			return fmt.Errorf("git cat-file ended early, as in a partial clone whose server can't be asked: %w", err)
 		}
 		if _, err := out.Discard(1); err != nil {
 			return err

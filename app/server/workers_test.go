@@ -331,7 +331,7 @@ func undoing(t *testing.T, from string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := regexp.MustCompile(`(?m)^CREATE TABLE (\w+)|^ALTER TABLE (\w+) ADD COLUMN (\w+)`)
+	made := regexp.MustCompile(`(?m)^CREATE (?:UNLOGGED )?TABLE (\w+)|^ALTER TABLE (\w+) ADD COLUMN (\w+)`)
 	var undo strings.Builder
 	for _, name := range slices.Backward(names) {
 		if name < from {
