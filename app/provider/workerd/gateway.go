@@ -73,9 +73,9 @@ func (rt *Runtime) previewName(host string) (string, bool) {
 func (rt *Runtime) reverseProxy(i *instance) *httputil.ReverseProxy {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		DialContext: counted(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", i.socket)
-		},
+		}),
 		// The runtime may close a connection at any moment between two requests. A GET is then sent once more, a POST can't be; and
 		// a new connection to a socket of this machine costs next to nothing.
 		DisableKeepAlives:     true,
@@ -83,7 +83,7 @@ func (rt *Runtime) reverseProxy(i *instance) *httputil.ReverseProxy {
 		DisableCompression:    true, // pass on what the Worker says, as it says it
 	}
 	return &httputil.ReverseProxy{
-		Transport:     transport,
+		Transport:     unheard{transport},
 		FlushInterval: -1, // streams
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		Rewrite: func(r *httputil.ProxyRequest) {
