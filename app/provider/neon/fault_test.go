@@ -417,4 +417,19 @@ func TestParentBecomesProtected(t *testing.T) {
 	}
 	s.Change("main", func(b *sim.Branch) { b.Protected = false })
 	apply(t, p, r)
+
+	// In the middle of a pass, as soon as what the pass has read no longer counts.
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Look: look, Fresh: time.Nanosecond, Dial: s.Dial, Roots: s.Certificates()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = resource(t)
+	if observed, err := p.Observe(t.Context(), r); err != nil || observed.Exists {
+		t.Fatalf("observed %+v, %v", observed, err)
+	}
+	s.Change("main", func(b *sim.Branch) { b.Protected = true })
+	before = writes(s)
+	if _, err := p.Apply(t.Context(), r, preview.Inputs{}); err == nil || !strings.Contains(err.Error(), "protected") || writes(s) != before {
+		t.Errorf("in the middle of a pass: %v; %s writes became %s", err, before, writes(s))
+	}
 }
