@@ -64,6 +64,7 @@ func refused(t *testing.T, s *sim.Server, uri string) bool {
 func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 	t.Parallel()
 	s := world(t, nil)
+	execute(t, s, s.RootURI(), `COMMENT ON DATABASE neondb IS '{"mark": {"project": "a", "environment": "production"}}'`) // a copy has it, too, at first
 	p := provider(t, s)
 	r := resource(t)
 	check := func(when string, outputs preview.Outputs) {
@@ -79,6 +80,13 @@ func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 		conn, err := connect(t.Context(), s, child)
 		if err != nil {
 			t.Fatalf("%s: the child: %v", when, err)
+		}
+		var comment string // that the Worker's identity is judged by
+		if err := conn.QueryRow(t.Context(), `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`).Scan(&comment); err != nil {
+			t.Fatalf("%s: the comment on the database: %v", when, err)
+		}
+		if got := preview.ParseDatabaseMark(comment); got != r.Mark || !outputs.DatabaseMarked {
+			t.Errorf("%s: the database says that it is of %+v, and the outputs that it is marked: %t", when, got, outputs.DatabaseMarked)
 		}
 		_ = conn.Close(t.Context())
 		parent, err := url.Parse(s.RootURI())
