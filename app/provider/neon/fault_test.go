@@ -64,6 +64,7 @@ func refused(t *testing.T, s *sim.Server, uri string) bool {
 func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 	t.Parallel()
 	s := world(t, nil)
+	execute(t, s, s.RootURI(), `COMMENT ON DATABASE neondb IS '{"mark": {"project": "a", "environment": "production"}}'`) // a copy has it, too, at first
 	p := provider(t, s)
 	r := resource(t)
 	check := func(when string, outputs preview.Outputs) {
@@ -79,6 +80,13 @@ func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 		conn, err := connect(t.Context(), s, child)
 		if err != nil {
 			t.Fatalf("%s: the child: %v", when, err)
+		}
+		var comment string // that the Worker's identity is judged by
+		if err := conn.QueryRow(t.Context(), `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`).Scan(&comment); err != nil {
+			t.Fatalf("%s: the comment on the database: %v", when, err)
+		}
+		if got := preview.ParseDatabaseMark(comment); got != r.Mark || !outputs.DatabaseMarked {
+			t.Errorf("%s: the database says that it is of %+v, and the outputs that it is marked: %t", when, got, outputs.DatabaseMarked)
 		}
 		_ = conn.Close(t.Context())
 		parent, err := url.Parse(s.RootURI())
@@ -417,4 +425,19 @@ func TestParentBecomesProtected(t *testing.T) {
 	}
 	s.Change("main", func(b *sim.Branch) { b.Protected = false })
 	apply(t, p, r)
+
+	// In the middle of a pass, as soon as what the pass has read no longer counts.
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Look: look, Fresh: time.Nanosecond, Dial: s.Dial, Roots: s.Certificates()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = resource(t)
+	if observed, err := p.Observe(t.Context(), r); err != nil || observed.Exists {
+		t.Fatalf("observed %+v, %v", observed, err)
+	}
+	s.Change("main", func(b *sim.Branch) { b.Protected = true })
+	before = writes(s)
+	if _, err := p.Apply(t.Context(), r, preview.Inputs{}); err == nil || !strings.Contains(err.Error(), "protected") || writes(s) != before {
+		t.Errorf("in the middle of a pass: %v; %s writes became %s", err, before, writes(s))
+	}
 }
