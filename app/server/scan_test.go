@@ -300,6 +300,9 @@ func TestScanOfPushes(t *testing.T) {
 // GitHub's limits of lists are no reason to see less: beyond them trees are compared.
 func TestScanOfManyFiles(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("with the race detector three thousand files take minutes")
+	}
 	s := newScanWorld(t, nil)
 	files := map[string]string{}
 	for i := range 3100 {
