@@ -94,7 +94,7 @@ func source(t *testing.T) fstest.MapFS {
 // Values that look like secrets are made of parts, or scanners find them.
 var (
 	stripeKey  = strings.Join([]string{"sk", "live", "4eC39HqLyjWDarjtT1zdp7dc"}, "_")
-	datadogKey = strings.Repeat("abcdef0123456789", 2) + "0123abcd"
+	datadogKey = strings.Repeat("c0ffee7135790b2d", 2) + "93ab41cd"
 )
 
 // TestAction runs every command as a workflow does that checks this repository out.

@@ -57,6 +57,9 @@ func installHook(ctx context.Context, dir, binary string) (string, error) {
 	case err != nil:
 		return "", err
 	case !bytes.Contains(there, []byte(hookMark)):
+		if folder := filepath.Dir(name); filepath.Base(folder) == "_" && filepath.Base(filepath.Dir(folder)) == ".husky" {
+			name = filepath.Join(filepath.Dir(folder), "pre-commit") // Husky writes what is in "_" anew, and runs what is beside it
+		}
 		return "", fmt.Errorf("there is a hook already: %s. Add this line to it: %s", name, hookLine(binary))
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -94,4 +94,10 @@ func TestInstallHookRefuses(t *testing.T) {
 	if text := readFile(t, theirs); text != "#!/bin/sh\nexit 0\n" {
 		t.Errorf("it is now %q", text)
 	}
+
+	git(t, dir, "config", "core.hooksPath", ".husky/_")
+	writeFile(t, filepath.Join(dir, ".husky", "_", "pre-commit"), "#!/usr/bin/env sh\n. \"$(dirname \"$0\")/h\"\n")
+	if _, err := installHook(t.Context(), dir, "flaresmith"); err == nil || !strings.Contains(err.Error(), filepath.Join(".husky", "pre-commit")) {
+		t.Errorf("a hook that Husky makes anew: %v", err)
+	}
 }

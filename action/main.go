@@ -10,7 +10,12 @@ import (
 )
 
 func main() {
+	if err := withoutCore(); err != nil {
+		fmt.Fprintln(os.Stderr, "flaresmith: cores can't be turned off:", err)
+		os.Exit(exitFailed)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends what does not listen to the first
 	code := run(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Getenv, os.Args[1:]...)
 	stop()
 	os.Exit(code)

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -86,15 +87,16 @@ func TestRelease(t *testing.T) {
 
 // useRelease runs a workflow in another repository that uses the action with a release.
 func useRelease(t *testing.T, files fstest.MapFS, name string, binary []byte) {
-	var fetched int
-	served := binary
+	var fetched atomic.Int64
+	var served atomic.Pointer[[]byte]
+	served.Store(&binary)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fetched++
+		fetched.Add(1)
 		if r.URL.Path != "/v"+version+"/"+name {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = w.Write(served)
+		_, _ = w.Write(*served.Load())
 	}))
 	defer server.Close()
 	sum := sha256.Sum256(binary)
@@ -117,20 +119,21 @@ func useRelease(t *testing.T, files fstest.MapFS, name string, binary []byte) {
 			t.Fatalf("%v\n%s", err, log)
 		}
 	}
-	if fetched != 1 {
-		t.Errorf("the binary was fetched %d times, want once", fetched)
+	if n := fetched.Load(); n != 1 {
+		t.Errorf("the binary was fetched %d times, want once", n)
 	}
 	cached := filepath.Join(cache, "tool_cache", "flaresmith", version, name)
 	if err := os.WriteFile(cached, []byte("#!/bin/sh\necho No secrets found\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if log, err := use(); err != nil || fetched != 2 {
-		t.Errorf("a spoilt cache: fetched %d times, %v\n%s", fetched, err, log)
+	if log, err := use(); err != nil || fetched.Load() != 2 {
+		t.Errorf("a spoilt cache: fetched %d times, %v\n%s", fetched.Load(), err, log)
 	}
 	if err := os.Remove(cached); err != nil {
 		t.Fatal(err)
 	}
-	served = []byte("#!/bin/sh\necho No secrets found\n")
+	other := []byte("#!/bin/sh\necho No secrets found\n")
+	served.Store(&other)
 	if log, err := use(); err == nil || !strings.Contains(log, name+" is not what its checksum says") || strings.Contains(log, "No secrets found") {
 		t.Errorf("another binary: %v\n%s", err, log)
 	}

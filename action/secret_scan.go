@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -48,10 +48,18 @@ func newSecretScan(io streams) *cobra.Command {
 	return cmd
 }
 
-// collectEarly trades 3 % of a history's time for a quarter of its memory, unless the caller has a wish.
-func collectEarly() {
-	if os.Getenv("GOGC") == "" {
+// collectGarbage trades 3 % of a history's time for a quarter of its memory, unless the caller has a wish. What a
+// commit changes is mostly done before the first collection would pay.
+func collectGarbage(mode secretscan.Mode) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	switch mode {
+	case secretscan.History:
 		debug.SetGCPercent(60)
+	case secretscan.Tree:
+	default:
+		debug.SetGCPercent(200)
 	}
 }
 
@@ -63,21 +71,21 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 	if a.format != "text" && a.format != "json" {
 		return fmt.Errorf("--format %q: want text or json", a.format)
 	}
-	collectEarly()
-	var mu sync.Mutex
+	switch mode := secretscan.Mode(a.mode); { // what is asked for, and would not be done
+	case a.commits != "" && mode != secretscan.Range:
+		return fmt.Errorf("--range %s goes with --mode %s, and the mode is %s", secretscan.Shown(a.commits), secretscan.Range, mode)
+	case a.commits == "" && mode == secretscan.Range:
+		return fmt.Errorf("--mode %s needs --range A..B, e.g. --range main..HEAD", mode)
+	case a.cache != "" && mode != secretscan.History:
+		return fmt.Errorf("--cache goes with --mode %s, and the mode is %s", secretscan.History, mode)
+	}
+	collectGarbage(secretscan.Mode(a.mode))
 	found, scanErr := secretscan.Scan(ctx, secretscan.Request{
 		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in, Baseline: a.baseline, Cache: a.cache,
-		Note: func(text string) {
-			mu.Lock()
-			defer mu.Unlock()
-			fmt.Fprintln(io.err, "note:", text)
-		},
+		Note: func(text string) { fmt.Fprintln(io.err, "note:", text) },
 	})
-	if err := a.report(io.out, found); err != nil {
-		return err
-	}
-	if scanErr != nil {
-		return scanErr
+	if err := a.report(io.out, secretscan.Report{Complete: scanErr == nil, Findings: found}); err != nil || scanErr != nil {
+		return errors.Join(scanErr, err)
 	}
 	for _, f := range found {
 		if f.Tier.AtLeast(bar) {
@@ -96,21 +104,21 @@ const stagedAdvice = `Not committed: take the secrets out of the files, git add 
   an entry in .flaresmith-ignore.yml   with rule, fingerprint (in brackets above), reason and expires
 `
 
-// report prints the findings and writes the files that were asked for.
-func (a *secretScan) report(out io.Writer, found []secretscan.Finding) error {
-	write := secretscan.WriteText
+// report prints what was found and writes the files that were asked for.
+func (a *secretScan) report(out io.Writer, made secretscan.Report) error {
+	write := made.WriteText
 	if a.format == "json" {
-		write = secretscan.WriteJSON
+		write = made.WriteJSON
 	}
-	if err := write(out, found); err != nil {
+	if err := write(out); err != nil {
 		return err
 	}
-	for name, write := range map[string]func(io.Writer, []secretscan.Finding) error{a.sarif: secretscan.WriteSARIF, a.json: secretscan.WriteJSON} {
+	for name, write := range map[string]func(io.Writer) error{a.sarif: made.WriteSARIF, a.json: made.WriteJSON} {
 		if name == "" {
 			continue
 		}
 		var text bytes.Buffer
-		if err := write(&text, found); err != nil {
+		if err := write(&text); err != nil {
 			return err
 		}
 		if err := os.WriteFile(name, text.Bytes(), 0o600); err != nil {

@@ -27,14 +27,18 @@ func TestSecretScan(t *testing.T) {
 		out   string // is in what is printed
 	}{
 		{"findings at the bar", []string{"--dir", dir}, "", exitFound, "a.env:1:5: stripe-access-token (certain)"},
-		{"files are written", []string{"--dir", dir, "--format", "json", "--sarif", filepath.Join(reports, "a.sarif"), "--json", filepath.Join(reports, "a.json")}, "", exitFound, `"path": "a.env"`},
+		{"files are written", []string{"--dir", dir, "--format", "json", "--sarif", filepath.Join(reports, "a.sarif"), "--json", filepath.Join(reports, "a.json")}, "", exitFound, "\"complete\": true,\n  \"findings\": [\n"},
 		{"nothing in a stream", []string{"--mode", "stdin"}, "hello", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
 		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=" + datadogKey + " ", exitOK, "0 certain, 1 likely"},
 		{"what a baseline has", []string{"--dir", dir, "--baseline", filepath.Join(reports, "a.json")}, "", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"no such baseline", []string{"--dir", dir, "--baseline", filepath.Join(reports, "b.json")}, "", exitFailed, ""},
-		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, ""},
+		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, "not everything was scanned; found until then: 0 certain, 0 likely, 0 generic"},
+		{"no such folder in JSON", []string{"--dir", filepath.Join(dir, "missing"), "--format", "json", "--sarif", filepath.Join(reports, "c.sarif")}, "", exitFailed, `"complete": false`},
 		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
+		{"a range in another mode", []string{"--dir", dir, "--range", "main..HEAD"}, "", exitFailed, ""},
+		{"no range", []string{"--mode", "range"}, "", exitFailed, ""},
+		{"a cache in another mode", []string{"--mode", "stdin", "--cache", reports}, "hello", exitFailed, ""},
 		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},
 		{"no such format", []string{"--format", "xml"}, "", exitFailed, ""},
 	}
@@ -58,5 +62,8 @@ func TestSecretScan(t *testing.T) {
 		if err != nil || !bytes.Contains(text, []byte("stripe-access-token")) || bytes.Contains(text, []byte(secret[8:])) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if text, err := os.ReadFile(filepath.Join(reports, "c.sarif")); err != nil || !bytes.Contains(text, []byte(`"executionSuccessful": false`)) {
+		t.Errorf("SARIF of a scan that failed: %s, %v", text, err)
 	}
 }

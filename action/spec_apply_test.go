@@ -191,10 +191,43 @@ func TestSpecApplyErrors(t *testing.T) {
 		!strings.Contains(out, "specs/002-more/contracts/openapi.yaml:") {
 		t.Errorf("got\n%s", out)
 	}
-	for _, args := range [][]string{
-		{"--target", "cobol"}, {"--dry-run", "--check"}, {"--openapi", "x.yaml"}, {"--no-such-flag"}, {"argument"},
+}
+
+// TestSpecApplyUsage has flags that are wrong, or would do nothing: none is ignored.
+func TestSpecApplyUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source, out := filepath.Join(dir, "shop.yaml"), filepath.Join(dir, "out")
+	writeFile(t, source, contract)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--no-such-flag"}, "unknown flag: --no-such-flag"},
+		{[]string{"argument"}, `unknown command "argument"`},
+		{[]string{"--dir="}, "--dir has no value"},
+		{[]string{"--dir", filepath.Join(dir, "none")}, "--dir: there is no folder " + filepath.Join(dir, "none")},
+		{[]string{"--openapi=", "--out", out}, "--openapi has no value"},
+		{[]string{"--openapi", source, "--out="}, "--out has no value"},
+		{[]string{"--openapi", source, "--out", out, "--target="}, "--target has no value"},
+		{[]string{"--openapi", source, "--out", out, "--target", "cobol"}, `there is no target "cobol"`},
+		{[]string{"--openapi", source, "--out", out, "--dry-run", "--check"}, "--dry-run and --check: give one"},
+		{[]string{"--openapi", source}, "--openapi needs --out"},
+		{[]string{"--openapi", source, "--out", out, "--dir", dir}, "--dir says where specs/ is"},
+		{[]string{"--openapi", source, "--out", out, "--by-trust"}, "--by-trust is about data-model.md"},
+		{[]string{"--openapi", source, "--out", out, "--target", "drizzle"}, "--target drizzle: tables come from data-model.md"},
+		{[]string{"--openapi", filepath.Join(dir, "none.yaml"), "--out", out}, "--openapi: there is no file " + filepath.Join(dir, "none.yaml")},
+		{[]string{"--dir", dir, "--out", out}, "--out goes with --openapi"},
+		{[]string{"--dir", dir, "--by-trust", "--target", "zod,mcp"}, "--by-trust is about data-model.md"},
+		{[]string{"--dir", dir, "--by-trust", "--target", "hono"}, "there is no folder specs"},
 	} {
-		c.apply(exitFailed, args...)
+		code, printed := runLine(t, append([]string{"spec-apply"}, tt.args...)...)
+		if code != exitFailed || !strings.Contains(printed, tt.want) {
+			t.Errorf("%s: exit code %d, printed %s", tt.args, code, printed)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("something was written")
 	}
 }
 
@@ -359,11 +392,11 @@ func TestSpecApplyBreaking(t *testing.T) {
 		var got []string
 		for _, b := range report.BreakingChanges {
 			got = append(got, b.Kind+" "+b.Name)
-			if b.Kind == "column" && !strings.Contains(b.Note, "ALTER TABLE products RENAME COLUMN price TO cost;") {
+			if b.Name == "products.price" && !strings.Contains(b.Note, "ALTER TABLE products RENAME COLUMN price TO cost;") {
 				t.Errorf("got %s", b.Note)
 			}
 		}
-		if diff := cmp.Diff([]string{"table reviews", "column products.price", "field Product.name", "operation POST /products"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"table reviews", "column products.price", "column products.cost", "field Product.name", "operation POST /products"}, got); diff != "" {
 			t.Errorf("%s:\n%s", args, diff)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/flaresmith/flaresmith/action/secretscan"
 	"github.com/flaresmith/flaresmith/action/workflow"
@@ -40,7 +40,6 @@ type scanStep struct {
 
 	baseline, cache string
 
-	mu    sync.Mutex
 	notes []string
 }
 
@@ -85,7 +84,7 @@ func stepSecretScan(ctx context.Context, step *workflow.Step) (workflow.Report, 
 		return s.notScanned(err), exitFailed, nil
 	}
 	found, scanErr := s.scan(ctx)
-	outputs, err := s.write(found)
+	outputs, err := s.write(found, scanErr == nil)
 	if err != nil {
 		return workflow.Report{}, exitFailed, err
 	}
@@ -109,7 +108,7 @@ func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
 		s.mode, s.what = secretscan.Tree, "the checkout's files"
 		return nil
 	case commits != "" && scan != string(secretscan.History):
-		s.mode, s.commits, s.what = secretscan.Range, commits, "the commits "+commits
+		s.mode, s.commits, s.what = secretscan.Range, commits, secretscan.Shown("the commits "+commits)
 		return nil
 	}
 	if event.TextOnly() && scan == "auto" {
@@ -130,49 +129,37 @@ func (s *scanStep) choose(ctx context.Context, scan, commits string) error {
 		}
 		s.mode, s.what = secretscan.History, "the whole history"
 		if err := repository.FetchHistory(ctx); err != nil {
-			return fmt.Errorf("%w: the checkout is shallow and more can't be fetched; check out with fetch-depth: 0: %w", secretscan.ErrNotScanned, err)
+			return fmt.Errorf("%w: the checkout is shallow or partial and more can't be fetched; check out with fetch-depth: 0 and without filter: %w", secretscan.ErrNotScanned, err)
 		}
 		return nil
 	}
-	count := 1
+	count, head := 1, cmp.Or(event.Tag, event.Head)
 	if event.Pull != nil {
 		count = event.Pull.Commits
 	}
-	s.mode, s.commits = secretscan.Range, base+".."+event.Head
-	s.what = fmt.Sprintf("what %.7s..%.7s brought", base, event.Head)
-	if err := repository.FetchRange(ctx, base, event.Head, count); err != nil {
-		return fmt.Errorf("%w: the checkout lacks commits of %.7s..%.7s and they can't be fetched; check out with fetch-depth: 0: %w", secretscan.ErrNotScanned, base, event.Head, err)
+	s.mode, s.commits = secretscan.Range, base+".."+head
+	s.what = fmt.Sprintf("what %.7s..%.7s brought", base, head)
+	err := repository.FetchRange(ctx, base, head, count)
+	if err == nil {
+		err = repository.FetchFiles(ctx, secretscan.RangeLog(base, head), secretscan.RangeFiles)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the checkout lacks a part of %.7s..%.7s and it can't be fetched; check out with fetch-depth: 0 and without filter: %w", secretscan.ErrNotScanned, base, head, err)
 	}
 	return nil
 }
 
-// located is a finding with the text in which it is, if it is in no file.
-type located struct {
-	secretscan.Finding
-	text string
-}
-
 // scan scans what was chosen, and what people wrote for it.
-func (s *scanStep) scan(ctx context.Context) ([]located, error) {
-	var all []located
-	var files []secretscan.Finding
-	var err error
-	texts := s.step.Event.Texts
+func (s *scanStep) scan(ctx context.Context) (found []secretscan.Finding, err error) {
 	if s.mode != textOnly {
-		collectEarly()
-		files, err = secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
+		collectGarbage(s.mode)
+		found, err = secretscan.Scan(ctx, secretscan.Request{Mode: s.mode, Dir: s.dir, Range: s.commits, Baseline: s.baseline, Cache: s.cache, Note: s.note})
 	}
-	for _, f := range files {
-		all = append(all, located{f, ""})
-	}
-	if s.mode == secretscan.Range && err == nil {
-		messages, messagesErr := s.step.Repository(s.dir).Messages(ctx, s.commits)
-		texts, err = append(slices.Clip(texts), messages...), messagesErr
-	}
-	for _, text := range texts {
+	for _, text := range s.step.Event.Texts {
 		some, textErr := secretscan.Scan(ctx, secretscan.Request{Mode: secretscan.Stdin, Dir: s.dir, Baseline: s.baseline, Input: strings.NewReader(text.Body)})
 		for _, f := range some {
-			all = append(all, located{f, text.What})
+			f.Path, f.Text = "", text.What
+			found = append(found, f)
 		}
 		err = errors.Join(err, textErr)
 	}
@@ -183,12 +170,10 @@ func (s *scanStep) scan(ctx context.Context) ([]located, error) {
 	if more := len(s.step.Event.Texts) - named; more > 0 {
 		s.what += fmt.Sprintf(", and %d texts more", more)
 	}
-	return all, err
+	return found, err
 }
 
 func (s *scanStep) note(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.notes = append(s.notes, text); len(s.notes) > maxNotes {
 		s.step.Logf("%s", text)
 	}
@@ -203,31 +188,23 @@ func (s *scanStep) told() []string {
 }
 
 // write writes the files of the report and gives the outputs.
-func (s *scanStep) write(found []located) (map[string]string, error) {
+func (s *scanStep) write(found []secretscan.Finding, complete bool) (map[string]string, error) {
 	dir, err := os.MkdirTemp(s.step.TempDir(), "flaresmith-")
 	if err != nil {
 		return nil, fmt.Errorf("a folder for the report: %w", err)
 	}
 	outputs := map[string]string{"findings": strconv.Itoa(len(found)), "scanned": s.what}
-	var everywhere, inFiles []secretscan.Finding
-	for _, f := range found {
-		if f.text == "" {
-			inFiles = append(inFiles, f.Finding)
-		} else {
-			f.Path = f.text
-		}
-		everywhere = append(everywhere, f.Finding)
-	}
+	// SARIF is about a commit and those before it: what is said about them at GitHub is left out.
+	ofCommits := slices.DeleteFunc(slices.Clone(found), func(f secretscan.Finding) bool { return f.Text != "" && f.First == nil })
 	for _, file := range []struct {
 		output, name string
-		write        func(io.Writer, []secretscan.Finding) error
-		found        []secretscan.Finding
+		write        func(io.Writer) error
 	}{
-		{"report-path", "secret-scan.json", secretscan.WriteJSON, everywhere},
-		{"sarif-path", "secret-scan.sarif", secretscan.WriteSARIF, inFiles},
+		{"report-path", "secret-scan.json", secretscan.Report{Complete: complete, Findings: found}.WriteJSON},
+		{"sarif-path", "secret-scan.sarif", secretscan.Report{Complete: complete, Findings: ofCommits}.WriteSARIF},
 	} {
 		var text bytes.Buffer
-		if err := file.write(&text, file.found); err != nil {
+		if err := file.write(&text); err != nil {
 			return nil, err
 		}
 		name := filepath.Join(dir, file.name)
@@ -239,7 +216,7 @@ func (s *scanStep) write(found []located) (map[string]string, error) {
 	return outputs, nil
 }
 
-func (s *scanStep) report(found []located) (workflow.Report, int) {
+func (s *scanStep) report(found []secretscan.Finding) (workflow.Report, int) {
 	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.told(), "Scanned: "+s.what+".")}
 	counts := map[secretscan.Tier]int{}
 	over := 0
@@ -265,15 +242,15 @@ func (s *scanStep) report(found []located) (workflow.Report, int) {
 
 // notScanned is the report of a scan that says nothing: never a green one.
 func (s *scanStep) notScanned(err error) workflow.Report {
-	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": "), Notes: s.told()}
+	return workflow.Report{Status: "not-scanned", Title: "Not scanned: " + secretscan.Shown(strings.TrimPrefix(err.Error(), secretscan.ErrNotScanned.Error()+": ")), Notes: s.told()}
 }
 
-func reaches(f located, bar string) bool {
+func reaches(f secretscan.Finding, bar string) bool {
 	return bar != never && f.Tier.AtLeast(secretscan.Tier(bar))
 }
 
 // annotationsOf are findings for people. They are sorted: the surest first.
-func annotationsOf(found []located, bar string) []workflow.Annotation {
+func annotationsOf(found []secretscan.Finding, bar string) []workflow.Annotation {
 	var list []workflow.Annotation
 	for _, f := range found {
 		a := workflow.Annotation{Level: workflow.Warning, Title: f.Rule + " (" + string(f.Tier) + ")", Message: f.Description,
@@ -284,11 +261,9 @@ func annotationsOf(found []located, bar string) []workflow.Annotation {
 		case f.Tier == secretscan.Generic:
 			a.Level = workflow.Notice
 		}
-		if f.text != "" {
-			a.Path = ""
-			a.Message += fmt.Sprintf(" It is in line %d of %s.", f.Line, f.text)
-		}
-		if f.First != nil {
+		if f.Text != "" {
+			a.Message += fmt.Sprintf(" It is in line %d of %s.", f.Line, f.Text)
+		} else if f.First != nil {
 			a.Commit = f.First.ID
 			a.Message += fmt.Sprintf(" Commit %.7s brought it.", f.First.ID)
 		}

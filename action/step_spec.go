@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/flaresmith/flaresmith/action/workflow"
 	"github.com/flaresmith/flaresmith/codegen/drift"
@@ -46,7 +45,7 @@ func stepSpecCheck(ctx context.Context, step *workflow.Step) (workflow.Report, i
 	r := workflow.Report{Status: string(report.Summary.Status), Annotations: specAnnotations(o.dir, report), Outputs: outputs, Notes: specNotes(report)}
 	switch report.Summary.Status {
 	case drift.Conflicts:
-		r.Title = conflictTitle(report)
+		r.Title = report.ConflictTitle()
 		return r, exitConflicts, nil
 	case drift.Drift:
 		r.Title = fmt.Sprintf("%s not as the specs say", plural(len(report.ChangedFiles), "file"))
@@ -80,7 +79,7 @@ func stepSpecApply(ctx context.Context, step *workflow.Step) (workflow.Report, i
 	switch {
 	case report.Summary.HasConflicts:
 		r.Status, r.Annotations = string(drift.Conflicts), specAnnotations(o.dir, report)
-		r.Title = conflictTitle(report) + "; nothing was written"
+		r.Title = report.ConflictTitle() + "; nothing was written"
 		return r, exitConflicts, nil
 	case len(report.ChangedFiles) == 0:
 		r.Status, r.Passed, r.Title = string(drift.Clean), true, "All files are as the specs say"
@@ -111,25 +110,6 @@ func stepSpecApply(ctx context.Context, step *workflow.Step) (workflow.Report, i
 		r.Advice = "<" + done.PullURL + ">"
 	}
 	return r, exitOK, nil
-}
-
-// conflictTitle tells files in the way from specs that contradict themselves.
-func conflictTitle(report drift.Report) string {
-	mismatches := 0
-	for _, c := range report.Conflicts {
-		if c.Reason == drift.SchemaMismatch {
-			mismatches++
-		}
-	}
-	files := plural(len(report.Conflicts)-mismatches, "file") + " in the way of what the specs say"
-	contradictions := "the specs contradict themselves in " + plural(mismatches, "place")
-	switch {
-	case mismatches == 0:
-		return files
-	case mismatches == len(report.Conflicts):
-		return strings.ToUpper(contradictions[:1]) + contradictions[1:]
-	}
-	return files + ", and " + contradictions
 }
 
 func specInputs(step *workflow.Step, dir string) error {

@@ -219,6 +219,92 @@ func TestWhatIsScanned(t *testing.T) {
 	}
 }
 
+// TestHistoryOfAShallowCheckout has secrets that only a tag has, and only what is before the checkout's commit, which
+// is on no branch.
+func TestHistoryOfAShallowCheckout(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"a.txt": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.txt": "y\n"})
+	token := p.token(&gh.InstallationPermissions{Contents: gh.String("read")})
+	tagged := filepath.Join(t.TempDir(), "tagged")
+	git(t, ".", "clone", "--quiet", p.PushURL("acme/shop", "octo-dev"), tagged)
+	writeFile(t, filepath.Join(tagged, "tag.env"), "KEY="+stripeKey+"\n")
+	git(t, tagged, "add", ".")
+	git(t, tagged, "commit", "--quiet", "-m", "for the release only")
+	git(t, tagged, "tag", "-a", "-m", "one", "v1")
+	git(t, tagged, "push", "--quiet", "origin", "v1")
+	fork, err := p.Fork("acme/shop", "octo-stranger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"KEY=" + stripeKey[:30] + "7\n", "gone\n"} {
+		if _, err := p.CommitAs("octo-stranger", fork, "theirs", map[string]string{"fork.env": text}, "theirs"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number, err := p.OpenPR("acme/shop", "Theirs", "octo-stranger:theirs", "", "octo-stranger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := p.shallow("main")
+	git(t, dir, "fetch", "--quiet", "--depth=1", p.PushURL("acme/shop", "octo-dev"), fmt.Sprintf("refs/pull/%d/head", number))
+	git(t, dir, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+	git(t, dir, "tag", "v1") // another one
+	r := p.step(dir, map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_SCAN": "history", "INPUT_GITHUB_TOKEN": token, "INPUT_CHECK_RUN": "off"}, nil)
+	if r.code != exitFound || r.outputs["findings"] != "2" || !strings.Contains(r.log, "file=tag.env") || !strings.Contains(r.log, "file=fork.env") || strings.Contains(r.log, "shallow") {
+		t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+	}
+}
+
+// TestPushedTag has a secret in the message of a tag, whose object is what the event of its push names; checkouts have the
+// commit alone.
+func TestPushedTag(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"a.txt": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.txt": "y\n"})
+	dir := filepath.Join(t.TempDir(), "tagged")
+	git(t, ".", "clone", "--quiet", p.PushURL("acme/shop", "octo-dev"), dir)
+	git(t, dir, "tag", "-a", "-m", "One", "-m", "Tried with "+stripeKey, "v1", p.base)
+	git(t, dir, "push", "--quiet", "origin", "v1")
+	tag := strings.TrimSpace(git(t, dir, "rev-parse", "v1"))
+	event := map[string]any{"ref": "refs/tags/v1", "before": strings.Repeat("0", 40), "after": tag, "repository": map[string]any{"default_branch": "main"}}
+	r := p.step(p.shallow("main"), map[string]string{"INPUT_COMMAND": "secret-scan",
+		"INPUT_GITHUB_TOKEN": p.token(&gh.InstallationPermissions{Contents: gh.String("read"), Checks: gh.String("write")})},
+		map[string]string{"GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": p.base, "GITHUB_EVENT_PATH": writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, event))})
+	if r.code != exitFound || r.outputs["findings"] != "1" || !strings.Contains(r.log, "in line 3 of the message of tag v1 ("+tag[:10]+")") {
+		t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+	}
+	if runs, err := p.CheckRuns("acme/shop", p.base); err != nil || len(runs) != 1 {
+		t.Errorf("%d check runs, %v\n%s", len(runs), err, r.log)
+	}
+}
+
+// TestPartialCheckout has secrets in files that the checkout left out, in a range and in the history.
+func TestPartialCheckout(t *testing.T) {
+	t.Parallel()
+	for _, filter := range []string{"blob:none", "tree:0"} {
+		for _, tt := range []struct {
+			scan, findings string
+			more           []string
+		}{{"range", "1", nil}, {"history", "2", nil}, {"range", "1", []string{"--depth=1"}}, {"history", "2", []string{"--depth=1"}}} {
+			t.Run(strings.Join(append([]string{filter, tt.scan}, tt.more...), " "), func(t *testing.T) {
+				t.Parallel()
+				p := newProject(t, fstest.MapFS{"a.txt": &fstest.MapFile{Data: []byte("x\n")}, "old.env": &fstest.MapFile{Data: []byte("KEY=" + stripeKey[:30] + "7\n")}},
+					map[string]string{"a.txt": "y\n", "old.env": "gone\n", "new.env": "KEY=" + stripeKey + "\n"})
+				var err error
+				if p.head, err = p.Commit("acme/shop", "feature", map[string]string{"new.env": "gone\n"}, "Too late"); err != nil {
+					t.Fatal(err)
+				}
+				dir := filepath.Join(t.TempDir(), "checkout")
+				git(t, ".", append([]string{"clone", "--quiet", "--no-checkout", "--filter=" + filter, "--branch", "feature", p.PushURL("acme/shop", "octo-dev"), dir}, tt.more...)...)
+				git(t, dir, "remote", "set-url", "origin", p.URL()+"/acme/shop.git")
+				r := p.step(dir, map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_SCAN": tt.scan, "INPUT_GITHUB_TOKEN": p.token(&gh.InstallationPermissions{Contents: gh.String("read")}), "INPUT_CHECK_RUN": "off"}, nil)
+				if r.code != exitFound || r.outputs["findings"] != tt.findings {
+					t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
+				}
+			})
+		}
+	}
+}
+
 func merged(maps ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, m := range maps {
@@ -243,15 +329,25 @@ func TestTexts(t *testing.T) {
 	messages := p.event("acme/shop")
 	messages["pull_request"].(map[string]any)["head"].(map[string]any)["sha"] = head
 	text := "KEY=" + stripeKey
+	reviewed := func(what string) map[string]any { // these events do not say how many commits there are
+		event := p.event("acme/shop")
+		delete(event["pull_request"].(map[string]any), "commits")
+		event[what] = map[string]any{"body": text}
+		return event
+	}
+	const none = `"results": []`
 	for _, tt := range []struct {
 		name, event string
 		payload     any
 		where       string
+		sarif       string // only what is about commits
 	}{
-		{"a pull request", "pull_request", pull, "in line 4 of the pull request's title and text"},
-		{"a commit's message", "pull_request", messages, "in line 3 of the message of commit " + head[:7]},
-		{"a comment", "issue_comment", map[string]any{"issue": map[string]any{"title": "x", "body": ""}, "comment": map[string]any{"body": text}}, "in line 2 of the comment"},
-		{"an issue", "issues", map[string]any{"issue": map[string]any{"title": text}}, "in line 1 of the issue's title and text"},
+		{"a pull request", "pull_request", pull, "in line 4 of the pull request's title and text", none},
+		{"a commit's message", "pull_request", messages, "in line 3 of the message of commit " + head[:7], `"uri": "commit-messages/` + head + `"`},
+		{"a comment", "issue_comment", map[string]any{"issue": map[string]any{"title": "x", "body": ""}, "comment": map[string]any{"body": text}}, "in line 2 of the comment", none},
+		{"a comment of a review", "pull_request_review_comment", reviewed("comment"), "in line 2 of the comment", none},
+		{"a review", "pull_request_review", reviewed("review"), "in line 2 of the review", none},
+		{"an issue", "issues", map[string]any{"issue": map[string]any{"title": text}}, "in line 1 of the issue's title and text", none},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := p.step(p.shallow("feature"), map[string]string{
@@ -261,7 +357,7 @@ func TestTexts(t *testing.T) {
 			if r.code != exitFound || r.outputs["findings"] != "1" || !strings.Contains(r.log, tt.where) || strings.Contains(r.log, "file=") || strings.Contains(r.log, stripeKey[8:]) {
 				t.Errorf("exit code %d, outputs %v\n%s", r.code, r.outputs, r.log)
 			}
-			if sarif := readFile(t, r.outputs["sarif-path"]); !strings.Contains(sarif, `"results": []`) {
+			if sarif := readFile(t, r.outputs["sarif-path"]); !strings.Contains(sarif, tt.sarif) {
 				t.Errorf("SARIF:\n%s", sarif)
 			}
 		})
@@ -339,4 +435,25 @@ func TestManyNotes(t *testing.T) {
 	if r.code != exitOK || in(r.summary) > maxNotes || !strings.Contains(r.summary, "180 notes more") || in(r.log) < 200 {
 		t.Errorf("exit code %d, %d notes in the summary, %d in the log\n%.3000s", r.code, in(r.summary), in(r.log), r.summary)
 	}
+}
+
+// TestNamesAreToldWithoutSecrets is a step that can't be done, of branches and a remote that have secrets in their names.
+func TestNamesAreToldWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x\n")}}, map[string]string{"a.txt": "x\n"})
+	checkout := p.shallow("feature")
+	event := map[string]any{"before": strings.Repeat("0", 40), "after": p.head, "repository": map[string]any{"default_branch": "release/" + stripeKey}}
+	push := map[string]string{"GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/feature",
+		"GITHUB_EVENT_PATH": writeFile(t, filepath.Join(t.TempDir(), "event.json"), jsonText(t, event))}
+	told := func(r stepRun) {
+		t.Helper()
+		text := r.log + r.summary + r.outputs["scanned"]
+		if r.code != exitFailed || r.outputs["status"] != "not-scanned" || strings.Contains(strings.ReplaceAll(text, "\\", ""), stripeKey[8:16]) {
+			t.Errorf("exit code %d, outputs %v\n%s%s", r.code, r.outputs, r.log, r.summary)
+		}
+	}
+	told(p.step(checkout, map[string]string{"INPUT_COMMAND": "secret-scan", "INPUT_RANGE": "HEAD.." + stripeKey}, nil))
+	told(p.step(checkout, map[string]string{"INPUT_COMMAND": "secret-scan"}, push))
+	git(t, checkout, "remote", "set-url", "origin", "http://127.0.0.1:1/x?token="+stripeKey[8:])
+	told(p.step(checkout, map[string]string{"INPUT_COMMAND": "secret-scan"}, push))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,6 @@ import (
 	"github.com/flaresmith/flaresmith/app/demo"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/server"
-	"github.com/flaresmith/flaresmith/app/store"
 )
 
 // command is the tree of commands. stdout gets results, stderr logs and progress.
@@ -165,7 +165,7 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return store.Migrate(cmd.Context(), c.DatabaseURL)
+			return server.Migrate(cmd.Context(), c)
 		},
 	}
 }
@@ -206,6 +206,7 @@ func demoCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&options.Once, "once", false, "end after the story; exit 0 only if every step was verified")
 	cmd.Flags().BoolVar(&options.JSON, "json", false, "with --once: print one JSON object")
 	cmd.Flags().BoolVar(&options.Clouds, "clouds", false, "make previews at stand-ins of Neon, Cloudflare and Postman")
+	cmd.Flags().StringVar(&options.CloudflareDriver, "cloudflare-driver", "", "with --clouds: how Workers run at Cloudflare, "+strings.Join(config.CloudflareDrivers(), ", "))
 	cmd.Flags().BoolVar(&options.Verbose, "verbose", false, "print the server's log")
 	return cmd
 }

@@ -35,7 +35,7 @@ const (
 	killSecret = "kill-webhook-secret"
 	killCheck  = "Flaresmith / Preview"
 	// A pass that died with its server is taken up when its lease is over, half a minute later.
-	killPatience = 75 * time.Second
+	killPatience = 3 * time.Minute // as the server's own tests
 )
 
 // killWorlds keeps the ids of the worlds apart, and with them the names of previews on one Postgres.

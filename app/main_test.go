@@ -57,7 +57,7 @@ func TestDemo(t *testing.T) {
 	if decoder.More() {
 		t.Error("there is more than one JSON object")
 	}
-	if !got.OK || len(got.Steps) != 6 || got.Leaks == nil || len(got.Leaks) > 0 {
+	if !got.OK || len(got.Steps) != 7 || got.Leaks == nil || len(got.Leaks) > 0 {
 		t.Errorf("result %+v", got)
 	}
 	for _, step := range got.Steps {
@@ -82,6 +82,8 @@ func TestCommands(t *testing.T) {
 	}{
 		{"unknown", []string{"fly"}, "unknown command"},
 		{"json needs once", []string{"demo", "--json"}, "--once"},
+		{"a driver needs clouds", []string{"demo", "--cloudflare-driver", "pages"}, "needs --clouds"},
+		{"an unknown driver", []string{"demo", "--clouds", "--cloudflare-driver", "pigeon"}, `"pigeon" is none of worker-per-pr, worker-previews, pages`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

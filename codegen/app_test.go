@@ -3,12 +3,14 @@ package codegen_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,7 @@ type project struct {
 	folder      string // below it, the files
 	entry       string
 	collections []string
+	answers     map[string]string // to some requests
 }
 
 // TestAppRuns makes apps from contracts alone, compiles them strictly with both compilers in use, runs them
@@ -38,7 +41,7 @@ type project struct {
 func TestAppRuns(t *testing.T) {
 	t.Parallel()
 	dir := install(t, appPackages)
-	projects := []project{shop(t, dir)}
+	projects := []project{shop(t, dir), segments(t, dir)}
 	if _, err := os.Stat(sharedSpecs); err == nil {
 		projects = append(projects, features(t, dir))
 	} else {
@@ -47,7 +50,7 @@ func TestAppRuns(t *testing.T) {
 	single(t, filepath.Join(dir, "routes"), os.DirFS(golden+"/routes/in"))
 	write(t, filepath.Join(dir, "tsconfig.json"), []byte(`{"compilerOptions": {"strict": true, "exactOptionalPropertyTypes": true, "noUncheckedIndexedAccess": true, "noUnusedLocals": true, "noEmit": true,
 		"skipLibCheck": true, "resolveJsonModule": true, "target": "es2022", "lib": ["es2022", "webworker"], "module": "esnext", "moduleResolution": "bundler", "types": []},
-		"include": ["shop", "features", "routes"]}`))
+		"include": ["shop", "segments", "features", "routes"]}`))
 	for _, compiler := range []string{"typescript", "typescript-5"} {
 		t.Run(compiler, func(t *testing.T) {
 			t.Parallel()
@@ -66,6 +69,11 @@ func TestAppRuns(t *testing.T) {
 			address := serve(t, bundle(t, dir, p), "")
 			for _, collection := range p.collections {
 				newman(t, dir, p, collection, address)
+			}
+			for request, want := range p.answers {
+				if got := ask(t, address, request); got != want {
+					t.Errorf("%s: got %s, want %s", request, got, want)
+				}
 			}
 		})
 	}
@@ -94,9 +102,64 @@ func put(t *testing.T, folder string, files codegen.Files) {
 
 func shop(t *testing.T, dir string) project {
 	t.Helper()
-	p := project{name: "shop", folder: filepath.Join(dir, "shop"), entry: "index.ts", collections: []string{"api.postman_collection.json"}}
-	single(t, p.folder, os.DirFS(appData+"/shop"))
-	handlers, err := os.ReadFile(appData + "/shop/handlers.ts")
+	return answered(t, dir, "shop", os.DirFS(appData+"/shop"))
+}
+
+// segments has paths with segments that are more than a parameter: each request finds its own route, and the
+// parameters in it.
+func segments(t *testing.T, dir string) project {
+	t.Helper()
+	p := answered(t, dir, "segments", os.DirFS(golden+"/segments/in"))
+	p.answers = map[string]string{
+		"GET /files/readme":                    `200 {"operation":"getFile","param":{"name":"readme"}}`,
+		"GET /files/readme.txt":                `200 {"operation":"getFileAs","param":{"name":"readme","ext":"txt"}}`,
+		"GET /files/archive.tar.json":          `200 {"operation":"getFileAs","param":{"name":"archive.tar","ext":"json"}}`,
+		"GET /files/a%20b.txt":                 `200 {"operation":"getFileAs","param":{"name":"a b","ext":"txt"}}`,
+		"GET /files/readme.exe":                `400`,
+		"GET /files/x/readme.txt":              `404`,
+		"GET /users/7":                         `200 {"operation":"getUser","param":{"id":7}}`,
+		"GET /users/7:activate":                `200 {"operation":"isActive","param":{"id":7}}`,
+		"POST /users/7:activate":               `200 {"operation":"activateUser","param":{"id":7}}`,
+		"POST /users/x:activate":               `400`,
+		"POST /users/7:deactivate":             `404`,
+		"GET /users:batchGet":                  `200 {"operation":"batchGet","param":{}}`,
+		"GET /jobs/:all":                       `200 {"operation":"allJobs","param":{}}`,
+		"GET /jobs/all":                        `404`,
+		"GET /users/7/posts/1-20(x)/tags/new":  `200 {"operation":"getPosts","param":{"id":7,"sum":21,"tag":"new"}}`,
+		"GET /users/7/posts/1-20(xy)/tags/new": `404`,
+	}
+	return p
+}
+
+// ask makes a request, and gives the status and the body of an answer that is no error.
+func ask(t *testing.T, address, request string) string {
+	t.Helper()
+	method, path, _ := strings.Cut(request, " ")
+	r, err := http.NewRequestWithContext(t.Context(), method, address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return strconv.Itoa(response.StatusCode)
+	}
+	return "200 " + string(body)
+}
+
+// answered is an app of one document, with handlers that a person wrote.
+func answered(t *testing.T, dir, name string, in fs.FS) project {
+	t.Helper()
+	p := project{name: name, folder: filepath.Join(dir, name), entry: "index.ts", collections: []string{"api.postman_collection.json"}}
+	single(t, p.folder, in)
+	handlers, err := os.ReadFile(filepath.Join(appData, name, "handlers.ts"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,9 @@ func BenchmarkZod(b *testing.B) {
 	model := built(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		target.Zod(model)
+		if _, err := target.Zod(model); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -142,11 +144,11 @@ func BenchmarkUnchanged(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		manifest, err := drift.ReadManifest(disk)
+		head, err := drift.ReadHead(disk)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if !loaded.Current(manifest, disk) {
+		if !loaded.Current(head, disk) {
 			b.Fatal("not current")
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/flaresmith/flaresmith/codegen/drift"
 	"github.com/flaresmith/flaresmith/codegen/ir"
 	"github.com/flaresmith/flaresmith/codegen/spec"
 	"github.com/flaresmith/flaresmith/codegen/target"
@@ -77,25 +76,28 @@ func (in *Inputs) database() (*ir.Database, spec.Problems) {
 
 // tables writes the database's module. Where notations disagree, the report has conflicts; they are notes if the
 // run was told to take the more trusted one.
-func (in *Inputs) tables(files *Files) (*ir.Database, spec.Problems) {
-	db, problems := in.database()
-	if db == nil || len(problems) > 0 {
-		return nil, problems
+func (w *output) tables(files *Files) error {
+	db, problems := w.in.database()
+	if len(problems) > 0 {
+		return problems
+	}
+	if db == nil {
+		return nil
 	}
 	files.promiseTables(db)
 	files.Notes = append(files.Notes, db.Notes...)
-	if in.byTrust {
+	if w.in.byTrust {
 		files.Notes = append(files.Notes, db.Conflicts...)
 	} else {
 		files.Mismatches = db.Conflicts
 	}
 	if len(db.Tables) == 0 {
-		return nil, nil
+		return nil
 	}
-	from := in.models[0].source
-	if len(in.models) > 1 {
+	w.db = db
+	from := w.in.models[0].source
+	if len(w.in.models) > 1 {
 		from = "the data models in " + specsFolder
 	}
-	files.All = append(files.All, drift.File{Path: path.Join(in.layout.Database, "schema.ts"), Target: drizzle, Content: drift.Seal(generation, from, target.Drizzle(db))})
-	return db, nil
+	return w.addModule(drizzle, path.Join(w.in.layout.Database, "schema.ts"), from, func() ([]byte, error) { return target.Drizzle(db) })
 }

@@ -3,7 +3,7 @@
 //
 //	spec → ir → target → drift
 //
-// Load reads the inputs through an fs.FS, Generate turns them into files without clock, environment
+// Load looks at the inputs through an fs.FS, Generate reads them and turns them into files without clock, environment
 // or disk, Plan compares these with what is there, and Write is the one place that writes. The
 // package knows nothing of the server.
 package codegen

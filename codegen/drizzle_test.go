@@ -21,7 +21,8 @@ import (
 var drizzlePackages = []string{"drizzle-orm@0.45.4", "drizzle-kit@0.31.11", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
 
 // TestDrizzle takes tables from specs to a database: both compilers accept them strictly, drizzle-kit makes
-// migrations that Postgres applies, and finds nothing to change afterwards.
+// migrations that Postgres applies, and finds nothing to change afterwards. FLARESMITH_TEST_CHECKOUTS names a folder
+// with more checkouts that have specs.
 func TestDrizzle(t *testing.T) {
 	t.Parallel()
 	dir := install(t, drizzlePackages)
@@ -30,6 +31,15 @@ func TestDrizzle(t *testing.T) {
 		cases["shared"] = os.DirFS(filepath.Dir(sharedSpecs))
 	} else {
 		t.Log("not tried: " + sharedSpecs + " is not there")
+	}
+	if folder := os.Getenv("FLARESMITH_TEST_CHECKOUTS"); folder != "" {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			cases[strings.NewReplacer(".", "-", "+", "-").Replace(entry.Name())] = os.DirFS(filepath.Join(folder, entry.Name()))
+		}
 	}
 	var sources []string
 	for name, fsys := range cases {

@@ -1,9 +1,12 @@
 package codegen
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -16,7 +19,7 @@ import (
 
 // generation is the version of what is generated: another output for the same input asks for another
 // number, which the manifest and every file carry. A test compares it with the golden files.
-const generation = 3
+const generation = 7
 
 // Targets lists the kinds of files that can be generated.
 func Targets() []string { return []string{zod, drizzle, hono, postman, mcp} }
@@ -24,14 +27,15 @@ func Targets() []string { return []string{zod, drizzle, hono, postman, mcp} }
 const (
 	zod     = "zod"
 	drizzle = "drizzle"
-	hono    = "hono" // its routes need the schemas of zod
+	hono    = "hono"
 	mcp     = "mcp"
 	postman = "postman"
 )
 
 // Options say what is read, and what is made of it.
 type Options struct {
-	Targets []string // empty: all
+	Targets []string // what the project has; empty: all
+	Only    []string // the targets of this run, if not all that the project has
 	OpenAPI string   // a single document instead of specs/; its files carry no folder
 	Layout  Layout   // where files go; what is empty has its default
 	ByTrust bool     // where notations of a data model disagree, note that the more trusted one was taken, instead of telling conflicts
@@ -44,12 +48,15 @@ type Files struct {
 	Mismatches spec.Problems // where data models contradict themselves: nothing must be written
 	inputs     string
 	targets    []string
-	promises   map[string][]string // by kind; see drift.Breaking
+	promises   drift.Promises
+
+	promisedBytes int // about
 }
 
 // Inputs is everything that Generate reads, and its hash.
 type Inputs struct {
 	Hash      string
+	fsys      fs.FS
 	targets   []string
 	layout    Layout
 	byTrust   bool
@@ -59,9 +66,10 @@ type Inputs struct {
 }
 
 type document struct {
-	source       string // as people see it
-	stem         string // what the generated files are named after
-	data         []byte
+	name         string             // in the inputs
+	source       string             // as people see it
+	stem         string             // what the generated files are named after
+	data         []byte             // while files are generated
 	requirements []spec.Requirement // of the feature
 }
 
@@ -75,90 +83,158 @@ func Generate(fsys fs.FS, o Options) (Files, error) {
 	return in.Generate()
 }
 
-// Load reads the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
-// features' data models, or the one OpenAPI document that is named.
+// Load looks at the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
+// features' data models, or the one OpenAPI document that is named. Contracts are hashed, and read by Generate: memory for
+// all of them would take longer to get than the hash.
 func Load(fsys fs.FS, o Options) (*Inputs, error) {
-	for _, name := range o.Targets {
-		if !slices.Contains(Targets(), name) {
-			return nil, fmt.Errorf("there is no target %q: there are %s", name, strings.Join(Targets(), ", "))
-		}
+	targets, err := o.targets()
+	if err != nil {
+		return nil, err
 	}
-	in := &Inputs{targets: Targets(), byTrust: o.ByTrust}
-	if len(o.Targets) > 0 {
-		in.targets = slices.Clone(o.Targets)
-		if slices.Contains(in.targets, hono) {
-			in.targets = append(in.targets, zod)
-		}
-		slices.Sort(in.targets)
-		in.targets = slices.Compact(in.targets)
-	}
-	var err error
+	in := &Inputs{fsys: fsys, targets: targets, byTrust: o.ByTrust}
 	if in.layout, err = o.Layout.complete(o.OpenAPI != ""); err != nil {
 		return nil, err
 	}
 	if o.OpenAPI != "" {
-		err = in.single(fsys, o.OpenAPI)
-	} else {
-		err = in.features(fsys)
-	}
-	if err != nil {
+		in.documents = []document{{name: o.OpenAPI, source: path.Base(o.OpenAPI)}}
+	} else if err := in.features(fsys); err != nil {
 		return nil, err
 	}
+	in.Hash, err = in.sum()
+	return in, err
+}
+
+// read keeps what the documents hold.
+func (in *Inputs) read() error {
+	for i := range in.documents {
+		var err error
+		if in.documents[i].data, err = readBounded(in.fsys, in.documents[i].name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sum hashes the inputs.
+func (in *Inputs) sum() (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q%q", in.targets, in.layout)
 	for _, d := range in.documents {
-		fmt.Fprintf(sum, "%q%q%+v\x00%d\x00", d.source, d.stem, d.requirements, len(d.data))
-		sum.Write(d.data)
+		content, size, err := d.open(in.fsys)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%q%q%+v\x00%d\x00", d.source, d.stem, d.requirements, size)
+		_, err = io.CopyN(sum, content, size)
+		content.Close()
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", d.source, err)
+		}
 	}
 	in.hashModels(sum)
-	in.Hash = hex.EncodeToString(sum.Sum(nil))
-	return in, nil
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-func (in *Inputs) single(fsys fs.FS, name string) error {
-	data, err := readBounded(fsys, name)
-	if err != nil {
-		return err
+// open gives what was kept, or else the file.
+func (d document) open(fsys fs.FS) (io.ReadCloser, int64, error) {
+	if d.data != nil {
+		return io.NopCloser(bytes.NewReader(d.data)), int64(len(d.data)), nil
 	}
-	in.documents = []document{{source: path.Base(name), data: data}}
-	return nil
+	return openBounded(fsys, d.name)
+}
+
+// targets are those of the run, sorted. The routes of hono need the schemas of zod; its handlers for plain CRUD
+// need the tables of drizzle, where the project has them.
+func (o Options) targets() ([]string, error) {
+	for _, name := range slices.Concat(o.Targets, o.Only) {
+		if !slices.Contains(Targets(), name) {
+			return nil, fmt.Errorf("there is no target %q: there are %s", name, strings.Join(Targets(), ", "))
+		}
+	}
+	project := o.Targets
+	if len(project) == 0 {
+		project = Targets()
+	}
+	run := slices.Clone(project)
+	if len(o.Only) > 0 {
+		run = slices.Clone(o.Only)
+	}
+	if slices.Contains(run, hono) {
+		run = append(run, zod)
+		if o.OpenAPI == "" && slices.Contains(project, drizzle) {
+			run = append(run, drizzle)
+		}
+	}
+	slices.Sort(run)
+	return slices.Compact(run), nil
 }
 
 // Current tells whether a manifest belongs to these inputs and this generator, and the disk holds what
 // it lists: then nothing needs to be generated.
-func (in *Inputs) Current(m drift.Manifest, disk fs.FS) bool {
-	return m.Generation == generation && m.Inputs == in.Hash && m.Intact(disk)
+func (in *Inputs) Current(h drift.Head, disk fs.FS) bool {
+	return h.Generation == generation && h.Inputs == in.Hash && h.Intact(disk)
 }
 
 // Generate makes the files.
 func (in *Inputs) Generate() (Files, error) {
-	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: map[string][]string{}}
-	var problems spec.Problems
-	var models []made
-	for _, d := range in.documents {
-		model, wrong := build(d)
-		if len(wrong) > 0 {
-			problems = append(problems, wrong...)
-			continue
-		}
-		files.Notes = append(files.Notes, model.Notes...)
-		files.promise(model)
-		models = append(models, made{d, model})
+	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: drift.Promises{}}
+	if err := in.read(); err != nil {
+		return Files{}, err
 	}
-	if len(problems) > 0 {
-		return Files{}, problems.Sorted()
+	models, err := in.buildAll()
+	if err != nil {
+		return Files{}, err
 	}
-	db, problems := in.tables(&files)
-	if len(problems) > 0 {
-		return Files{}, problems
+	for _, m := range models {
+		files.Notes = append(files.Notes, m.model.Notes...)
 	}
-	w := &output{in: in, db: db, all: files.All}
-	if err := w.write(models); err != nil {
+	w := &output{in: in}
+	if err := w.tables(&files); err != nil {
+		return Files{}, err
+	}
+	err = together(
+		func() error { return w.write(models) },
+		func() error {
+			for _, m := range models {
+				if files.promise(m.model); files.promisedBytes > maxPromises {
+					return tooLarge(m.source, "what people rely on, which the manifest lists,", maxPromises)
+				}
+			}
+			return nil
+		},
+	)
+	if err != nil {
 		return Files{}, err
 	}
 	files.All = w.all
 	files.Notes = append(files.Notes, w.notes...).Sorted()
 	return files, nil
+}
+
+// buildAll makes the models of all documents, and makes sure meanwhile that these are what was hashed.
+func (in *Inputs) buildAll() ([]made, error) {
+	models, problems := make([]made, len(in.documents)), make([]spec.Problems, len(in.documents))
+	parts := []func() error{func() error {
+		hash, err := in.sum()
+		if err == nil && hash != in.Hash {
+			err = errors.New("the specs were changed while this ran: run it again")
+		}
+		return err
+	}}
+	for i, d := range in.documents {
+		parts = append(parts, func() error {
+			models[i].document = d
+			models[i].model, problems[i] = build(d)
+			return nil
+		})
+	}
+	if err := together(parts...); err != nil {
+		return nil, err
+	}
+	if all := slices.Concat(problems...); len(all) > 0 {
+		return nil, all.Sorted()
+	}
+	return models, nil
 }
 
 func build(d document) (*ir.Model, spec.Problems) {

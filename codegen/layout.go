@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Layout says where generated files go, below the folder that they are written to. The zero value is the
@@ -23,7 +24,7 @@ type Layout struct {
 	Environments []string // Postman environments; dev, staging and prod
 }
 
-var environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+var environmentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`) })
 
 // complete fills what is empty. A single document's files need no folders to tell them apart.
 func (l Layout) complete(single bool) (Layout, error) {
@@ -49,7 +50,7 @@ func (l Layout) complete(single bool) (Layout, error) {
 		}
 	}
 	for i, name := range l.Environments {
-		if !environmentName.MatchString(name) || slices.Contains(l.Environments[:i], name) {
+		if !environmentName().MatchString(name) || slices.Contains(l.Environments[:i], name) {
 			return Layout{}, fmt.Errorf("the environment %q has no good name, or is there twice", name)
 		}
 	}

@@ -3,6 +3,7 @@ package codegen_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -24,7 +26,7 @@ var packages = []string{"zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1", "typescr
 const sharedSpecs = "../../shared/specs" // real feature folders, beside the repository on some machines
 
 // install puts packages into a folder, or skips with the reason; in CI it fails.
-func install(t *testing.T, packages []string) string {
+func install(t testing.TB, packages []string) string {
 	t.Helper()
 	missing := func(reason string) {
 		if os.Getenv("CI") == "true" {
@@ -48,7 +50,7 @@ func install(t *testing.T, packages []string) string {
 	return dir
 }
 
-func run(t *testing.T, dir, name string, args ...string) (string, error) {
+func run(t testing.TB, dir, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -76,8 +78,10 @@ func descriptions(t *testing.T, modules string) []description {
 	all := []description{
 		{"schemas-3.1", os.DirFS(golden + "/schemas-3.1/in"), "openapi.yaml", 200, 100},
 		{"schemas-3.0", os.DirFS(golden + "/schemas-3.0/in"), "openapi.json", 200, 100},
+		{"rules", os.DirFS(golden + "/rules/in"), "openapi.yaml", 200, 100},
 		{"inline", os.DirFS(golden + "/inline/in"), "openapi.yaml", 0, 0},
 		{"odd", os.DirFS(golden + "/odd/in"), "openapi.yaml", 0, 0},
+		{"nullable-references", fstest.MapFS{"openapi.json": {Data: []byte(nullableReferences)}}, "openapi.json", 50, 100},
 		{"neon", os.DirFS(modules + "/node_modules/@neondatabase/api-client"), "public-v2-for-users.gen.yaml", 10, 100},
 	}
 	shared, err := filepath.Glob(sharedSpecs + "/*/contracts/openapi.yaml")
@@ -181,7 +185,7 @@ func module(t *testing.T, dir string, d description, code []byte) {
 	write(t, filepath.Join(dir, d.name+".json"), toJSON(t, root))
 }
 
-func toJSON(t *testing.T, n *spec.Node) []byte {
+func toJSON(t testing.TB, n *spec.Node) []byte {
 	t.Helper()
 	var value func(n *spec.Node) any
 	value = func(n *spec.Node) any {
@@ -210,18 +214,31 @@ func toJSON(t *testing.T, n *spec.Node) []byte {
 	return data
 }
 
-func compare(t *testing.T, dir string, d description) {
-	out, err := run(t, dir, "node", "--max-old-space-size=8192", "compare.mjs", d.name+".json", d.name+".mjs", strconv.Itoa(d.values))
+// agreement is what compare.mjs prints.
+type agreement struct {
+	Schemas, Perfect, Agreed, Valid, ValidAgreed, Invalid, InvalidAgreed, Parsed, Lossless int
+	Missing, Threw                                                                         []string
+	Disagreements                                                                          []json.RawMessage
+}
+
+// agree compares the module of name.mjs with the document document.json, some values a schema.
+func agree(t testing.TB, dir, document, name string, values int) (agreement, error) {
+	t.Helper()
+	var got agreement
+	out, err := run(t, dir, "node", "--max-old-space-size=8192", "compare.mjs", document+".json", name+".mjs", strconv.Itoa(values))
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &got)
+	}
 	if err != nil {
-		t.Fatalf("%v\n%.4000s", err, out)
+		return got, fmt.Errorf("%w\n%.2000s", err, out)
 	}
-	var got struct {
-		Schemas, Perfect, Valid, ValidAgreed, Invalid, InvalidAgreed, Parsed, Lossless int
-		Missing, Threw                                                                 []string
-		Disagreements                                                                  []json.RawMessage
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("%v\n%.2000s", err, out)
+	return got, nil
+}
+
+func compare(t *testing.T, dir string, d description) {
+	got, err := agree(t, dir, d.name, d.name, d.values)
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Logf("%d of %d schemas perfect; %d of %d valid and %d of %d invalid values agreed on; %d of %d parsed without loss",
 		got.Perfect, got.Schemas, got.ValidAgreed, got.Valid, got.InvalidAgreed, got.Invalid, got.Lossless, got.Parsed)
@@ -236,7 +253,7 @@ func compare(t *testing.T, dir string, d description) {
 	}
 }
 
-func write(t *testing.T, name string, content []byte) {
+func write(t testing.TB, name string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)

@@ -2,10 +2,12 @@ package codegen
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/flaresmith/flaresmith/codegen/drift"
 	"github.com/flaresmith/flaresmith/codegen/ir"
@@ -21,36 +23,55 @@ type made struct {
 
 // output collects the files of a run.
 type output struct {
-	in    *Inputs
-	db    *ir.Database // nil where tables are no target, or there are none
+	in *Inputs
+	db *ir.Database // nil where tables are no target, or there are none
+
+	mu    sync.Mutex // targets are written at the same time
 	all   []drift.File
+	size  int // bytes of all
 	notes spec.Problems
+}
+
+// maxFiles bounds all files together.
+const maxFiles = 2 * target.MaxFile
+
+var errTooLarge = fmt.Errorf("all generated files together would take more than %d MB: ask for fewer targets, or make shorter what many operations share, such as an example or a description, as it is written for each of them", maxFiles>>20)
+
+// tooLarge tells what to do about a file that would be too large.
+func tooLarge(source, what string, limit int) error {
+	return spec.Problems{{File: source, Line: 1, Column: 1, Message: fmt.Sprintf("%s would take more than %d MB: make shorter what many operations share, such as an example, a description or a list of values, as it is written for each of them, or divide the document", what, limit>>20)}}
 }
 
 // write makes the files of all documents, sorted by path. Two files of one path are an error of the layout.
 func (w *output) write(documents []made) error {
-	var routed []made
-	for _, d := range documents {
-		if w.wants(zod) {
-			w.add(zod, w.schemas(d), drift.Seal(generation, d.source, target.Zod(d.model)))
-		}
-		if len(d.model.Operations) == 0 {
-			continue
-		}
-		routed = append(routed, d)
-		if w.wants(mcp) {
-			if err := w.addJSON(mcp, place(w.in.layout.MCP, d.stem, "mcp", ".json"), d.source, target.MCP(d.model)); err != nil {
-				return err
-			}
-		}
+	routed := slices.DeleteFunc(slices.Clone(documents), func(d made) bool { return len(d.model.Operations) == 0 })
+	var parts []func() error
+	if len(routed) > 0 && w.wants(postman) { // what takes longest begins
+		parts = append(parts, func() error { return w.postman(routed) })
 	}
 	if len(routed) > 0 && w.wants(hono) {
-		w.hono(routed)
+		parts = append(parts, func() error { return w.hono(routed) })
 	}
-	if len(routed) > 0 && w.wants(postman) {
-		if err := w.postman(routed); err != nil {
-			return err
+	for _, d := range routed {
+		if w.wants(mcp) {
+			parts = append(parts, func() error {
+				return w.addJSON(mcp, place(w.in.layout.MCP, d.stem, "mcp", ".json"), d.source, func() ([]byte, error) { return target.MCP(d.model) })
+			})
 		}
+	}
+	for _, d := range documents {
+		if w.wants(zod) {
+			parts = append(parts, func() error {
+				return w.addModule(zod, w.schemas(d), d.source, func() ([]byte, error) { return target.Zod(d.model) })
+			})
+		}
+	}
+	err := together(parts...)
+	switch {
+	case w.size > maxFiles: // whichever file came last
+		return errTooLarge
+	case err != nil:
+		return err
 	}
 	slices.SortFunc(w.all, func(a, b drift.File) int { return strings.Compare(a.Path, b.Path) })
 	for i := 1; i < len(w.all); i++ {
@@ -64,17 +85,60 @@ func (w *output) write(documents []made) error {
 func (w *output) wants(name string) bool { return slices.Contains(w.in.targets, name) }
 
 func (w *output) add(kind, name string, content []byte) {
-	w.all = append(w.all, drift.File{Path: name, Target: kind, Content: content})
+	w.collect(drift.File{Path: name, Target: kind, Content: content})
 }
 
 func (w *output) once(kind, name string, content []byte) {
-	w.all = append(w.all, drift.File{Path: name, Target: kind, Content: content, Once: true})
+	w.collect(drift.File{Path: name, Target: kind, Content: content, Once: true})
 }
 
-func (w *output) addJSON(kind, name, source string, body []byte) error {
-	content, err := drift.SealJSON(generation, source, body)
+func (w *output) collect(f drift.File) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.size += len(f.Content); w.size > maxFiles {
+		w.all = nil
+		return
+	}
+	w.all = append(w.all, f)
+}
+
+func (w *output) note(notes ...spec.Problem) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notes = append(w.notes, notes...)
+}
+
+// made makes a file's content, unless there is too much already.
+func (w *output) made(name, source string, content func() ([]byte, error)) ([]byte, error) {
+	w.mu.Lock()
+	full := w.size > maxFiles
+	w.mu.Unlock()
+	if full {
+		return nil, errTooLarge
+	}
+	body, err := content()
+	if errors.Is(err, target.ErrTooLarge) {
+		return nil, tooLarge(source, name, target.MaxFile)
+	}
+	return body, err
+}
+
+func (w *output) addModule(kind, name, source string, content func() ([]byte, error)) error {
+	body, err := w.made(name, source, content)
 	if err == nil {
-		w.add(kind, name, content)
+		w.add(kind, name, drift.Seal(generation, source, body))
+	}
+	return err
+}
+
+func (w *output) addJSON(kind, name, source string, content func() ([]byte, error)) error {
+	body, err := w.made(name, source, content)
+	if err != nil {
+		return err
+	}
+	sealed, err := drift.SealJSON(generation, source, body)
+	if err == nil {
+		w.add(kind, name, sealed)
 	}
 	return err
 }
@@ -84,17 +148,23 @@ func (w *output) schemas(d made) string {
 }
 
 // hono makes the routes of each document, the file that each gets its handlers from, and the app.
-func (w *output) hono(documents []made) {
+func (w *output) hono(documents []made) error {
 	layout := w.in.layout
 	entry, app, http, env := path.Join(layout.Source, "index.ts"), path.Join(layout.Source, "app.ts"), path.Join(layout.Source, "http.ts"), path.Join(layout.Source, "env.ts")
 	parts := make([]target.HonoPart, len(documents))
 	for i, d := range documents {
 		routes, handlers := place(layout.Routes, d.stem, "routes", ".ts"), place(layout.Handlers, d.stem, "handlers", ".ts")
 		imports := target.HonoImports{Schemas: module(routes, w.schemas(d)), HTTP: module(routes, http), Env: module(routes, env)}
-		w.add(hono, routes, drift.Seal(generation, d.source, target.Hono(d.model, imports)))
+		if err := w.addModule(hono, routes, d.source, func() ([]byte, error) { return target.Hono(d.model, imports) }); err != nil {
+			return err
+		}
 		w.once(hono, handlers, target.HonoHandlers(module(handlers, routes)))
 		parts[i] = target.HonoPart{Name: cmp.Or(d.stem, "api"), Routes: module(app, routes), Handlers: module(app, handlers)}
-		if name := w.crud(d, routes); name != "" {
+		name, err := w.crud(d, routes)
+		if err != nil {
+			return err
+		}
+		if name != "" {
 			parts[i].CRUD = module(app, name)
 		}
 	}
@@ -106,24 +176,24 @@ func (w *output) hono(documents []made) {
 	w.add(hono, http, drift.Seal(generation, source(documents), target.HonoHTTP(module(http, env))))
 	w.once(hono, env, target.HonoEnv())
 	w.once(hono, entry, target.HonoEntry(module(entry, app), module(entry, env), module(entry, http)))
+	return nil
 }
 
 // crud makes a contract's handlers for plain CRUD, and gives the name of their file; empty where there are none.
-func (w *output) crud(d made, routes string) string {
+func (w *output) crud(d made, routes string) (string, error) {
 	if w.db == nil {
-		return ""
+		return "", nil
 	}
 	operations, notes := ir.CRUDs(d.model, w.db)
-	w.notes = append(w.notes, notes...)
+	w.note(notes...)
 	if len(operations) == 0 {
-		return ""
+		return "", nil
 	}
 	name := strings.TrimSuffix(routes, ".ts") + ".crud.ts"
 	imports := target.CRUDImports{
 		Shared: module(name, path.Join(w.in.layout.Source, "crud.ts")), Schemas: module(name, w.schemas(d)), Tables: module(name, path.Join(w.in.layout.Database, "schema.ts")), Routes: module(name, routes),
 	}
-	w.add(hono, name, drift.Seal(generation, d.source, target.CRUD(operations, imports)))
-	return name
+	return name, w.addModule(hono, name, d.source, func() ([]byte, error) { return target.CRUD(operations, imports) })
 }
 
 // crudApp makes what these handlers share, and the files in which people say how to get a database, and who may.
@@ -147,19 +217,24 @@ func (w *output) postman(documents []made) error {
 	for i, d := range documents {
 		models[i] = d.model
 		stem := strings.ReplaceAll(d.stem, "/", ".") // the folder is flat
-		err := w.addJSON(postman, place(w.in.layout.Collections, stem, "api", collectionSuffix), d.source, target.Postman(d.model, cmp.Or(d.stem, "api")))
+		err := w.addJSON(postman, place(w.in.layout.Collections, stem, "api", collectionSuffix), d.source,
+			func() ([]byte, error) { return target.Postman(d.model, cmp.Or(d.stem, "api")) })
 		if err != nil {
 			return err
 		}
 	}
 	for _, name := range w.in.layout.Environments {
-		body, inferred := target.PostmanEnvironment(name, models)
+		inferred := false
 		file := path.Join(w.in.layout.Collections, name+environmentSuffix)
-		if err := w.addJSON(postman, file, source(documents), body); err != nil {
+		err := w.addJSON(postman, file, source(documents), func() (body []byte, err error) {
+			body, inferred, err = target.PostmanEnvironment(name, models)
+			return body, err
+		})
+		if err != nil {
 			return err
 		}
 		if inferred {
-			w.notes = append(w.notes, spec.Problem{File: documents[0].source, Line: 1, Column: 1, Message: "no server is called " + name + ": the address in " + file + " is a guess, or empty"})
+			w.note(spec.Problem{File: documents[0].source, Line: 1, Column: 1, Message: "no server is called " + name + ": the address in " + file + " is a guess, or empty"})
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
@@ -12,7 +13,6 @@ func Plan(disk fs.FS, files Files, manifest drift.Manifest, uncommitted drift.Un
 	if err != nil {
 		return drift.Report{}, drift.Manifest{}, err
 	}
-	report.Notes = append(report.Notes, files.Notes...)
 	report.Mismatch(files.Mismatches)
 	inputs := files.inputs
 	if len(files.Mismatches) > 0 {
@@ -20,6 +20,8 @@ func Plan(disk fs.FS, files Files, manifest drift.Manifest, uncommitted drift.Un
 	}
 	next := manifest.Next(generation, inputs, files.targets, files.All)
 	files.keepPromises(manifest, &next)
-	report.BreakingChanges = drift.Breaking(manifest, next)
+	breaking, notes := drift.Breaking(manifest, next)
+	report.BreakingChanges = breaking
+	report.Notes = slices.Concat(report.Notes, notes, files.Notes)
 	return report, next, nil
 }

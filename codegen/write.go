@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
 
@@ -23,18 +25,7 @@ func Write(root *os.Root, report drift.Report, manifest drift.Manifest) (err err
 	}
 	w := &writer{root: root, suffix: ".flaresmith-" + rand.Text()}
 	defer func() { err = errors.Join(err, w.finish(err == nil)) }()
-	for _, c := range report.ChangedFiles {
-		if c.ChangeType != drift.Deleted {
-			if err := w.prepare(c.Path, c.After()); err != nil {
-				return err
-			}
-		}
-	}
-	data, err := manifest.Bytes()
-	if err != nil {
-		return err
-	}
-	if err := w.prepare(drift.ManifestPath, data); err != nil {
+	if err := w.prepareAll(report, manifest); err != nil {
 		return err
 	}
 	for _, c := range report.ChangedFiles {
@@ -64,7 +55,7 @@ type writer struct {
 	root    *os.Root
 	suffix  string
 	folders []string // that were made
-	ready   []string // new files beside their places
+	ready   []string // new files beside their places, as far as they were come to
 	undo    []replaced
 }
 
@@ -73,10 +64,37 @@ type replaced struct {
 	old, fresh bool // there was a file; there is a new one
 }
 
-func (w *writer) prepare(name string, content []byte) error {
-	if err := w.folder(path.Dir(name)); err != nil {
-		return err
+// atOnce is how many files are written at the same time: they wait for the disk more than for a processor.
+const atOnce = 8
+
+// prepareAll writes the new files beside their places, and the manifest.
+func (w *writer) prepareAll(report drift.Report, manifest drift.Manifest) error {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	prepare := func(name string, content func() ([]byte, error)) error {
+		if err := w.folder(path.Dir(name)); err != nil {
+			return err
+		}
+		w.ready = append(w.ready, name)
+		group.Go(func() error {
+			data, err := content()
+			if err == nil {
+				err = w.prepare(name, data)
+			}
+			return err
+		})
+		return nil
 	}
+	err := prepare(drift.ManifestPath, manifest.Bytes)
+	for _, c := range report.ChangedFiles {
+		if err == nil && c.ChangeType != drift.Deleted {
+			err = prepare(c.Path, func() ([]byte, error) { return c.After(), nil })
+		}
+	}
+	return errors.Join(err, group.Wait())
+}
+
+func (w *writer) prepare(name string, content []byte) error {
 	if info, err := w.root.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("write %s: something that is no file is in the way", name)
 	}
@@ -84,7 +102,6 @@ func (w *writer) prepare(name string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	w.ready = append(w.ready, name)
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

@@ -35,7 +35,7 @@ func tree(t *testing.T, dir string) map[string]string {
 func world(t *testing.T) (*os.Root, drift.Report, drift.Manifest) {
 	t.Helper()
 	dir := t.TempDir()
-	old := drift.Manifest{Files: map[string]drift.Entry{}}
+	old := drift.Manifest{Head: drift.Head{Files: map[string]drift.Entry{}}}
 	for path, content := range map[string]string{"keep.ts": "keep\n", "change.ts": "old\n", "gone/gone.ts": "gone\n"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
 			t.Fatal(err)

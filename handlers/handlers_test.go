@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -163,13 +164,20 @@ func TestHandlers(t *testing.T) {
 		{"no installation", "pull_request", `{"action":"opened","pull_request":{"number":7},"repository":{"id":2,"name":"sample","owner":{"login":"octo-org"}}}`, nil},
 
 		{"command", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`,
-			[]string{known, `command comment:31 extend "24h" by octo-dev/5 pr=7 comment=31; ` + want7}},
+			[]string{known, scan7, `command comment:31 extend "24h" by octo-dev/5 pr=7 comment=31; ` + want7}},
 		{"command on specs", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},` + strings.Replace(comment, "extend 24h", "spec apply", 1) + `,` + where + `}`,
-			[]string{known, `spec command comment:31 "apply" by octo-dev/5 pr=7 comment=31`}},
-		{"command edited in", "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`, nil},
+			[]string{known, scan7, `spec command comment:31 "apply" by octo-dev/5 pr=7 comment=31`}},
+		{"command edited in", "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`, []string{known, scan7}},
 		{"command on an issue", "issue_comment", `{"action":"created","issue":{"number":7},` + comment + `,` + where + `}`, nil},
-		{"command of a bot", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"/flaresmith status","user":{"type":"Bot"}},` + where + `}`, nil},
-		{"conversation", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"nice","user":{"type":"User"}},` + where + `}`, nil},
+		{"command of a bot", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"/flaresmith status","user":{"type":"Bot"}},` + where + `}`, []string{known, scan7}},
+		{"comment of our own", "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"ready","user":{"type":"Bot"},"performed_via_github_app":{"id":` + strconv.Itoa(appID) + `}},` + where + `}`, nil},
+		{"comment deleted", "issue_comment", `{"action":"deleted","issue":{"number":7,"pull_request":{"url":"x"}},` + comment + `,` + where + `}`, []string{known, scan7}},
+		{"review", "pull_request_review", `{"action":"submitted","review":{"id":32,"body":"/flaresmith destroy"},"pull_request":{"number":7},` + where + `}`, []string{known, scan7}},
+		{"review edited", "pull_request_review", `{"action":"edited","review":{"id":32,"body":"nice"},"pull_request":{"number":7},` + where + `}`, []string{known, scan7}},
+		{"review dismissed", "pull_request_review", `{"action":"dismissed","review":{"id":32,"body":"nice"},"pull_request":{"number":7},` + where + `}`, nil},
+		{"comment in a review", "pull_request_review_comment", `{"action":"created","comment":{"id":33,"body":"/flaresmith destroy"},"pull_request":{"number":7},` + where + `}`, []string{known, scan7}},
+		{"comment in a review deleted", "pull_request_review_comment", `{"action":"deleted","comment":{"id":33,"body":"nice"},"pull_request":{"number":7},` + where + `}`, []string{known, scan7}},
+		{"conversation", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"id":31,"body":"nice","user":{"type":"User"}},` + where + `}`, []string{known, scan7}},
 
 		{"button", "check_run", `{"action":"requested_action","requested_action":{"identifier":"reset-db"},` + ourRun + `,` + where + `}`,
 			[]string{known, `command check:70:reset-db:5:1767261600 reset-db "" by octo-dev/5 pr=7 comment=0; ` + want7}},
@@ -197,7 +205,9 @@ func TestHandlers(t *testing.T) {
 		{"push", "push", `{"ref":"refs/heads/feature/a","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "scan pr=0 .." + sha + " of feature/a", "push feature/a .." + sha + " 1767225605 deleted=false"}},
 		{"push that deletes", "push", `{"ref":"refs/heads/a","before":"` + sha + `","after":"` + zeros + `","deleted":true,` + where + `}`, []string{known, "push a " + sha + ".. 1767225605 deleted=true"}},
 		{"push of a queue", "push", `{"ref":"refs/heads/gh-readonly-queue/main/pr-1","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "push gh-readonly-queue/main/pr-1 .." + sha + " 1767225605 deleted=false"}},
-		{"push of a tag", "push", `{"ref":"refs/tags/v1","after":"` + sha + `",` + where + `}`, nil},
+		{"push of a tag", "push", `{"ref":"refs/tags/v1","after":"` + strings.Repeat("a", 40) + `","head_commit":{"id":"` + sha + `"},` + where + `}`, []string{known, "scan pr=0 .." + sha + " of refs/tags/v1"}},
+		{"tag deleted", "push", `{"ref":"refs/tags/v1","before":"` + sha + `","after":"` + zeros + `","deleted":true,"head_commit":null,` + where + `}`, nil},
+		{"push of a note", "push", `{"ref":"refs/notes/commits","after":"` + sha + `","head_commit":{"id":"` + sha + `"},` + where + `}`, nil},
 		{"branch deleted", "delete", `{"ref":"a","ref_type":"branch",` + where + `}`, []string{known, "push a .. 1767225605 deleted=true"}},
 		{"tag deleted", "delete", `{"ref":"a","ref_type":"tag",` + where + `}`, nil},
 		{"branch created", "create", `{"ref":"a","ref_type":"branch",` + where + `}`, []string{known, "want sync P"}},

@@ -17,9 +17,18 @@ type commandStore interface {
 	SpecCommand(ctx context.Context, c preview.Command) error
 }
 
+type commentStore interface {
+	commandStore
+	scans
+}
+
 // IssueComment handles "issue_comment": a new comment of a person on a pull request may be a
-// command. Whether that person may give it is asked when it runs.
-type IssueComment struct{ store commandStore }
+// command. Whether that person may give it is asked when it runs. What a comment says, does not say any more, or said
+// otherwise before, is reason to look for secrets.
+type IssueComment struct {
+	store commentStore
+	appID int64
+}
 
 // Handles implements githubapp.EventHandler.
 func (IssueComment) Handles() []string { return []string{"issue_comment"} }
@@ -30,12 +39,8 @@ func (h IssueComment) Handle(ctx context.Context, event, _ string, payload []byt
 	if err != nil {
 		return err
 	}
-	if e.GetAction() != "created" || !e.GetIssue().IsPullRequest() || e.GetComment().GetUser().GetType() == "Bot" {
-		return nil
-	}
-	verb, argument, ok := ParseCommand(e.GetComment().GetBody())
-	if !ok {
-		return nil
+	if ours, err := h.ours(event, payload); err != nil || ours || e.Issue == nil || !e.Issue.IsPullRequest() {
+		return err
 	}
 	comment, number := e.GetComment(), e.GetIssue().GetNumber()
 	if comment.GetID() <= 0 || number <= 0 {
@@ -44,6 +49,16 @@ func (h IssueComment) Handle(ctx context.Context, event, _ string, payload []byt
 	p, ok, err := project(ctx, h.store, e.GetInstallation(), e.GetRepo())
 	if err != nil || !ok {
 		return err
+	}
+	if err := h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, PR: number}); err != nil {
+		return err
+	}
+	if e.GetAction() != "created" || comment.GetUser().GetType() == "Bot" {
+		return nil
+	}
+	verb, argument, ok := ParseCommand(comment.GetBody())
+	if !ok {
+		return nil
 	}
 	command := preview.Command{
 		Key:       fmt.Sprintf("comment:%d", comment.GetID()),
@@ -60,4 +75,18 @@ func (h IssueComment) Handle(ctx context.Context, event, _ string, payload []byt
 		return h.store.SpecCommand(ctx, command)
 	}
 	return h.store.Command(ctx, command, wish(p, number))
+}
+
+// ours reports whether the App itself wrote the comment: it edits the one on a preview with every step, and says
+// nothing that anybody else wrote.
+func (h IssueComment) ours(event string, payload []byte) (bool, error) {
+	type made struct {
+		Comment struct {
+			App struct {
+				ID int64 `json:"id"`
+			} `json:"performed_via_github_app"`
+		} `json:"comment"`
+	}
+	e, err := decode[made](event, payload)
+	return e.Comment.App.ID == h.appID && h.appID != 0, err
 }

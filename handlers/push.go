@@ -23,7 +23,7 @@ var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // queueBranches are those of merge queues, which have events of their own.
 const queueBranches = "gh-readonly-queue/"
 
-// Push handles "push" to a branch; tags are not ours.
+// Push handles "push" to a branch. Of a tag only what it brought is scanned for secrets.
 type Push struct{ store pushStore }
 
 // Handles implements githubapp.EventHandler.
@@ -37,7 +37,7 @@ func (h Push) Handle(ctx context.Context, event, _ string, payload []byte) error
 	}
 	branch, ok := strings.CutPrefix(e.GetRef(), "refs/heads/")
 	if !ok || branch == "" {
-		return nil
+		return h.tag(ctx, event, &e)
 	}
 	if !fullSHA.MatchString(e.GetAfter()) {
 		return invalid(event)
@@ -78,4 +78,23 @@ func existing(sha string) string {
 		return ""
 	}
 	return sha
+}
+
+// tag wants a scan of a new tag's commits. What the default branch has was scanned when it got there.
+func (h Push) tag(ctx context.Context, event string, e *gh.PushEvent) error {
+	sha := e.GetHeadCommit().GetID() // after is the tag's own object, if it has one
+	if !strings.HasPrefix(e.GetRef(), "refs/tags/") || e.GetDeleted() || sha == "" {
+		return nil
+	}
+	if !fullSHA.MatchString(sha) {
+		return invalid(event)
+	}
+	r := e.GetRepo()
+	p, ok, err := project(ctx, h.store, e.GetInstallation(), &gh.Repository{
+		ID: r.ID, Name: r.Name, FullName: r.FullName, Owner: r.Owner, DefaultBranch: r.DefaultBranch, UpdatedAt: r.UpdatedAt, PushedAt: r.PushedAt,
+	})
+	if err != nil || !ok {
+		return err
+	}
+	return h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha, Branch: e.GetRef()})
 }

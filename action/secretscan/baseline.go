@@ -21,9 +21,7 @@ func readBaseline(name string) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the baseline: %w", err)
 	}
-	var report struct {
-		Findings []Finding `json:"findings"`
-	}
+	var report Report
 	if len(text) > maxBaseline || json.Unmarshal(text, &report) != nil || report.Findings == nil {
 		return nil, errors.New("the baseline is no report of this program") // what is in it may be anything, and is not repeated
 	}

@@ -11,12 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // generation is raised when another scan of the same history can find something else, for other reasons than
 // other rules.
-const generation = 1
+const generation = 4
 
 const (
 	cacheFile = "history.json"
@@ -137,13 +136,10 @@ func scanCachedHistory(ctx context.Context, request Request) ([]Finding, error) 
 	}
 	now := before
 	note := request.Note
-	var mu sync.Mutex
-	request.Note = func(text string) {
-		mu.Lock()
+	request.Note = oneAtATime(func(text string) {
 		now.Notes = append(now.Notes, text)
-		mu.Unlock()
 		note(text)
-	}
+	})
 	found, err := scanHistory(ctx, request, before.Tips)
 	now.Tips, now.Findings = tips, together(before.Findings, found)
 	if err != nil || request.Cache == "" {

@@ -147,7 +147,7 @@ func TestBaseline(t *testing.T) {
 		t.Fatalf("%d findings, %v", len(old), err)
 	}
 	var report strings.Builder
-	if err := WriteJSON(&report, old); err != nil {
+	if err := (Report{Findings: old}).WriteJSON(&report); err != nil {
 		t.Fatal(err)
 	}
 	write(file, report.String())

@@ -1,9 +1,12 @@
 package secretscan
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -11,60 +14,127 @@ import (
 
 // scanStaged scans what the next commit would bring.
 func scanStaged(ctx context.Context, request Request) ([]Finding, error) {
-	base := "HEAD"
-	if _, err := git(ctx, request.Dir, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"); err != nil {
-		empty, err := git(ctx, request.Dir, "hash-object", "-t", "tree", os.DevNull)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	list, err := staged(ctx, request.Dir, "HEAD")
+	if err != nil && isUnborn(ctx, request.Dir) {
+		var empty []byte
+		if empty, err = git(ctx, request.Dir, "hash-object", "-t", "tree", os.DevNull); err == nil {
+			list, err = staged(ctx, request.Dir, strings.TrimSpace(string(empty)))
 		}
-		base = strings.TrimSpace(string(empty))
 	}
-	var list []change
-	err := runLog(ctx, request.Dir, func(oid) {}, func(c change) { list = append(list, c) },
-		"diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", base, "--")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
+	if !slices.ContainsFunc(list, func(c change) bool { return c.now != oid{} }) { // usual commits need not ask
+		if bare, err := git(ctx, request.Dir, "rev-parse", "--is-bare-repository"); err != nil || strings.TrimSpace(string(bare)) == "true" {
+			return nil, errors.Join(fmt.Errorf("%w: nothing can be staged in a bare repository", ErrNotScanned), err)
+		}
 	}
 	return scanChanges(ctx, request, list, nil)
 }
 
+// staged lists what the index has and a commit or tree has not.
+func staged(ctx context.Context, dir, base string) (list []change, err error) {
+	err = runLog(ctx, dir, func(logged) {}, func(c change) { list = append(list, c) },
+		"diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative", base, "--")
+	return list, err
+}
+
+// isUnborn reports whether there is no commit yet.
+func isUnborn(ctx context.Context, dir string) bool {
+	_, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+	return err != nil
+}
+
 // scanRange scans what the commits of a range brought, each compared with all its parents, so that also
-// what a later commit removed and what only a merge holds is found.
+// what a later commit removed and what only a merge holds is found, and their messages.
 func scanRange(ctx context.Context, request Request) ([]Finding, error) {
 	from, to, ok := strings.Cut(request.Range, "..")
-	if !ok || from == "" || to == "" || strings.HasPrefix(to, ".") || strings.HasPrefix(from, "-") || strings.HasPrefix(to, "-") {
-		return nil, fmt.Errorf("%w: range %q: want A..B", ErrNotScanned, request.Range)
-	}
-	ends := make([]string, 2)
-	for i, name := range []string{from, to} {
-		id, err := git(ctx, request.Dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}")
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s is no commit of this repository; fetch more of its history", ErrNotScanned, name)
-		}
-		ends[i] = strings.TrimSpace(string(id))
-	}
-	cut, err := shallow(ctx, request.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
+	if !ok || !isName(from) || !isName(to) {
+		return nil, fmt.Errorf("%w: range %q: want A..B", ErrNotScanned, Shown(request.Range))
 	}
 	var list []change
 	var commits []oid // of list
 	var current oid
-	var missing error
-	err = runLog(ctx, request.Dir, func(id oid) {
-		if current = id; cut[id] {
-			missing = fmt.Errorf("%w: the history is cut off inside the range; fetch more of it", ErrNotScanned)
+	var roots []oid
+	var newest logged
+	said := messages{note: request.Note}
+	err := runLog(ctx, request.Dir, func(c logged) {
+		if newest.size == 0 {
+			newest = c
 		}
+		if current = c.id; !c.hasParent {
+			roots = append(roots, c.id)
+		}
+		said.scan(c)
 	}, func(c change) {
 		list, commits = append(list, c), append(commits, current)
-	}, logArgs("--topo-order", ends[1], "^"+ends[0], "--")...)
+	}, RangeLog(from, to)...)
 	if err != nil {
+		if why := unresolved(ctx, request.Dir, from, to); why != nil {
+			err = why
+		}
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
-	if missing != nil {
-		return nil, missing
+	if err := notCut(ctx, request.Dir, roots); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
-	return scanChanges(ctx, request, list, commits)
+	found, err := scanChanges(ctx, request, list, commits)
+	more, messagesErr := said.findings(ctx, request.Dir)
+	tags, tagsErr := scanPushedTag(ctx, request, to, newest.id)
+	return slices.Concat(found, more, tags), errors.Join(err, messagesErr, tagsErr)
+}
+
+// RangeLog is the command of Git that tells what a range's commits changed.
+func RangeLog(from, to string) []string {
+	return logArgs("--topo-order", to+"^{commit}", "^"+from+"^{commit}", "--")
+}
+
+// RangeFiles lists the objects of files that a scan of the range reads, in what RangeLog's command prints.
+func RangeFiles(log io.Reader) (ids []string, err error) {
+	files, size := newTexts(), idSize
+	err = readLog(log, func(c logged) { size = c.size }, func(c change) {
+		for _, id := range append(c.was, c.now) {
+			files.add(id, c.path)
+		}
+	})
+	for _, id := range files.ids {
+		ids = append(ids, id.text(size))
+	}
+	return ids, err
+}
+
+// isName reports whether Git can take a text for one revision at most: not for an option, for what to leave out, or
+// for another range.
+func isName(text string) bool {
+	return text != "" && !strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "^") && !strings.HasPrefix(text, ".") && !strings.Contains(text, "..")
+}
+
+// unresolved tells what is wrong with a range that Git refused, if that is its names.
+func unresolved(ctx context.Context, dir string, names ...string) error {
+	if _, err := git(ctx, dir, "rev-parse", "--git-dir"); err != nil {
+		return err // no repository, or one of somebody else's
+	}
+	for _, name := range names {
+		if _, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}"); err != nil {
+			return fmt.Errorf("%s is no commit of this repository; fetch more of its history", Shown(name))
+		}
+	}
+	return nil
+}
+
+// notCut fails if commits without parents have theirs outside a shallow clone.
+func notCut(ctx context.Context, dir string, roots []oid) error {
+	if len(roots) == 0 { // usual ranges need not ask
+		return nil
+	}
+	cut, err := shallow(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(roots, func(id oid) bool { return cut[id] }) {
+		return errors.New("the history is cut off inside the range; fetch more of it")
+	}
+	return nil
 }
 
 // shallow lists the commits whose parents a shallow clone lacks.
@@ -73,7 +143,7 @@ func shallow(ctx context.Context, dir string) (map[oid]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(strings.TrimSpace(string(name)))
+	text, err := os.ReadFile(strings.TrimRight(string(name), "\r\n"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil //nolint:nilnil // an empty map: nothing is cut
 	} else if err != nil {
@@ -92,39 +162,37 @@ func shallow(ctx context.Context, dir string) (map[oid]bool, error) {
 // held before: a moved secret is an old one. commits, if there are any, are those of the changes, the
 // newest first.
 func scanChanges(ctx context.Context, request Request, list []change, commits []oid) ([]Finding, error) {
-	size, err := hashSize(ctx, request.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
-	}
-	// Each object is read once, those from before the changes for comparison.
+	size := sizeOfIDs(list)
 	before := objectsBefore(list, commits)
-	paths := map[oid][]string{}
-	var ids []oid
-	want := func(id oid, path string) {
-		if id == (oid{}) || defaultMatcher().allowsPath(path) {
-			return
-		}
-		if _, ok := paths[id]; !ok {
-			ids = append(ids, id)
-		}
-		if !slices.Contains(paths[id], path) {
-			paths[id] = append(paths[id], path)
-		}
-	}
+	fresh, old := newTexts(), newTexts()
 	for _, c := range list {
-		want(c.now, c.path)
-		for _, old := range c.was {
-			if before[old] {
-				want(old, c.path)
+		if before[c.now] {
+			old.add(c.now, c.path)
+		} else {
+			fresh.add(c.now, c.path)
+		}
+		for _, was := range c.was {
+			if before[was] {
+				old.add(was, c.path)
 			}
 		}
 	}
-	byBlob, scanErr := scanBlobs(ctx, request, size, ids, paths)
+	byBlob, scanErr := scanBlobs(ctx, request, size, fresh)
+	if len(byBlob) == 0 { // usual changes: what was there before has no say
+		return nil, scanErr
+	}
+	byOld, oldErr := scanBlobs(ctx, request, size, old)
 	known := map[string]bool{}
+	for _, found := range byOld {
+		for _, f := range found {
+			known[f.Rule+f.Fingerprint] = true
+		}
+	}
+	byFile := map[file][]Finding{}
 	for id, found := range byBlob {
-		if before[id] {
-			for _, f := range found {
-				known[f.Rule+f.Fingerprint] = true
+		for _, f := range found {
+			if at := (file{id, fresh.paths[id][f.place]}); !known[f.Rule+f.Fingerprint] {
+				byFile[at] = append(byFile[at], f)
 			}
 		}
 	}
@@ -132,10 +200,7 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 	at := map[string]int{} // rule, fingerprint and path: index in found
 	spans := [][2]int{}    // oldest and newest commit of each finding
 	for i, c := range list {
-		for _, f := range byBlob[c.now] {
-			if paths[c.now][f.place] != c.path || known[f.Rule+f.Fingerprint] {
-				continue
-			}
+		for _, f := range byFile[file{c.now, c.path}] {
 			key := f.Rule + f.Fingerprint + f.Path
 			if j, ok := at[key]; ok {
 				if commits != nil { // an older commit: the finding is where it was first
@@ -147,12 +212,13 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 			}
 		}
 	}
+	var err error
 	if commits != nil {
 		err = attribute(ctx, request.Dir, found, func(i int) (first, last string) {
 			return commits[spans[i][0]].text(size), commits[spans[i][1]].text(size)
 		})
 	}
-	return found, errors.Join(scanErr, err)
+	return found, errors.Join(scanErr, oldErr, err)
 }
 
 // objectsBefore are those that were there before the changes: that a change replaced or removed, and no
@@ -195,7 +261,20 @@ func attribute(ctx context.Context, dir string, found []Finding, commits func(i 
 	return nil
 }
 
-// hashSize is the size of an object id in bytes: 20, or 32 in a SHA-256 repository.
+// sizeOfIDs is the size of the objects' ids in bytes: 20, or 32 in a SHA-256 repository, where hardly one ends in 12
+// zero bytes.
+func sizeOfIDs(list []change) int {
+	for _, c := range list {
+		for _, id := range append(c.was, c.now) {
+			if !bytes.Equal(id[idSize:], make([]byte, len(id)-idSize)) {
+				return len(id)
+			}
+		}
+	}
+	return idSize
+}
+
+// hashSize is the same of a repository, as Git says it.
 func hashSize(ctx context.Context, dir string) (int, error) {
 	format, err := git(ctx, dir, "rev-parse", "--show-object-format")
 	if err != nil {
@@ -207,6 +286,33 @@ func hashSize(ctx context.Context, dir string) (int, error) {
 	return 20, nil
 }
 
+// texts are objects to scan, and at which paths they are.
+type texts struct {
+	ids   []oid
+	paths map[oid][]string
+	files map[file]bool // that are there
+}
+
+// file is an object at a path.
+type file struct {
+	id   oid
+	path string
+}
+
+func newTexts() *texts { return &texts{paths: map[oid][]string{}, files: map[file]bool{}} }
+
+// add adds a file, if anything is reported in such a one.
+func (t *texts) add(id oid, path string) {
+	if id == (oid{}) || t.files[file{id, path}] || defaultMatcher().allowsPath(path) {
+		return
+	}
+	t.files[file{id, path}] = true
+	if _, ok := t.paths[id]; !ok {
+		t.ids = append(t.ids, id)
+	}
+	t.paths[id] = append(t.paths[id], path)
+}
+
 // blob is an object's text on its way to a scanner.
 type blob struct {
 	id   oid
@@ -214,23 +320,42 @@ type blob struct {
 }
 
 // scanBlobs scans objects, read through Git.
-func scanBlobs(ctx context.Context, request Request, size int, ids []oid, paths map[oid][]string) (map[oid][]Finding, error) {
+func scanBlobs(ctx context.Context, request Request, size int, wanted *texts) (map[oid][]Finding, error) {
 	found := map[oid][]Finding{}
 	var lost []error
-	err := eachOf(ctx, func(ctx context.Context, give func(blob) error) error {
-		return blobs(ctx, request.Dir, size, ids, func(i int, text []byte, err error) error {
-			switch {
-			case errors.Is(err, errTooLarge):
-				request.Note(fmt.Sprintf("object %s is larger than %d MiB and was not scanned", ids[i].text(size), maxText>>20))
-				return nil
-			case err != nil:
-				lost = append(lost, fmt.Errorf("%w: object %s: %w", ErrNotScanned, ids[i].text(size), err))
+	var s *searcher // for large ones
+	large := map[oid][]Finding{}
+	err := eachOf(ctx, request.Note, func(ctx context.Context, give func(blob) error) error {
+		packed, err := objectsOf(request.Dir, size).each(wanted.ids, func(id oid, text []byte) error { return give(blob{id, text}) })
+		if err != nil {
+			return err
+		}
+		return blobs(ctx, request.Dir, size, packed, func(i int, text []byte, err error) error {
+			if err != nil {
+				lost = append(lost, fmt.Errorf("%w: object %s: %w", ErrNotScanned, packed[i].text(size), err))
 				return nil
 			}
-			return give(blob{ids[i], text})
+			return give(blob{packed[i], text})
+		}, func(i int, length int64, text io.Reader) error {
+			name := "object " + packed[i].text(size)
+			if length > maxLarge {
+				request.Note(tooLarge(name))
+				return nil
+			}
+			if s == nil {
+				s = newSearcher(defaultMatcher())
+				s.note = request.Note
+			}
+			some, err := s.large(name, text, wanted.paths[packed[i]], request.Note)
+			large[packed[i]] = some
+			if err != nil {
+				lost = append(lost, err)
+			}
+			return nil
 		})
 	}, func(s *searcher, b blob) ([]Finding, error) {
-		return s.file("object "+b.id.text(size), b.text, paths[b.id])
+		return s.file("object "+b.id.text(size), b.text, wanted.paths[b.id])
 	}, func(b blob, some []Finding) { found[b.id] = some })
+	maps.Copy(found, large)
 	return found, errors.Join(append(lost, err)...)
 }

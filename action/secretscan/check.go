@@ -10,8 +10,17 @@ import (
 
 // passes applies the further test of a rule, and what holds for all: a placeholder is no secret.
 func (m *match) passes() bool {
+	named := m.rule.follow == "assignment" && len(m.secret) >= longName && !bytes.ContainsAny(m.secret, "0123456789")
+	if named || len(m.secret) >= longToken && containsAny(m.secret, []string{"0123456789", "1234567890", "9876543210", "abcdefghij"}) {
+		m.tier = Generic // worth a look, no more
+	}
 	return !isPlaceholder(m.secret) && (m.rule.check == nil || m.rule.check(m))
 }
+
+const (
+	longName  = 30 // characters from which on a random value has a digit: without one it is mostly what code calls something
+	longToken = 20 // from which on nobody's password is that holds the alphabet
+)
 
 func isPlaceholder(secret []byte) bool {
 	return containsAny(secret, []string{
@@ -21,10 +30,14 @@ func isPlaceholder(secret []byte) bool {
 }
 
 // crcMatches verifies what GitHub documents for its tokens, and npm uses, too: after the prefix come 30
-// random characters, then the CRC-32 of these in base 62, six digits.
+// random characters, then the CRC-32 of these in base 62, six digits. How long refresh tokens are is shown, but
+// not how they are made.
 func crcMatches(m *match) bool {
-	const digits, random = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 30
-	_, rest, ok := bytes.Cut(m.secret, []byte("_"))
+	const digits, random, refresh = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 30, 76
+	prefix, rest, ok := bytes.Cut(m.secret, []byte("_"))
+	if ok && string(prefix) == "ghr" && len(rest) == refresh {
+		return true
+	}
 	if !ok || len(rest) != random+6 {
 		return false
 	}
@@ -50,8 +63,12 @@ func uriIsReal(m *match) bool {
 	if strings.ContainsAny(password, "${}[]()*") && strings.ContainsAny(password, "$*{[(") && isTemplate(password) {
 		return false
 	}
-	folded := strings.ToLower(password)
-	if folded == strings.ToLower(user) || slices.Contains(wellKnown(), strings.TrimRight(folded, "0123456789!_-")) {
+	folded, name := strings.ToLower(password), strings.ToLower(user)
+	if folded == name || isWellKnown(folded) {
+		return false
+	}
+	at := strings.LastIndexAny(folded, "-_") + 1 // as in "github-user:github-token"
+	if at > 0 && strings.HasPrefix(name, folded[:at]) && isWellKnown(folded[at:]) {
 		return false
 	}
 	for _, reserved := range []string{"example.com", "example.org", "example.net", ".example", ".test", ".invalid"} {
@@ -72,12 +89,17 @@ func isTemplate(password string) bool {
 		strings.HasPrefix(password, "[") && strings.HasSuffix(password, "]") || strings.Trim(password, "*") == ""
 }
 
+func isWellKnown(folded string) bool {
+	return slices.Contains(wellKnown(), strings.TrimRight(folded, "0123456789!_-"))
+}
+
 // wellKnown are passwords that protect nothing.
 func wellKnown() []string {
 	return []string{
 		"", "password", "passwd", "passwort", "pass", "pw", "pwd", "secret", "mysecret", "mypassword", "root", "admin", "test", "testing",
 		"user", "username", "guest", "default", "postgres", "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "rabbitmq", "foo", "bar", "foobar",
 		"baz", "abc", "token", "demo", "dev", "local", "sample", "hunter", "letmein", "qwerty", "toor", "dummy", "fake", "foopass", "pass_word", "p", "x", "s3cr3t",
+		"public", "private",
 	}
 }
 

@@ -35,15 +35,17 @@ func NewContents(trust Trust, now time.Time) (*Contents, error) {
 
 // Scan finds the secrets of a text. name is what errors call it and must hold nothing of it; path is where
 // findings are and what rules for certain paths go by. What the ignore file allows is among the findings: see
-// Unallowed.
-func (c *Contents) Scan(name, path string, text []byte) ([]Finding, error) {
+// Unallowed. left says what was not searched, as of an archive beyond the bounds.
+func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left []string, err error) {
 	if len(text) > maxText {
-		return nil, fmt.Errorf("%w: %s is larger than %d MiB", ErrNotScanned, name, maxText>>20)
+		return nil, nil, fmt.Errorf("%w: %s is larger than %d MiB", ErrNotScanned, name, maxText>>20)
 	}
 	if c.Skips(path) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return c.searcher.file(name, text, []string{path})
+	c.searcher.note = func(text string) { left = append(left, text) }
+	found, err = c.searcher.file(name, text, []string{path})
+	return found, left, err
 }
 
 // Skips reports whether files of this path are never searched.
@@ -61,7 +63,7 @@ func (c *Contents) Key(id, path string) [32]byte {
 // Unallowed are the findings that the ignore file does not allow, sorted, the surest first. note hears of
 // entries that have expired.
 func (c *Contents) Unallowed(found []Finding, note func(text string)) []Finding {
-	found = withoutIgnored(found, c.ignores, false, note)
+	found = withoutIgnored(found, c.ignores, "", note)
 	sortFindings(found)
 	return found
 }

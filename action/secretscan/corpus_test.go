@@ -1,14 +1,9 @@
 package secretscan
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	crand "crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -40,96 +35,6 @@ const (
 	urlAlnum = alnum + "-_"
 	base32   = upper + "234567"
 )
-
-// secretKind is a kind of secret: the name that people give it, and a value.
-type secretKind struct {
-	id, name string
-	value    func(m maker) string
-}
-
-// joined keeps this file free of anything that looks like a secret.
-func joined(parts ...string) string { return strings.Join(parts, "") }
-
-func secretKinds() []secretKind {
-	uri := func(scheme, host string) func(m maker) string {
-		return func(m maker) string { return joined(scheme, "://app:", m.text(alnum, 16+m.IntN(8)), "@", host) }
-	}
-	plain := func(before, alphabet string, n int) func(m maker) string {
-		return func(m maker) string { return before + m.text(alphabet, n) }
-	}
-	return []secretKind{
-		{"GitHub", "GH_TOKEN", func(m maker) string { return githubToken(m.Uint64()) }},
-		{"GitHub, fine-grained", "GITHUB_PAT", func(m maker) string { return joined("github", "_pat_", m.text(alnum, 22), "_", m.text(alnum, 59)) }},
-		{"GitLab", "GITLAB_TOKEN", plain("gl"+"pat-", urlAlnum[:62], 20)},
-		{"npm", "NPM_TOKEN", func(m maker) string {
-			return joined("npm", "_", strings.TrimPrefix(githubToken(m.Uint64()), "ghp"+"_"))
-		}},
-		{"PyPI", "TWINE_PASSWORD", plain("pypi-"+"AgEIcHlwaS5vcmc", urlAlnum, 90)},
-		{"AWS, with its pair", "AWS_ACCESS_KEY_ID", plain("AK"+"IA", base32, 16)},
-		{"Google", "GOOGLE_API_KEY", plain("AI"+"za", urlAlnum[:62], 35)},
-		{"Slack bot", "SLACK_BOT_TOKEN", func(m maker) string {
-			return joined("xo", "xb-", m.text(digits[1:], 12), "-", m.text(digits[1:], 13), "-", m.text(alnum, 24))
-		}},
-		{"Slack webhook", "SLACK_URL", func(m maker) string {
-			return joined("https", "://hooks.slack.com/services/T", m.text(upper+digits, 10), "/B", m.text(upper+digits, 10), "/", m.text(alnum, 24))
-		}},
-		{"Stripe", "STRIPE_KEY", plain("sk"+"_live_", alnum, 24)},
-		{"Stripe, restricted", "STRIPE_RESTRICTED", plain("rk"+"_live_", alnum, 24)},
-		{"SendGrid", "SENDGRID_API_KEY", func(m maker) string { return joined("SG", ".", m.text(alnum, 22), ".", m.text(alnum, 43)) }},
-		{"Twilio", "TWILIO_API_KEY", plain("S"+"K", hexAlnum, 32)},
-		{"OpenAI", "OPENAI_API_KEY", func(m maker) string {
-			return joined("sk", "-proj-", m.text(urlAlnum[:62], 74), "T3Blb", "kFJ", m.text(urlAlnum[:62], 74))
-		}},
-		{"Anthropic", "ANTHROPIC_API_KEY", func(m maker) string { return joined("sk-ant-", "api03-", m.text(alnum, 93), "AA") }},
-		{"Hugging Face", "HF_TOKEN", plain("hf"+"_", lower+upper, 34)},
-		{"DigitalOcean", "DO_TOKEN", plain("dop"+"_v1_", hexAlnum, 64)},
-		{"Linear", "LINEAR_KEY", plain("lin"+"_api_", alnum, 40)},
-		{"Doppler", "DOPPLER_TOKEN", plain("dp.pt"+".", alnum, 43)},
-		{"Grafana", "GRAFANA_TOKEN", func(m maker) string { return joined("gl", "sa_", m.text(alnum, 32), "_", m.text(hexAlnum, 8)) }},
-		{"New Relic", "NEW_RELIC_KEY", plain("NR"+"AK-", upper+digits, 27)},
-		{"Postgres", "DATABASE_URL", uri("postgres"+"ql", "db.shop-internal.net:5432/shop")},
-		{"Neon", "NEON_URL", func(m maker) string {
-			return joined("postgres", "://owner:", "npg", "_", m.text(alnum, 12), "@ep-quiet-lake-", m.text(hexAlnum, 8), "-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require")
-		}},
-		{"MySQL", "MYSQL_URL", uri("my"+"sql", "crm.shop-internal.net:3306/crm")},
-		{"Redis", "REDIS_URL", func(m maker) string {
-			return joined("re", "diss://:", m.text(alnum, 24), "@cache.shop-internal.net:6379/0")
-		}},
-		{"MongoDB", "MONGO_URL", uri("mongodb"+"+srv", "cluster0.k3x9q.mongodb.net/app")},
-		{"basic-auth URL", "REPO_URL", uri("ht"+"tps", "git.shop-internal.net/infra.git")},
-		{"Discord webhook", "DISCORD_URL", func(m maker) string {
-			return joined("https", "://discord.com/api/webhooks/", m.text(digits[1:], 18), "/", m.text(alnum, 68))
-		}},
-		{"Cloudflare user token", "CLOUDFLARE_API_TOKEN", plain("cf"+"ut_", alnum, 48)},
-		{"Cloudflare account token", "CF_TOKEN", plain("cf"+"at_", alnum, 48)},
-		{"Cloudflare global key", "CF_KEY", plain("cf"+"k_", alnum, 48)},
-		{"Postman", "POSTMAN_API_KEY", func(m maker) string { return joined("PM", "AK-", m.text(hexAlnum, 24), "-", m.text(hexAlnum, 34)) }},
-		{"Neon API", "NEON_API_KEY", plain("na"+"pi_", lower+digits, 64)},
-		{"Supabase", "SUPABASE_ACCESS_TOKEN", plain("sb"+"p_", hexAlnum, 40)},
-		{"Supabase secret", "SUPABASE_KEY", plain("sb"+"_secret_", alnum, 31)},
-		{"Docker Hub", "DOCKER_PASSWORD", plain("dckr"+"_pat_", alnum, 27)},
-		{"Groq", "GROQ_API_KEY", plain("gs"+"k_", alnum, 52)},
-		{"Figma", "FIGMA_TOKEN", plain("fi"+"gd_", alnum, 40)},
-		{"PlanetScale", "PS_PASSWORD", plain("pscale"+"_pw_", alnum, 43)},
-		{"Shopify", "SHOPIFY_TOKEN", plain("sh"+"pat_", hexAlnum, 32)},
-		{"Databricks", "DATABRICKS_TOKEN", plain("da"+"pi", hexAlnum, 32)},
-		{"Datadog", "DATADOG_API_KEY", plain("", lower+digits, 40)},
-		{"age", "AGE_KEY", plain("AGE-SECRET"+"-KEY-1", strings.ToUpper("qpzry9x8gf2tvdw0s3jn54khce6mua7l"), 58)},
-		{"private key", "TLS_KEY", func(maker) string { return privateKey() }},
-	}
-}
-
-func privateKey() string {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		panic(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
-}
 
 // placement puts a secret into the repository, at a path that it alone has, and gives that path.
 type placement struct {
@@ -216,18 +121,26 @@ func placements() []placement {
 func decoys(m maker) map[string]string {
 	token := githubToken(m.Uint64())
 	wrong := token[:len(token)-1] + map[bool]string{true: "a", false: "b"}[token[len(token)-1] == 'b']
-	uuid := func() string {
-		return joined(m.text(hexAlnum, 8), "-", m.text(hexAlnum, 4), "-4", m.text(hexAlnum, 3), "-a", m.text(hexAlnum, 3), "-", m.text(hexAlnum, 12))
+	swapped := func(token string) string { // its last two characters, so that a checksum is wrong
+		last := len(token) - 1
+		if token[last] == token[last-1] {
+			return token[:last] + map[bool]string{true: "1", false: "0"}[token[last] == '0']
+		}
+		return token[:last-1] + token[last:] + token[last-1:last]
 	}
 	return map[string]string{
 		"checksum.env":    "GH_TOKEN=" + wrong + "\n",
 		"npm.env":         "NPM_TOKEN=" + joined("npm", "_", strings.TrimPrefix(wrong, "ghp"+"_")) + "\n",
+		"gitlab.env":      "GITLAB_TOKEN=" + swapped(gitlabRoutable(m, "gl"+"pat-", ".01")) + "\n",
+		"grafana.env":     "GRAFANA_TOKEN=" + swapped(grafanaToken(m)) + "\n",
+		"anon.env":        "NEXT_PUBLIC_SUPABASE_ANON_KEY=" + jwt(m, `{"iss":"supabase","ref":"abcdefghijklmnopqrst","role":"anon","iat":1700000000}`) + "\n",
+		"public2.js":      "posthog.init('" + joined("ph", "c_", m.text(alnum, 43)) + "'); mapboxgl.accessToken = '" + joined("p", "k.eyJ1Ijoi", m.text(alnum, 60), ".", m.text(alnum, 22)) + "';\n",
 		"public.js":       "const stripe = Stripe('" + joined("pk", "_live_", m.text(alnum, 24)) + "');\n",
 		"placeholder.env": "STRIPE_KEY=" + "sk" + "_live_xxxxxxxxxxxxxxxxxxxxxxxx\nAPI_KEY=your-api-key-here-1234\nGH_TOKEN=" + "ghp" + "_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\n",
 		"reference.yaml":  "token: ${{ secrets.GH_TOKEN }}\nurl: postgres" + "://app:${DB_PASSWORD}@db.shop-internal.net/shop\nkey: {{ .Values.key }}\n",
 		"docs.md":         "Use `postgres" + "://user:password@localhost:5432/app`, or https" + "://user:pass@example.com/.\n",
 		"commit.txt":      "reverts " + m.text(hexAlnum, 40) + "\nimage: app@sha256:" + m.text(hexAlnum, 64) + "\n",
-		"ids.json":        `{"requestId": "` + uuid() + `", "trace": "` + m.text(hexAlnum, 32) + `", "etag": "` + m.text(hexAlnum, 32) + `"}`,
+		"ids.json":        `{"requestId": "` + m.uuid() + `", "trace": "` + m.text(hexAlnum, 32) + `", "etag": "` + m.text(hexAlnum, 32) + `"}`,
 		"lock.json":       `{"integrity": "sha512-` + base64.StdEncoding.EncodeToString([]byte(m.text(alnum, 64))) + `"}`,
 		"cert.pem":        "-----BEGIN CERTIFICATE-----\n" + base64.StdEncoding.EncodeToString([]byte(m.text(alnum, 400))) + "\n-----END CERTIFICATE-----\n",
 		"pub.pem":         "-----BEGIN PUBLIC KEY-----\n" + base64.StdEncoding.EncodeToString([]byte(m.text(alnum, 91))) + "\n-----END PUBLIC KEY-----\n",
@@ -301,9 +214,9 @@ func plant(r *repository, m maker) map[string]string {
 	r.commit("start")
 	all := placements()
 	number := 0
-	for _, k := range secretKinds() {
+	for n, k := range secretKinds() {
 		order := m.Perm(len(all))
-		for _, i := range order[:8] {
+		for _, i := range order[:5] {
 			number++
 			value := k.value(m)
 			folder := fmt.Sprintf("services/s%03d", number)
@@ -314,7 +227,9 @@ func plant(r *repository, m maker) map[string]string {
 			}
 			planted[at] = k.id + ", " + all[i].id
 		}
-		r.commit("add " + k.id)
+		if n%5 == 4 { // few commits: each takes Git a moment
+			r.commit("add " + k.id)
+		}
 	}
 	for round := range 4 {
 		for name, text := range decoys(m) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"slices"
 	"strconv"
 )
 
@@ -33,21 +32,38 @@ func classOf(members string) (c class) {
 }
 
 // encodedIn lists what can be decoded in a region, in order and without overlap. Where two forms
-// overlap, the one that encodes single characters wins: the other comes to light when it is decoded.
+// overlap, the one that encodes single characters wins, and of those the percent signs, between which others can be:
+// what loses comes to light when the winner is decoded.
 func encodedIn(text []byte, region span) []encoded {
-	list := escapesIn(text, region)
+	var runs []encoded
 	for at := region.from; ; {
 		run, ok := nextRun(text[:region.to], at, &base64Bytes, 16)
 		if !ok {
 			break
 		}
 		at = run.to
-		if e, ok := decodeRun(text, run); ok && !slices.ContainsFunc(list, func(o encoded) bool { return o.from < e.to && e.from < o.to }) {
+		if e, ok := decodeRun(text, run); ok {
+			runs = append(runs, e)
+		}
+	}
+	return apart(apart(percentIn(text, region), unicodeIn(text, region)), runs)
+}
+
+// apart puts two lists together, each in order and without overlap, but for what the first one overlaps.
+func apart(first, second []encoded) []encoded {
+	if len(first) == 0 {
+		return second
+	}
+	list := make([]encoded, 0, len(first)+len(second))
+	for _, e := range second {
+		for len(first) > 0 && first[0].to <= e.from {
+			list, first = append(list, first[0]), first[1:]
+		}
+		if len(first) == 0 || e.to <= first[0].from {
 			list = append(list, e)
 		}
 	}
-	slices.SortFunc(list, func(a, b encoded) int { return a.from - b.from })
-	return list
+	return append(list, first...)
 }
 
 // decodeRun decodes a run as hexadecimal or base64 if that gives plain text.
@@ -96,9 +112,8 @@ func isPlain(text []byte) bool {
 	return true
 }
 
-// escapesIn finds percent-encoding, from the first to the last of a line, and \u escapes.
-func escapesIn(text []byte, region span) []encoded {
-	var list []encoded
+// percentIn finds percent-encoding, from the first to the last of a line.
+func percentIn(text []byte, region span) (list []encoded) {
 	for at := region.from; at < region.to; {
 		i := bytes.IndexByte(text[at:region.to], '%')
 		if i < 0 {
@@ -118,6 +133,11 @@ func escapesIn(text []byte, region span) []encoded {
 		list = append(list, encoded{span{at, end}, unescape(text[at:end]), "percent"})
 		at = end
 	}
+	return list
+}
+
+// unicodeIn finds \u escapes that follow one another.
+func unicodeIn(text []byte, region span) (list []encoded) {
 	for at := region.from; at < region.to; {
 		i := bytes.Index(text[at:region.to], []byte(`\u`))
 		if i < 0 {
@@ -212,7 +232,7 @@ func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, dep
 	for _, m := range matches {
 		first, last := -1, -1
 		for i, p := range places {
-			if m.start < p.to && p.from < m.start+len(m.whole) {
+			if m.start < p.to && p.from < m.stop {
 				last = i
 				if first < 0 {
 					first = i
@@ -222,8 +242,9 @@ func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, dep
 		if first < 0 {
 			continue // it is in the text as it stands, and was found there
 		}
-		m.line = lineAround(plain, m.from, m.to)
+		m.line = lineAround(plain, m.from, m.to, maxBeside)
 		m.from, m.to = parts[first].from, parts[last].to
+		m.start, m.stop = m.from, m.to
 		if m.decoded == "" {
 			m.decoded = parts[first].how
 		}

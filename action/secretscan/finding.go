@@ -1,6 +1,7 @@
 package secretscan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,8 +47,9 @@ type Finding struct {
 	Rule        string  `json:"rule"`
 	Description string  `json:"description"`
 	Tier        Tier    `json:"tier"`
-	Path        string  `json:"path"` // relative to the repository, with slashes
-	Line        int     `json:"line"` // all four count from 1, columns in characters
+	Path        string  `json:"path"`           // relative to the repository, with slashes; "" of what is in no file
+	Text        string  `json:"text,omitempty"` // in which it is, if it is in no file: "the message of commit 0123456789"
+	Line        int     `json:"line"`           // all four count from 1, columns in characters
 	Column      int     `json:"column"`
 	EndLine     int     `json:"endLine"`
 	EndColumn   int     `json:"endColumn"` // of the character after the last one
@@ -59,11 +61,27 @@ type Finding struct {
 	place int // index of the file's path among those that were scanned together; Path may be veiled
 }
 
-// Commit is where a finding was seen.
+// where is the file or text, for people.
+func (f *Finding) where() string {
+	if f.Text != "" {
+		return printable(f.Text)
+	}
+	return printable(f.Path)
+}
+
+// Commit is where a finding was seen; of one in a tag's message, the tag.
 type Commit struct {
 	ID     string    `json:"id"`
 	Author string    `json:"author"`
-	Date   time.Time `json:"date"`
+	Date   time.Time `json:"date,omitzero"`
+}
+
+// reportable is a date, or the zero one if no report can have it: Git takes years and zones that JSON does not.
+func reportable(date time.Time) time.Time {
+	if _, err := date.MarshalJSON(); err != nil {
+		return time.Time{}
+	}
+	return date
 }
 
 // sortFindings puts the surest first, then goes by place, so that two scans print the same.
@@ -72,7 +90,7 @@ func sortFindings(list []Finding) {
 		if d := b.Tier.weight() - a.Tier.weight(); d != 0 {
 			return d
 		}
-		if d := strings.Compare(a.Path, b.Path); d != 0 {
+		if d := cmp.Or(strings.Compare(a.Text, b.Text), strings.Compare(a.Path, b.Path)); d != 0 {
 			return d
 		}
 		if a.Line != b.Line {

@@ -25,21 +25,47 @@ func afterOperator(text []byte, at int) (int, bool) {
 
 // valueEnd finds where a value ends that starts within the rest of an operator and `[\x60'"\s=\\]{0,5}`.
 // All bytes of a value are of one set, and what must follow it, `[\x60'"\s;\\]|$`, is not.
-func valueEnd(text []byte, at int, r *rule) (int, bool) {
+func (s *searcher) valueEnd(text []byte, at, i int) (int, bool) {
+	r := &s.rules[i]
 	for last := at + 8; at <= last && at+r.runMin <= len(text); at++ {
-		to, mixed := at, !r.mixed
-		for to < len(text) && r.run.has(text[to]) {
-			mixed = mixed || kinds[text[to]] != inWord
-			to++
-		}
-		if to-at >= r.runMin && mixed && (to == len(text) || ends[text[to]]) {
-			return to, true
+		v := s.valueAt(text, at, i)
+		right := v.to-at >= r.runMin && at >= v.least && (v.rest >= at || !r.mixed)
+		if right && (v.to == len(text) || ends[text[v.to]]) {
+			return v.to, true
 		}
 		if !between[text[at]] {
 			return 0, false
 		}
 	}
 	return 0, false
+}
+
+// valueAt is the run of a rule's bytes at a place. Names and operators may be in it again and again.
+func (s *searcher) valueAt(text []byte, at, i int) value {
+	r, known := &s.rules[i], &s.values[i]
+	if known.from <= at && at < known.to {
+		return *known
+	}
+	v := value{at, at, -1, at}
+	for v.to < len(text) && r.run.has(text[v.to]) {
+		if kinds[text[v.to]] != inWord {
+			v.rest = v.to
+		}
+		v.to++
+	}
+	if v.to == at {
+		return v
+	}
+	outside := 0 // of what a match may have any number of
+	for v.least = v.to; v.least > at; v.least-- {
+		if !r.stretch.has(text[v.least-1]) {
+			if outside++; outside > r.after {
+				break
+			}
+		}
+	}
+	*known = v
+	return v
 }
 
 // The bytes that may be after a name, and those of which operators are made.
@@ -96,21 +122,24 @@ func aroundUserinfo(text []byte, at int) (span, bool) {
 	return span{}, false
 }
 
-// afterCurl finds an option for a user or a header on the same line or a few lines below.
-func afterCurl(text []byte, at int) (int, bool) {
+// afterCurl finds an option for a user or a header on the same line or a few lines below, and how far a match reaches.
+func afterCurl(text []byte, at int) (end int, ok bool) {
 	const lines, longest, value = 11, 8 << 10, 1 << 10
-	limit, end := min(len(text), at+longest), 0
+	limit, least := min(len(text), at+longest), at+value
 	for newlines := 0; at+1 < limit && newlines < lines; at++ {
 		switch text[at] {
 		case '\n', '\r':
 			newlines++
 		case '-':
 			if next := text[at+1]; (next == 'u' || next == 'H' || next == '-') && between[text[at-1]] {
-				end = at + value
+				end, ok = at+value, true
 			}
 		}
 	}
-	return end, end > 0
+	if !ok {
+		end = max(least, at)
+	}
+	return end, ok
 }
 
 // aroundPrivateKey finds the start and the end of a key around "PRIVATE KEY-----".

@@ -34,7 +34,8 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	return out, nil
 }
 
+// firstLine is that of a complaint. It may repeat the name of a file or a branch.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
+	return Shown(line)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,7 +184,11 @@ func TestNotScanned(t *testing.T) {
 		{"half a range", r.dir, "HEAD.."},
 		{"three dots", r.dir, "HEAD~1...HEAD"},
 		{"an unknown commit", r.dir, "1111111111111111111111111111111111111111..HEAD"},
+		{"two ranges", r.dir, "HEAD~2..HEAD~1..HEAD"},
 		{"an option", r.dir, "--all..HEAD"},
+		{"nothing but what to leave out", r.dir, "HEAD~1..^HEAD"},
+		{"something left out of what to leave out", r.dir, "^HEAD~1..HEAD"},
+		{"all parents", r.dir, "HEAD~1..HEAD^@"},
 		{"no commit", r.dir, "HEAD^{tree}..HEAD"},
 		{"a shallow clone that lacks the start", clone, r.git("rev-list", "--max-parents=0", "HEAD") + "..HEAD"},
 		{"no repository", t.TempDir(), "HEAD~1..HEAD"},
@@ -202,5 +207,145 @@ func TestNotScanned(t *testing.T) {
 	orphan := shallow.git("commit-tree", empty, "-m", "no history in common")
 	if found, err := Scan(t.Context(), Request{Mode: Range, Dir: clone, Range: orphan + "..HEAD"}); !errors.Is(err, ErrNotScanned) {
 		t.Errorf("a cut history: found %d, %v", len(found), err)
+	}
+}
+
+// TestUnreadBefore takes away what was there before changes: that is read only to tell a new secret from a moved one.
+func TestUnreadBefore(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.write("a.env", "A="+githubToken(1)+"\n")
+	r.commit("one")
+	old := r.git("rev-parse", "HEAD:a.env")
+	if err := os.Remove(filepath.Join(r.dir, ".git", "objects", old[:2], old[2:])); err != nil {
+		t.Fatal(err)
+	}
+	r.write("a.env", "A=\n")
+	r.commit("two")
+	if list := r.scan(Request{Mode: Range, Range: "HEAD~1..HEAD"}, nil); len(list) > 0 {
+		t.Errorf("found %v", list)
+	}
+	r.git("reset", "--quiet", "--soft", "HEAD~1")
+	if list := r.scan(Request{Mode: Staged}, nil); len(list) > 0 {
+		t.Errorf("found %v", list)
+	}
+	r.write("a.env", "A="+githubToken(2)+"\n")
+	r.git("add", "a.env")
+	if found, err := Scan(t.Context(), Request{Mode: Staged, Dir: r.dir}); len(found) != 1 || !errors.Is(err, ErrNotScanned) {
+		t.Errorf("found %d, %v", len(found), err)
+	}
+}
+
+// TestStagedElsewhere scans what is staged where Git keeps it differently: in a linked working tree, in a split index,
+// with a sparse checkout, with version 4 of the index, and with a monitor of the file system that must not be run.
+func TestStagedElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string][][]string{
+		"a linked working tree": {{"worktree", "add", "--quiet", "linked"}},
+		"a split index":         {{"update-index", "--split-index"}},
+		"a sparse checkout":     {{"sparse-checkout", "set", "--cone", "--sparse-index", "in"}},
+		"an index of version 4": {{"update-index", "--index-version", "4"}},
+		"a monitor":             {{"config", "core.fsmonitor", "touch ran; false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRepository(t)
+			for _, file := range []string{"in/a.txt", "out/b.txt", "c.txt"} {
+				r.write(file, "text\n")
+			}
+			r.commit("one")
+			for _, args := range set {
+				r.git(args...)
+			}
+			if _, err := os.Stat(filepath.Join(r.dir, "linked")); err == nil {
+				r.dir = filepath.Join(r.dir, "linked")
+			}
+			r.write("in/a.txt", "A="+githubToken(1)+"\n")
+			r.git("-c", "core.fsmonitor=false", "add", "in")
+			if diff := cmp.Diff([]string{"github-pat in/a.txt:1"}, r.scan(Request{Mode: Staged}, nil)); diff != "" {
+				t.Error(diff)
+			}
+			if _, err := os.Stat(filepath.Join(r.dir, "ran")); err == nil {
+				t.Error("the monitor was run")
+			}
+		})
+	}
+}
+
+// TestRelativeDiffs scans in a folder of a repository whose owner sees only a folder's part of changes: what is scanned
+// is the same for everybody.
+func TestRelativeDiffs(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.write("sub/a.txt", "nothing\n")
+	base := r.commit("one")
+	r.write("b.env", "B="+githubToken(81)+"\n")
+	r.git("config", "diff.relative", "true")
+	r.git("add", ".")
+	scan := func(request Request) {
+		t.Helper()
+		request.Dir = filepath.Join(r.dir, "sub")
+		if found, err := Scan(t.Context(), request); err != nil || len(found) != 1 || found[0].Path != "b.env" {
+			t.Errorf("%s: found %v, %v", request.Mode, found, err)
+		}
+	}
+	scan(Request{Mode: Staged})
+	r.commit("two")
+	scan(Request{Mode: Range, Range: base + "..HEAD"})
+	scan(Request{Mode: History})
+}
+
+// TestNamesInErrors names commits that are not there, as a branch may be called that somebody gave a token's name.
+func TestNamesInErrors(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.write("a.txt", "nothing\n")
+	r.commit("one")
+	token := githubToken(82)
+	for _, commits := range []string{"HEAD.." + token, token + "..HEAD", "feature/" + token, "-" + token + ".."} {
+		_, err := Scan(t.Context(), Request{Mode: Range, Dir: r.dir, Range: commits})
+		if !errors.Is(err, ErrNotScanned) || len(leaks(err.Error(), token)) > 0 {
+			t.Errorf("%s: %v", strings.ReplaceAll(commits, token, "…"), err)
+		}
+	}
+}
+
+// TestRangeFiles lists what a scan of a range reads, which a partial clone may have to fetch: files before and after their
+// changes, and none of those in which nothing is reported.
+func TestRangeFiles(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"sha1", "sha256"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			r := newRepository(t, "--object-format="+format)
+			r.write("a.txt", "one\n")
+			r.write("gone.txt", "gone\n")
+			base := r.commit("one")
+			r.git("checkout", "--quiet", "-b", "side")
+			r.write("side.txt", "side\n")
+			r.commit("side\n\n:100644 100644 of no meaning")
+			r.git("checkout", "--quiet", "main")
+			r.write("sub/a.txt", "one\n") // the same once more
+			r.write("a.txt", "two\n")
+			r.write("package-lock.json", "{}\n")
+			r.git("rm", "--quiet", "gone.txt")
+			r.commit("two")
+			r.git("merge", "--quiet", "--no-commit", "--no-ff", "side")
+			r.write("merged.txt", "merged\n")
+			r.commit("merge")
+			r.git("config", "diff.relative", "true")
+			r.git("config", "log.showSignature", "true")
+			var want []string
+			for _, name := range []string{base + ":a.txt", base + ":gone.txt", "HEAD:side.txt", "HEAD:a.txt", "HEAD:merged.txt"} {
+				want = append(want, r.git("rev-parse", name))
+			}
+			printed := r.git(append([]string{"-C", "sub"}, RangeLog(base, "HEAD")...)...)
+			got, err := RangeFiles(strings.NewReader(printed))
+			slices.Sort(got)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
 	}
 }

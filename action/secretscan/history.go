@@ -18,48 +18,60 @@ type past struct {
 	commits []oid
 	objects map[oid]int32 // index in files
 	files   [][]sighting
+	others  map[place]int32 // index in an object's sightings, of those after the first ones
 	paths   []string
 	numbers map[string]int32 // index in paths
+	said    messages
 }
 
 // sighting is a path at which an object was, with the newest and the oldest commit that put it there; the
 // log goes from new to old.
 type sighting struct{ path, newest, oldest int32 }
 
-// scanHistory scans every object that a commit of any branch or tag put anywhere, but for what can be reached
-// from some commits.
+// place is an object at a path, both by number.
+type place struct{ object, path int32 }
+
+// fewSightings are looked through one by one: nearly all objects have no more.
+const fewSightings = 16
+
+// scanHistory scans every object that a commit of any branch or tag put anywhere, and the commits' messages, but for
+// what can be reached from some commits.
 func scanHistory(ctx context.Context, request Request, but []string) ([]Finding, error) {
-	p, err := readPast(ctx, request.Dir, but)
+	p, err := readPast(ctx, request, but)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
 	tasks := p.tasks(defaultMatcher())
 	found := make([][]Finding, len(tasks))
 	rest, faults := p.scanPacks(ctx, request, tasks, found)
-	left := make([]oid, len(rest))
-	paths := map[oid][]string{}
+	left := &texts{ids: make([]oid, len(rest)), paths: map[oid][]string{}}
 	for i, t := range rest {
-		left[i], paths[t.id] = t.id, t.paths
+		left.ids[i], left.paths[t.id] = t.id, t.paths
 	}
-	byBlob, err := scanBlobs(ctx, request, p.size, left, paths)
+	byBlob, err := scanBlobs(ctx, request, p.size, left)
 	for _, t := range rest {
 		found[t.number] = byBlob[t.id]
 	}
 	merged, attributeErr := p.merge(ctx, request.Dir, tasks, found)
-	return merged, errors.Join(faults, err, attributeErr)
+	more, messagesErr := p.said.findings(ctx, request.Dir)
+	return append(merged, more...), errors.Join(faults, err, attributeErr, messagesErr)
 }
 
-func readPast(ctx context.Context, dir string, but []string) (*past, error) {
-	p := &past{objects: map[oid]int32{}, numbers: map[string]int32{}}
+func readPast(ctx context.Context, request Request, but []string) (*past, error) {
+	p := &past{objects: map[oid]int32{}, numbers: map[string]int32{}, others: map[place]int32{}}
 	var err error
-	if p.size, err = hashSize(ctx, dir); err != nil {
+	if p.size, err = hashSize(ctx, request.Dir); err != nil {
 		return nil, err
 	}
+	p.said = messages{note: request.Note}
 	var input strings.Builder
 	for _, id := range but {
 		input.WriteString("^" + id + "\n")
 	}
-	err = feedLog(ctx, dir, input.String(), func(id oid) { p.commits = append(p.commits, id) }, p.see, logArgs("--all", "--stdin", "--")...)
+	err = feedLog(ctx, request.Dir, input.String(), func(c logged) {
+		p.commits = append(p.commits, c.id)
+		p.said.scan(c)
+	}, p.see, logArgs("--all", "--stdin", "--")...)
 	return p, err
 }
 
@@ -81,13 +93,21 @@ func (p *past) see(c change) {
 		p.objects[c.now] = at
 		p.files = append(p.files, nil)
 	}
-	for i := range p.files[at] {
-		if s := &p.files[at][i]; s.path == number {
-			s.oldest = commit
+	seen := p.files[at]
+	for i := range seen[:min(len(seen), fewSightings)] {
+		if seen[i].path == number {
+			seen[i].oldest = commit
 			return
 		}
 	}
-	p.files[at] = append(p.files[at], sighting{number, commit, commit})
+	if len(seen) >= fewSightings {
+		if i, ok := p.others[place{at, number}]; ok {
+			seen[i].oldest = commit
+			return
+		}
+		p.others[place{at, number}] = count32(len(seen))
+	}
+	p.files[at] = append(seen, sighting{number, commit, commit})
 }
 
 // count32 is a number of things of which a repository has fewer than 1<<31.
@@ -144,7 +164,7 @@ func (p *past) scanPacks(ctx context.Context, request Request, tasks []*task, fo
 			return tasks, nil // Git reads it all
 		}
 		for _, name := range names {
-			faults = errors.Join(faults, p.scanPack(ctx, name, tasks, read, found))
+			faults = errors.Join(faults, p.scanPack(ctx, request, name, tasks, read, found))
 		}
 	}
 	for i, t := range tasks {
@@ -176,18 +196,21 @@ func escapeGlob(name string) string {
 }
 
 // scanPack scans the tasks of one pack on all processors. An object that can't be read stays unread.
-func (p *past) scanPack(ctx context.Context, name string, tasks []*task, read []bool, found [][]Finding) error {
-	pack, err := openPack(name)
-	if err != nil {
-		return nil //nolint:nilerr // another form of pack: Git reads it
-	}
-	defer pack.close()
+func (p *past) scanPack(ctx context.Context, request Request, name string, tasks []*task, read []bool, found [][]Finding) error {
 	byID := make(map[oid]*task, len(tasks))
 	for _, t := range tasks {
 		if !read[t.number] {
 			byID[t.id] = t
 		}
 	}
+	pack, err := openIndex(name)
+	if err != nil || !pack.worthReading(byID) {
+		return nil //nolint:nilerr // another form of pack, or there is little in it: Git reads it
+	}
+	if err := pack.open(name); err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	defer pack.close()
 	here := map[int32]*task{}
 	for i := range pack.entries {
 		if t := byID[pack.id(pack.entries[i].number)]; t != nil && pack.need(count32(i)) {
@@ -212,6 +235,7 @@ func (p *past) scanPack(ctx context.Context, name string, tasks []*task, read []
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
 			w := walker{unpacker: unpacker{pack: pack}, searcher: newSearcher(defaultMatcher()), tasks: here}
+			w.note = request.Note
 			w.done = func(t *task, some []Finding, err error) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -228,6 +252,21 @@ func (p *past) scanPack(ctx context.Context, name string, tasks []*task, read []
 	}
 	err = group.Wait()
 	return errors.Join(append(faults, err)...)
+}
+
+// worthReading reports whether so much of a pack is wanted that reading the headers of all its entries pays.
+func (p *pack) worthReading(wanted map[oid]*task) bool {
+	const share = 64
+	some := 0
+	for id := range wanted {
+		if _, ok := p.find(id[:]); ok {
+			some++
+		}
+		if some*share >= p.count {
+			return true
+		}
+	}
+	return false
 }
 
 // merge makes one finding of the same secret in all versions of a file, placed where it was first.

@@ -55,7 +55,7 @@ func TestDeltas(t *testing.T) {
 			r := newRepository(t)
 			grow(r, seed)
 			r.git("-c", "pack.window=50", "repack", "-adfq", "--depth=50")
-			p, err := readPast(t.Context(), r.dir, nil)
+			p, err := readPast(t.Context(), Request{Dir: r.dir, Note: func(string) {}}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,11 +65,11 @@ func TestDeltas(t *testing.T) {
 			if err != nil || len(rest) > 0 {
 				t.Fatalf("%d objects were not read, %v", len(rest), err)
 			}
-			paths, ids := map[oid][]string{}, []oid{}
+			all := texts{paths: map[oid][]string{}}
 			for _, task := range tasks {
-				ids, paths[task.id] = append(ids, task.id), task.paths
+				all.ids, all.paths[task.id] = append(all.ids, task.id), task.paths
 			}
-			whole, err := scanBlobs(t.Context(), Request{Dir: r.dir, Note: func(string) {}}, idSize, ids, paths)
+			whole, err := scanBlobs(t.Context(), Request{Dir: r.dir, Note: func(string) {}}, idSize, &all)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +205,15 @@ func FuzzPack(f *testing.F) {
 		if os.WriteFile(name+".idx", index, 0o600) != nil || os.WriteFile(name+".pack", data, 0o600) != nil {
 			t.Skip("no disk")
 		}
-		p, err := openPack(name)
+		if len(index) >= ids+idSize {
+			packs := pickersOf(dir)
+			packs.text(oid(append(bytes.Clone(index[ids:ids+idSize]), make([]byte, 32-idSize)...)))
+			packs.close()
+		}
+		p, err := openIndex(name)
+		if err == nil {
+			err = p.open(name)
+		}
 		if err != nil {
 			return
 		}

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +28,20 @@ type ignored struct {
 	Reason      string `yaml:"reason"`
 	Expires     string `yaml:"expires"` // 2006-01-02: the last day on which it counts
 
+	line    int
 	expired bool
 	used    bool
 }
 
-func (i *ignored) String() string { return fmt.Sprintf("entry %s %s", i.Rule, i.Fingerprint) }
+// String names an entry by its line, and repeats of it only a rule that there is: anything else may be a secret that
+// somebody wrote there by mistake, also one that has the form of a fingerprint.
+func (i *ignored) String() string {
+	name := "a rule that is not known"
+	if slices.ContainsFunc(defaultMatcher().rules, func(r rule) bool { return r.id == i.Rule }) {
+		name = i.Rule
+	}
+	return fmt.Sprintf("%s:%d: the entry for %s", IgnoreFile, i.line, name)
+}
 
 // readIgnores reads the list, if there is one. A list that is wrong in any way is an error: what is meant to
 // be ignored would not be, or too much would.
@@ -59,26 +70,46 @@ func parseIgnores(text []byte, today time.Time) ([]*ignored, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w", IgnoreFile, err)
+		return nil, misread(err)
+	}
+	var places struct {
+		Ignore []yaml.Node `yaml:"ignore"`
+	}
+	if err := yaml.Unmarshal(text, &places); err != nil {
+		return nil, misread(err)
 	}
 	var problems []error
-	for n, i := range document.Ignore {
+	for n, i := range document.Ignore { // as many as places
 		if i == nil {
-			problems = append(problems, fmt.Errorf("%s: entry %d is empty", IgnoreFile, n+1))
+			problems = append(problems, fmt.Errorf("%s:%d: the entry is empty", IgnoreFile, places.Ignore[n].Line))
 			continue
 		}
+		i.line = places.Ignore[n].Line
 		if err := i.check(today); err != nil {
-			problems = append(problems, fmt.Errorf("%s: entry %d: %w", IgnoreFile, n+1, err))
+			problems = append(problems, fmt.Errorf("%s:%d: %w", IgnoreFile, i.line, err))
 		}
 	}
 	return document.Ignore, errors.Join(problems...)
+}
+
+// misread tells where the list can't be read. What the reader of YAML says about it repeats what is written there,
+// which may be the secret itself.
+func misread(err error) error {
+	var lines []string
+	for _, at := range regexp.MustCompile(`(?m)^(?:yaml:)? *line ([0-9]{1,6}):`).FindAllStringSubmatch(err.Error(), -1) {
+		lines = append(lines, at[1])
+	}
+	where := IgnoreFile
+	if len(lines) > 0 {
+		where += ", line " + strings.Join(lines, ", ")
+	}
+	return fmt.Errorf("%s: it is not a list under ignore of entries with rule, fingerprint, reason and expires, each once and nothing else", where)
 }
 
 func (i *ignored) check(today time.Time) error {
 	if i.Rule == "" || i.Fingerprint == "" || strings.TrimSpace(i.Reason) == "" || i.Expires == "" {
 		return errors.New("rule, fingerprint, reason and expires are all needed")
 	}
-	// A notice about an entry prints these, so they must not hold anything else.
 	if strings.Trim(i.Rule, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return errors.New("rule is a rule's name, as reports print it")
 	}
@@ -93,9 +124,9 @@ func (i *ignored) check(today time.Time) error {
 	return nil
 }
 
-// withoutIgnored drops the findings that are on the list. Expired entries count no more; of these, and with
-// whole of those that nothing was found for, a note tells.
-func withoutIgnored(found []Finding, list []*ignored, whole bool, note func(string)) []Finding {
+// withoutIgnored drops the findings that are on the list. Expired entries count no more; of these a note tells, and of
+// those that nothing was found for if all of something was searched.
+func withoutIgnored(found []Finding, list []*ignored, all string, note func(string)) []Finding {
 	kept := found[:0]
 	for _, f := range found {
 		drop := false
@@ -112,17 +143,23 @@ func withoutIgnored(found []Finding, list []*ignored, whole bool, note func(stri
 	for _, i := range list {
 		switch {
 		case i.expired:
-			note(fmt.Sprintf("%s: %s expired on %s", IgnoreFile, i, i.Expires))
-		case whole && !i.used:
-			note(fmt.Sprintf("%s: %s is not needed: nothing like it was found", IgnoreFile, i))
+			note(fmt.Sprintf("%s expired on %s and allows nothing any more", i, i.Expires))
+		case all != "" && !i.used:
+			note(fmt.Sprintf("%s is not needed: nothing like it is in %s", i, all))
 		}
 	}
 	return kept
 }
 
+// allowMark is what a comment that allows a finding begins with.
+const allowMark = "flaresmith:allow "
+
+// maxComment is how far from a match, on a long line, the comment may be.
+const maxComment = 16 << 10
+
 // allowedInline reports whether a line says "flaresmith:allow <rule> <reason>".
 func allowedInline(line []byte, rule string) bool {
-	_, rest, ok := bytes.Cut(line, []byte("flaresmith:allow "))
+	_, rest, ok := bytes.Cut(line, []byte(allowMark))
 	if !ok {
 		return false
 	}

@@ -27,7 +27,8 @@ func TestIgnore(t *testing.T) {
 		return fmt.Sprintf("  - rule: %s\n    fingerprint: %s\n    reason: revoked\n    expires: %s\n", rule, print, expires)
 	}
 	write(IgnoreFile, "ignore:\n"+entry("github-pat", print(1), "2026-05-01")+entry("github-pat", print(2), "2026-04-30")+
-		entry("github-pat", print(9), "2026-05-01")+entry("npm-access-token", print(5), "2026-05-01"))
+		entry("github-pat", print(9), "2026-05-01")+entry("npm-access-token", print(5), "2026-05-01")+
+		entry(randomText(82, hexAlnum, 32), randomText(83, hexAlnum, 32), "2026-05-01"))
 	var notes []string
 	found, err := Scan(t.Context(), Request{
 		Mode: Tree, Dir: dir, Now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
@@ -44,9 +45,10 @@ func TestIgnore(t *testing.T) {
 		t.Error(diff)
 	}
 	want := []string{
-		IgnoreFile + ": entry github-pat " + print(2) + " expired on 2026-04-30",
-		IgnoreFile + ": entry github-pat " + print(9) + " is not needed: nothing like it was found",
-		IgnoreFile + ": entry npm-access-token " + print(5) + " is not needed: nothing like it was found",
+		IgnoreFile + ":6: the entry for github-pat expired on 2026-04-30 and allows nothing any more",
+		IgnoreFile + ":10: the entry for github-pat is not needed: nothing like it is in the files as they are",
+		IgnoreFile + ":14: the entry for npm-access-token is not needed: nothing like it is in the files as they are",
+		IgnoreFile + ":18: the entry for a rule that is not known is not needed: nothing like it is in the files as they are",
 	}
 	if diff := cmp.Diff(want, notes); diff != "" {
 		t.Error(diff)
@@ -58,12 +60,12 @@ func TestIgnoreFileIsStrict(t *testing.T) {
 	for text, want := range map[string]string{
 		"":            "",
 		"ignore: []":  "",
-		"ignored: []": "field ignored not found",
-		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: ' '\n    expires: 2026-01-01\n":                     "are all needed",
+		"ignored: []": "line 1: it is not a list",
+		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: ' '\n    expires: 2026-01-01\n":                     ":2: rule, fingerprint, reason and expires are all needed",
 		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: c\n":                                                "are all needed",
 		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: c\n    expires: never\n":                            "a date like",
-		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: c\n    expires: 2026-01-01\n    path: secrets/**\n": "field path not found",
-		"ignore:\n  -\n": "is empty",
+		"ignore:\n  - rule: a\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: c\n    expires: 2026-01-01\n    path: secrets/**\n": "line 6: it is not a list",
+		"ignore:\n\n  -\n": ":3: the entry is empty",
 		"ignore:\n  - rule: A B\n    fingerprint: 0123456789abcdef0123456789abcdef\n    reason: c\n    expires: 2026-01-01\n": "a rule's name",
 		"ignore:\n  - rule: a\n    fingerprint: the secret\n    reason: c\n    expires: 2026-01-01\n":                         "the 32 digits",
 		"[": IgnoreFile,
@@ -71,6 +73,24 @@ func TestIgnoreFileIsStrict(t *testing.T) {
 		_, err := parseIgnores([]byte(text), time.Now())
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// What somebody put into the list by mistake is not repeated, whatever the reader of YAML says of it.
+func TestIgnoreFileIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	token := githubToken(81)
+	for _, text := range []string{
+		token + ": x", "ignore: " + token, "ignore:\n- " + token, "ignore:\n- {" + token + ": x}", "ignore: *" + token, "ignore: !!" + token + " x",
+		"ignore:\n- " + token[4:14], "ignore: [" + token, "ignore:\n- {rule: " + token + "}", "ignore:\n- {rule: a, fingerprint: " + token + ", reason: b, expires: c}",
+		"ignore:\n- {rule: a, fingerprint: 0123456789abcdef0123456789abcdef, reason: b, expires: " + token + "}", token + ": x\n" + token + ": y",
+	} {
+		_, err := parseIgnores([]byte(text), time.Now())
+		if err == nil || !strings.Contains(err.Error(), IgnoreFile) {
+			t.Errorf("%d characters: %v", len(text), err)
+		} else if list := leaks(err.Error(), token); len(list) > 0 {
+			t.Errorf("the error holds a value: %v", err)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package secretscan
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"path"
@@ -47,19 +49,10 @@ func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, err
 // they are, like archives, are always searched whole.
 func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
 	s.again = false
-	defer func() {
-		if recover() != nil {
-			s.touched = nil
-			for i := range s.windows {
-				s.windows[i] = nil
-			}
-			s.again = true
-			found, err = nil, &fault{s.shown(name), site()}
-		}
-	}()
-	for p := range piecesOf(raw) {
+	defer s.recovered(name, &found, &err)
+	left := eachPiece(raw, func(p piece) {
 		if len(p.text) == 0 {
-			continue
+			return
 		}
 		if &p.text[0] != &raw[0] {
 			regions, s.again = nil, true
@@ -67,16 +60,29 @@ func (s *searcher) part(name string, raw []byte, regions []span, paths []string)
 		if regions == nil {
 			regions = everything(p.text)
 		}
-		for _, m := range s.matches(p.text, regions, paths) {
-			for _, place := range m.places {
-				f := s.seal(&m.match, p.text, inside(paths[place], p.name))
-				f.place = place
-				found = append(found, f)
-			}
-		}
+		found = append(found, s.sealed(s.matches(p.text, regions, paths), p, paths)...)
+	})
+	if left != "" && s.note != nil {
+		s.note(fmt.Sprintf("%s is an archive of which not everything was scanned: %s", s.shown(name), left))
 	}
 	return append(found, s.byPath(paths)...), nil
 }
+
+// recovered makes an error of a panic, when it is deferred.
+func (s *searcher) recovered(name string, found *[]Finding, err *error) {
+	if recover() != nil {
+		s.touched = nil
+		for i := range s.windows {
+			s.windows[i] = nil
+		}
+		s.again = true
+		*found, *err = nil, &fault{s.shown(name), site()}
+	}
+}
+
+// Shown is text of unknown origin, such as the name of a branch or what Git says about it, as it may be printed: a
+// secret in it is hidden.
+func Shown(text string) string { return newSearcher(defaultMatcher()).shown(text) }
 
 // shown is a path as it may be printed: a secret in it is hidden.
 func (s *searcher) shown(path string) string {
@@ -84,12 +90,16 @@ func (s *searcher) shown(path string) string {
 	for _, m := range s.search(parts, everything(parts), nil) {
 		path = veil(path, m.secret)
 	}
+	for _, m := range s.searchDecoded(parts, everything(parts), nil, maxDepth) {
+		path = veil(path, parts[m.from:m.to])
+	}
 	return path
 }
 
+// inside is the path of what is in an archive. Either may be empty.
 func inside(path, name string) string {
-	if name == "" {
-		return path
+	if path == "" || name == "" {
+		return path + name
 	}
 	return path + "!" + name
 }
@@ -104,22 +114,36 @@ type placed struct {
 func (s *searcher) matches(text []byte, regions []span, paths []string) []placed {
 	list := s.search(text, regions, paths)
 	for i := range list {
-		list[i].line = lineAround(text, list[i].from, list[i].to)
+		list[i].line = lineAround(text, list[i].from, list[i].to, maxBeside)
 	}
 	list = append(list, s.searchDecoded(text, regions, paths, maxDepth)...)
-	s.again = s.again || len(list) > 0
+	if len(list) == 0 {
+		return nil
+	}
+	s.again = true
+	var open []int // paths
+	for place, path := range paths {
+		if !s.allowsPath(path) {
+			open = append(open, place)
+		}
+	}
+	others := others{at: &cursor{text: text}, seen: map[sameMatch]bool{}, generic: map[sameMatch][]*match{}}
+	others.note(list)
+	allowances := !s.strict && bytes.Contains(text, []byte(allowMark))
 	var kept []placed
 	for i := range list {
 		m := &list[i]
-		if isShadowed(m, list) || slices.ContainsFunc(list[:i], m.repeats(text)) {
+		if others.repeat(m) || others.shadow(m) || others.namesake(m, func(e *match) bool {
+			return !slices.ContainsFunc(open, func(place int) bool { return !e.countsIn(paths[place]) })
+		}) {
 			continue
 		}
-		if !s.strict && allowedInline(lineAround(text, m.from, m.to), m.rule.id) {
+		if allowances && allowedInline(lineAround(text, m.from, m.to, maxComment), m.rule.id) {
 			continue
 		}
 		var places []int
-		for place, path := range paths {
-			if !s.allowsPath(path) && m.countsIn(path) {
+		for _, place := range open {
+			if m.countsIn(paths[place]) {
 				places = append(places, place)
 			}
 		}
@@ -130,15 +154,75 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 	return kept
 }
 
-// repeats tells matches of which this one is the same again, perhaps seen through an encoding beside it.
-func (m *match) repeats(text []byte) func(match) bool {
-	return func(o match) bool {
-		if o.rule != m.rule {
-			return false
+// others are the matches of a text, among which one may be there already.
+type others struct {
+	at      *cursor
+	seen    map[sameMatch]bool
+	exact   []*match               // that are not generic, in order
+	longest int                    // of these
+	generic map[sameMatch][]*match // by place and secret, one of a rule
+}
+
+// sameMatch is what two matches have in common that are one: their secret, and its place or line. Different secrets
+// that are decoded from one part are in one place.
+type sameMatch struct {
+	rule     *rule
+	from, to int
+	secret   string
+	line     int
+}
+
+// placeOf is what a match has in common with those of other rules.
+func placeOf(m *match) sameMatch { return sameMatch{from: m.from, to: m.to, secret: string(m.secret)} }
+
+func (o *others) note(list []match) {
+	for i := range list {
+		if m := &list[i]; m.grade() != Generic {
+			o.exact, o.longest = append(o.exact, m), max(o.longest, m.to-m.from)
+		} else if place := placeOf(m); !slices.ContainsFunc(o.generic[place], func(e *match) bool { return e.rule == m.rule }) {
+			o.generic[place] = append(o.generic[place], m)
 		}
-		near := m.decoded != "" && bytes.Equal(o.secret, m.secret) && bytes.IndexByte(text[min(o.from, m.from):max(o.from, m.from)], '\n') < 0
-		return near || o.from == m.from && o.to == m.to
 	}
+	slices.SortFunc(o.exact, func(a, b *match) int { return a.from - b.from })
+}
+
+// repeat reports whether a match is the same as one that was asked about before, perhaps seen through an encoding
+// beside it.
+func (o *others) repeat(m *match) bool {
+	line, _ := o.at.move(m.from)
+	place, value := placeOf(m), sameMatch{rule: m.rule, secret: string(m.secret), line: line}
+	place.rule = m.rule
+	again := o.seen[place] || m.decoded != "" && o.seen[value]
+	o.seen[place], o.seen[value] = true, true
+	return again
+}
+
+// shadow reports whether a generic match is part of what a more exact rule found near it.
+func (o *others) shadow(m *match) bool {
+	if m.grade() != Generic {
+		return false
+	}
+	first, _ := slices.BinarySearchFunc(o.exact, m.from-len(m.line)-o.longest, func(e *match, from int) int { return e.from - from })
+	for _, e := range o.exact[first:] {
+		if e.from >= m.to+len(m.line) {
+			break
+		}
+		if m.from < e.to+len(m.line) && bytes.Contains(e.secret, m.secret) {
+			return true
+		}
+	}
+	return false
+}
+
+// namesake reports whether a generic match is the same value as one of a rule that says more of it, and that counts.
+func (o *others) namesake(m *match, counts func(*match) bool) bool {
+	return m.grade() == Generic && slices.ContainsFunc(o.generic[placeOf(m)], func(e *match) bool { return e.saysMore(m) && counts(e) })
+}
+
+// saysMore reports whether another rule than a match's is surer of the same value, or as sure while it looks at less
+// beside it.
+func (m *match) saysMore(than *match) bool {
+	return cmp.Or(m.rule.tier.weight()-than.rule.tier.weight(), len(than.whole)-len(m.whole), strings.Compare(than.rule.id, m.rule.id)) > 0
 }
 
 // countsIn reports whether a match is one in a file of this path.
@@ -152,16 +236,6 @@ func (m *match) countsIn(path string) bool {
 		}
 	}
 	return true
-}
-
-// isShadowed reports whether a generic match is part of what a more exact rule found on the same line.
-func isShadowed(m *match, all []match) bool {
-	if m.grade() != Generic {
-		return false
-	}
-	return slices.ContainsFunc(all, func(o match) bool {
-		return o.grade() != Generic && o.from < m.to+len(m.line) && m.from < o.to+len(m.line) && bytes.Contains(o.secret, m.secret)
-	})
 }
 
 func (m *match) grade() Tier {
@@ -191,24 +265,66 @@ func (s *searcher) byPath(paths []string) []Finding {
 	return found
 }
 
-// seal turns a match into a finding: from here on the value is gone.
-func (s *searcher) seal(m *match, text []byte, path string) Finding {
-	f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Path: s.shown(veil(path, m.secret)), Decoded: m.decoded}
-	f.Line, f.Column = position(text, m.from)
-	f.EndLine, f.EndColumn = position(text, m.to)
-	f.Fingerprint = fingerprintOf(m)
-	return f
+// sealed turns matches into findings: from here on the values are gone. None of them is in a path, also not of another
+// finding of the same text.
+func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Finding) {
+	// One would go back and forth where many are in one place, decoded from a long part.
+	start, end := &cursor{text: p.text}, &cursor{text: p.text}
+	shown := map[int]string{} // by path
+	for i := range list {
+		m := &list[i]
+		for _, place := range m.places {
+			path, ok := shown[place]
+			if !ok {
+				path = inside(paths[place], p.name)
+				for _, other := range list {
+					path = veil(path, other.secret)
+				}
+				path = s.shown(path)
+				shown[place] = path
+			}
+			f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Path: path, Decoded: m.decoded, place: place}
+			f.Line, f.Column = start.move(m.from)
+			f.EndLine, f.EndColumn = end.move(m.to)
+			f.Fingerprint = fingerprintOf(&m.match)
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
-// position counts lines and characters from 1.
-func position(text []byte, at int) (line, column int) {
-	start := bytes.LastIndexByte(text[:at], '\n') + 1
-	return bytes.Count(text[:start], []byte("\n")) + 1, utf8.RuneCount(text[start:at]) + 1
+// cursor counts lines and characters of a text, from where it was last.
+type cursor struct {
+	text     []byte
+	at, line int
+	start    int // of the line
+	column   int
 }
 
-// veil hides a value in a path that holds it, or a piece of a value that looks random.
+// move goes to a place and gives its line and column, which count from 1.
+func (c *cursor) move(to int) (line, column int) {
+	between, sign := c.text[min(c.at, to):max(c.at, to)], 1
+	if to < c.at {
+		sign = -1
+	}
+	if n := bytes.Count(between, []byte("\n")); n > 0 {
+		c.line += sign * n
+		c.start = bytes.LastIndexByte(c.text[:to], '\n') + 1
+		c.column = utf8.RuneCount(c.text[c.start:to])
+	} else {
+		c.column += sign * utf8.RuneCount(between)
+	}
+	c.at = to
+	return c.line + 1, c.column + 1
+}
+
+// veil hides a value in a path that holds it, as it is or encoded, or a piece of a value that looks random.
 func veil(path string, secret []byte) string {
 	path = strings.ReplaceAll(path, string(secret), "***")
+	if encoded := base64.RawURLEncoding.EncodeToString(secret); len(secret) <= len(path) {
+		digits := hex.EncodeToString(secret)
+		path = strings.NewReplacer(digits, "***", strings.ToUpper(digits), "***", encoded, "***", strings.NewReplacer("-", "+", "_", "/").Replace(encoded), "***").Replace(path)
+	}
 	const piece = 8
 	if !isRandom(secret) {
 		return path
@@ -231,13 +347,15 @@ func isRandom(secret []byte) bool { return len(secret) >= 20 && entropyOf(secret
 
 // fingerprintOf names a secret so that it is known again after a rebase, a move or a change around it,
 // and so that nobody can find the value by trying: a long random value is hashed, anything else is known
-// by its rule and the line without it.
+// by its rule and the line without it. Lines end as in Git's objects: in a working tree on Windows they may end
+// otherwise.
 func fingerprintOf(m *match) string {
+	unix := func(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
 	if isRandom(m.secret) {
-		return fingerprint(m.rule.id, m.secret)
+		return fingerprint(m.rule.id, unix(m.secret))
 	}
 	masked := bytes.ReplaceAll(m.line, m.secret, []byte{0})
-	return fingerprint(m.rule.id, bytes.TrimSpace(masked))
+	return fingerprint(m.rule.id, unix(bytes.TrimSpace(masked)))
 }
 
 func fingerprint(rule string, what []byte) string {

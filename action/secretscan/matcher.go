@@ -69,14 +69,14 @@ func (m *matcher) allowsPath(path string) bool { return m.everywhere.allowsPath(
 
 // match is something that a rule matched. It holds the value and is not for other packages.
 type match struct {
-	rule     *rule
-	from, to int    // of the secret in the text that was searched
-	start    int    // of whole
-	whole    []byte // what the expression matched
-	secret   []byte
-	line     []byte // the line or lines around it
-	tier     Tier   // instead of the rule's, if set
-	decoded  string // how it was encoded
+	rule        *rule
+	from, to    int    // of the secret in the text that was searched
+	start, stop int    // of whole; both of the encoded text if it was encoded
+	whole       []byte // what the expression matched
+	secret      []byte
+	line        []byte // the line or lines around it
+	tier        Tier   // instead of the rule's, if set
+	decoded     string // how it was encoded
 }
 
 // Format keeps a value out of every formatted text, whatever the verb.

@@ -51,8 +51,8 @@ const (
 
 var errPack = errors.New("not a pack of a form that is read here")
 
-// openPack reads a pack's index and the headers of its entries.
-func openPack(name string) (*pack, error) {
+// openIndex reads a pack's index only: it says what is in the pack.
+func openIndex(name string) (*pack, error) {
 	index, err := os.ReadFile(name + ".idx")
 	if err != nil {
 		return nil, err
@@ -64,16 +64,19 @@ func openPack(name string) (*pack, error) {
 	if count > 1<<28 || len(index) < ids+count*(idSize+8)+2*idSize {
 		return nil, errPack
 	}
-	file, err := os.Open(name + ".pack")
-	if err != nil {
-		return nil, err
+	return &pack{index: index, count: count}, nil
+}
+
+// open reads the headers of a pack's entries.
+func (p *pack) open(name string) (err error) {
+	if p.file, err = os.Open(name + ".pack"); err != nil {
+		return err
 	}
-	p := &pack{file: file, index: index, count: count}
 	if err := p.readEntries(); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		p.close()
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *pack) close() { _ = p.file.Close() }
@@ -157,53 +160,74 @@ func (p *pack) readEntries() error {
 
 // readHeader reads what is before an entry's compressed data.
 func (p *pack) readHeader(e *entry, raw []byte, place []int32) error {
-	if len(raw) < 2 {
-		return errPack
+	h, err := parseHeader(raw)
+	if err != nil {
+		return err
 	}
-	e.kind = raw[0] >> 4 & 7
-	size, at := uint64(raw[0]&15), 1
-	for shift := 4; raw[at-1]&0x80 != 0; shift += 7 {
-		if at >= len(raw) || shift > 32 {
-			return errPack
-		}
-		size |= uint64(raw[at]&0x7f) << shift
-		at++
-	}
-	e.size = int32(min(size, maxText+1))
-	switch e.kind {
+	e.kind, e.header, e.size = h.kind, h.length, int32(min(h.size, maxText+1))
+	switch h.kind {
 	case kindOfsDelta:
-		back := int64(0)
-		for first := true; ; first = false {
-			if at >= len(raw) || back > 1<<50 {
-				return errPack
-			}
-			b := raw[at]
-			at++
-			if !first {
-				back++
-			}
-			back = back<<7 | int64(b&0x7f)
-			if b&0x80 == 0 {
-				break
-			}
-		}
-		i, ok := slices.BinarySearchFunc(p.entries, e.offset-back, func(e entry, offset int64) int { return int(e.offset - offset) })
+		i, ok := slices.BinarySearchFunc(p.entries, e.offset-h.back, func(e entry, offset int64) int { return int(e.offset - offset) })
 		if !ok {
 			return errPack
 		}
 		e.base = int32(i) //nolint:gosec // below 1<<28
 	case kindRefDelta:
-		if at+idSize > len(raw) {
-			return errPack
-		}
 		e.base = unknown
-		if number, ok := p.find(raw[at : at+idSize]); ok {
+		if number, ok := p.find(h.base); ok {
 			e.base = place[number]
 		}
+	}
+	return nil
+}
+
+// header is what is before an entry's compressed data.
+type header struct {
+	kind   uint8
+	length uint8
+	size   uint64 // unpacked
+	back   int64  // of a delta: how far before it in the file its base is,
+	base   []byte // or the id of its base
+}
+
+func parseHeader(raw []byte) (h header, err error) {
+	if len(raw) < 2 {
+		return h, errPack
+	}
+	h.kind, h.size = raw[0]>>4&7, uint64(raw[0]&15)
+	at := 1
+	for shift := 4; raw[at-1]&0x80 != 0; shift += 7 {
+		if at >= len(raw) || shift > 32 {
+			return h, errPack
+		}
+		h.size |= uint64(raw[at]&0x7f) << shift
+		at++
+	}
+	switch h.kind {
+	case kindOfsDelta:
+		for first := true; ; first = false {
+			if at >= len(raw) || h.back > 1<<50 {
+				return h, errPack
+			}
+			b := raw[at]
+			at++
+			if !first {
+				h.back++
+			}
+			h.back = h.back<<7 | int64(b&0x7f)
+			if b&0x80 == 0 {
+				break
+			}
+		}
+	case kindRefDelta:
+		if at+idSize > len(raw) {
+			return h, errPack
+		}
+		h.base = raw[at : at+idSize]
 		at += idSize
 	}
-	e.header = uint8(at)
-	return nil
+	h.length = uint8(at)
+	return h, nil
 }
 
 // window reads small pieces of a file at rising places with few calls.
@@ -281,7 +305,7 @@ type unpacker struct {
 // inflate gives an entry's unpacked data, in the given memory if it is large enough.
 func (u *unpacker) inflate(e *entry, into []byte) ([]byte, error) {
 	packed := int(e.length) - int(e.header)
-	if packed <= 0 {
+	if packed <= 0 || packed > maxText+maxText/8 { // more than any text takes that is read here
 		return nil, errPack
 	}
 	u.raw = slices.Grow(u.raw[:0], packed)[:packed]

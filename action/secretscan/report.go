@@ -7,22 +7,36 @@ import (
 	"strconv"
 )
 
+// Report is what a scan made. Without findings it says that there are none only if it is complete.
+type Report struct {
+	Complete bool      `json:"complete"` // the scan ended without an error
+	Findings []Finding `json:"findings"`
+}
+
 // WriteText prints findings for a person, one a line in the form that editors and terminals link.
-func WriteText(w io.Writer, found []Finding) error {
-	for _, f := range found {
-		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", printable(f.Path), f.Line, f.Column, f.Rule, f.Tier, f.Description)
+func (r Report) WriteText(w io.Writer) error {
+	for _, f := range r.Findings {
+		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", f.where(), f.Line, f.Column, f.Rule, f.Tier, f.Description)
 		if f.First != nil {
-			where += fmt.Sprintf(" First in %.10s by %s on %s.", f.First.ID, printable(f.First.Author), f.First.Date.Format("2006-01-02"))
+			where += fmt.Sprintf(" First in %.10s by %s", f.First.ID, printable(f.First.Author))
+			if !f.First.Date.IsZero() {
+				where += f.First.Date.Format(" on 2006-01-02")
+			}
+			where += "."
 		}
 		if _, err := fmt.Fprintf(w, "%s [%s]\n", where, f.Fingerprint); err != nil {
 			return err
 		}
 	}
 	counts := map[Tier]int{}
-	for _, f := range found {
+	for _, f := range r.Findings {
 		counts[f.Tier]++
 	}
-	_, err := fmt.Fprintf(w, "%d certain, %d likely, %d generic\n", counts[Certain], counts[Likely], counts[Generic])
+	until := ""
+	if !r.Complete {
+		until = "not everything was scanned; found until then: "
+	}
+	_, err := fmt.Fprintf(w, until+"%d certain, %d likely, %d generic\n", counts[Certain], counts[Likely], counts[Generic])
 	return err
 }
 
@@ -37,14 +51,12 @@ func printable(name string) string {
 	return name
 }
 
-// WriteJSON writes findings as one JSON object.
-func WriteJSON(w io.Writer, found []Finding) error {
-	if found == nil {
-		found = []Finding{}
+// WriteJSON writes the report as one JSON object.
+func (r Report) WriteJSON(w io.Writer) error {
+	if r.Findings == nil {
+		r.Findings = []Finding{}
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(struct {
-		Findings []Finding `json:"findings"`
-	}{found})
+	return encoder.Encode(r)
 }

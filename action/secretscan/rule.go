@@ -33,7 +33,7 @@ type rule struct {
 type allowance struct {
 	all    bool   // every condition must hold, not just one
 	target string // what exprs look at: "match", "line", or the secret
-	paths  *lazy
+	paths  *names
 	exprs  *lazy
 	words  []string // in lower case
 }
@@ -62,6 +62,54 @@ func (l *lazy) matches(name string) bool {
 	return l.get().MatchString(name)
 }
 
+// in reports whether something in a text matches.
+func (l *lazy) in(text []byte) bool {
+	return (len(l.hints) == 0 || containsAny(text, l.hints)) && l.get().Match(text)
+}
+
+// names are expressions of which a name may match any. One pass over it tells which of them it may match at all:
+// together, as one expression, they would cost more than the search of a small file.
+type names struct {
+	exprs  []*lazy
+	once   sync.Once
+	words  *automaton
+	uses   []int // by word, the expression that needs it
+	always []int // the expressions that need none
+}
+
+func anyOf(exprs ...*lazy) *names { return &names{exprs: exprs} }
+
+func (n *names) prepare() {
+	var words []string
+	for i, expr := range n.exprs {
+		if len(expr.hints) == 0 {
+			n.always = append(n.always, i)
+		}
+		for _, hint := range expr.hints {
+			words, n.uses = append(words, hint), append(n.uses, i)
+		}
+	}
+	n.words = newAutomaton(words)
+}
+
+func (n *names) matches(name string) (yes bool) {
+	n.once.Do(n.prepare)
+	for _, i := range n.always {
+		if n.exprs[i].get().MatchString(name) {
+			return true
+		}
+	}
+	last := -1 // that was tried; words of one expression often come together
+	n.words.each([]byte(name), func(_ int, words []uint16) {
+		for _, word := range words {
+			if i := n.uses[word]; !yes && i != last {
+				yes, last = n.exprs[i].get().MatchString(name), i
+			}
+		}
+	})
+	return yes
+}
+
 func (l *lazy) get() *regexp.Regexp {
 	l.once.Do(func() { l.re = regexp.MustCompile(l.text) })
 	return l.re
@@ -84,7 +132,7 @@ func (a *allowance) allowsPath(path string) bool {
 
 // allowsValue reports whether a match is allowed by its value alone.
 func (a *allowance) allowsValue(m *match) bool {
-	return a.exprs != nil && a.exprs.get().Match(a.targetOf(m)) || containsAny(m.secret, a.words)
+	return a.exprs != nil && a.exprs.in(a.targetOf(m)) || containsAny(m.secret, a.words)
 }
 
 // allowsAt reports whether a match is allowed where it is. What its value alone says was asked before.
@@ -95,7 +143,7 @@ func (a *allowance) allowsAt(m *match, path string) bool {
 	if a.paths != nil && (path == "" || !a.paths.matches(path)) {
 		return false
 	}
-	return (a.exprs == nil || a.exprs.get().Match(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))
+	return (a.exprs == nil || a.exprs.in(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))
 }
 
 func (a *allowance) targetOf(m *match) []byte {

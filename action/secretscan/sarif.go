@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // maxResults is how many results GitHub takes of a run. Findings are sorted, so the surest stay.
@@ -19,9 +20,13 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool       sarifTool     `json:"tool"`
-		ColumnKind string        `json:"columnKind"`
-		Results    []sarifResult `json:"results"`
+		Tool        sarifTool         `json:"tool"`
+		Invocations []sarifInvocation `json:"invocations"`
+		ColumnKind  string            `json:"columnKind"`
+		Results     []sarifResult     `json:"results"`
+	}
+	sarifInvocation struct {
+		Successful bool `json:"executionSuccessful"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -49,15 +54,20 @@ type (
 		Properties   map[string]any    `json:"properties,omitempty"`
 	}
 	sarifLocation struct {
-		Physical sarifPhysical `json:"physicalLocation"`
+		Physical sarifPhysical  `json:"physicalLocation"`
+		Logical  []sarifLogical `json:"logicalLocations,omitempty"`
+	}
+	sarifLogical struct {
+		Name string `json:"fullyQualifiedName"`
 	}
 	sarifPhysical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
 		Region   sarifRegion   `json:"region"`
 	}
 	sarifArtifact struct {
-		URI  string `json:"uri"`
-		Base string `json:"uriBaseId"`
+		URI         string     `json:"uri"`
+		Base        string     `json:"uriBaseId,omitempty"`
+		Description *sarifText `json:"description,omitempty"`
 	}
 	sarifRegion struct {
 		StartLine   int `json:"startLine"`
@@ -68,10 +78,10 @@ type (
 )
 
 // WriteSARIF writes findings as SARIF 2.1.0.
-func WriteSARIF(w io.Writer, found []Finding) error {
-	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
+func (r Report) WriteSARIF(w io.Writer) error {
+	run := sarifRun{Invocations: []sarifInvocation{{r.Complete}}, ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "Flaresmith", InformationURI: "https://github.com/flaresmith/flaresmith", Rules: []sarifRule{}}
-	for _, f := range found[:min(len(found), maxResults)] {
+	for _, f := range r.Findings[:min(len(r.Findings), maxResults)] {
 		index := slices.IndexFunc(run.Tool.Driver.Rules, func(r sarifRule) bool { return r.ID == f.Rule })
 		if index < 0 {
 			index = len(run.Tool.Driver.Rules)
@@ -83,10 +93,7 @@ func WriteSARIF(w io.Writer, found []Finding) error {
 			RuleID: f.Rule, RuleIndex: index, Level: level(f.Tier),
 			Message:      sarifText{fmt.Sprintf("%s Tier: %s.", f.Description, f.Tier)},
 			Fingerprints: map[string]string{"flaresmith/v1": f.Fingerprint},
-			Locations: []sarifLocation{{sarifPhysical{
-				Artifact: sarifArtifact{URI: (&url.URL{Path: f.Path}).EscapedPath(), Base: "%SRCROOT%"},
-				Region:   sarifRegion{f.Line, f.Column, f.EndLine, f.EndColumn},
-			}}},
+			Locations:    []sarifLocation{locationOf(&f)},
 		}
 		if f.First != nil {
 			result.Properties = map[string]any{"first": f.First, "last": f.Last}
@@ -96,6 +103,37 @@ func WriteSARIF(w io.Writer, found []Finding) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+}
+
+// locationOf is where a finding is. GitHub takes no file with a result that has no address, so that a commit's or tag's
+// message gets one, which is no file's.
+func locationOf(f *Finding) sarifLocation {
+	l := sarifLocation{Physical: sarifPhysical{
+		Artifact: sarifArtifact{URI: uriOf(f.Path), Base: "%SRCROOT%"},
+		Region:   sarifRegion{f.Line, f.Column, f.EndLine, f.EndColumn},
+	}}
+	if f.Text != "" {
+		l.Physical.Artifact = sarifArtifact{URI: "commit-messages", Description: &sarifText{f.Text + ", which is in no file"}}
+		if strings.HasPrefix(f.Text, tagText) {
+			l.Physical.Artifact.URI = "tag-messages"
+		}
+		if f.First != nil {
+			l.Physical.Artifact.URI += "/" + f.First.ID
+		}
+		l.Logical = []sarifLogical{{f.Text}}
+	}
+	return l
+}
+
+// uriOf is a path as a relative reference: what is before a colon in its first part would be a scheme, as a drive's
+// letter would.
+func uriOf(path string) string {
+	first, rest, more := strings.Cut((&url.URL{Path: path}).EscapedPath(), "/")
+	first = strings.ReplaceAll(first, ":", "%3A")
+	if more {
+		return first + "/" + rest
+	}
+	return first
 }
 
 func level(t Tier) string {

@@ -1,6 +1,7 @@
 package secretscan
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,9 @@ const (
 	Tree   Mode = "tree"   // the files of a folder; in a Git repository those that are tracked or could be
 	Stdin  Mode = "stdin"  // one text from a stream
 	Staged Mode = "staged" // what the next commit would bring
-	Range  Mode = "range"  // what the commits of a range brought, merges compared with all their parents
+	Range  Mode = "range"  // what the commits of a range brought, merges compared with all their parents, and the messages of them and of the tag that it ends with
 
-	History Mode = "history" // every file that a commit of any branch or tag holds
+	History Mode = "history" // every file that a commit of any branch or tag holds, and the messages of all commits and tags
 )
 
 // Modes names them all, for help texts.
@@ -41,8 +42,8 @@ type Request struct {
 	// holds findings and commits, never a value, and must be writable only by those who may decide what is found.
 	Cache string
 	Now   time.Time // by which entries of the ignore file expire; zero: the time of the scan
-	// Note hears what a reader of the findings should know, such as files that were not scanned. It may
-	// be called from several goroutines at once. It never hears a value.
+	// Note hears what a reader of the findings should know, such as files that were not scanned, one call
+	// at a time. It never hears a value.
 	Note func(text string)
 }
 
@@ -52,9 +53,7 @@ var ErrNotScanned = errors.New("not scanned")
 // Scan finds secrets. The findings are sorted; an error means that not everything was scanned, and the
 // findings are those made until then.
 func Scan(ctx context.Context, request Request) ([]Finding, error) {
-	if request.Note == nil {
-		request.Note = func(string) {}
-	}
+	request.Note = oneAtATime(request.Note)
 	if request.Now.IsZero() {
 		request.Now = time.Now()
 	}
@@ -78,37 +77,69 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 		found, err = scanStaged(ctx, request)
 	case History:
 		found, err = scanCachedHistory(ctx, request)
+		tags, tagsErr := scanHistoryTags(ctx, request)
+		found, err = append(found, tags...), errors.Join(err, tagsErr)
 	case Range:
 		found, err = scanRange(ctx, request)
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
-	found = withoutIgnored(found, ignores, err == nil && (request.Mode == Tree || request.Mode == History), request.Note)
+	all := map[Mode]string{Tree: "the files as they are", History: "the history"}[request.Mode]
+	if err != nil {
+		all = ""
+	}
+	found = withoutIgnored(found, ignores, all, request.Note)
 	found = withoutKnown(found, known, request.Note)
 	sortFindings(found)
 	return found, err
 }
 
+// oneAtATime is a hearer of notes that several workers may call. hear may be nil.
+func oneAtATime(hear func(string)) func(string) {
+	if hear == nil {
+		return func(string) {}
+	}
+	var mu sync.Mutex
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		hear(text)
+	}
+}
+
 // scanInput scans a stream as one text.
 func scanInput(request Request) ([]Finding, error) {
-	text, err := io.ReadAll(io.LimitReader(request.Input, maxText+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: read the input: %w", ErrNotScanned, err)
-	}
-	if len(text) > maxText {
-		return nil, fmt.Errorf("%w: the input is larger than %d MiB", ErrNotScanned, maxText>>20)
-	}
 	name := request.Name
 	if name == "" {
 		name = "stdin"
 	}
-	return newSearcher(defaultMatcher()).file("the input", text, []string{name})
+	s := newSearcher(defaultMatcher())
+	s.note = request.Note
+	limit := maxWindow
+	text, err := io.ReadAll(io.LimitReader(request.Input, maxWindow))
+	if err == nil && isZip(text) {
+		var more []byte
+		more, err = io.ReadAll(io.LimitReader(request.Input, maxText-maxWindow))
+		text, limit = append(text, more...), maxText
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: read the input: %w", ErrNotScanned, err)
+	}
+	if len(text) < limit {
+		return s.file("the input", text, []string{name})
+	}
+	rest := &io.LimitedReader{R: request.Input, N: maxLarge}
+	found, err := s.large("the input", io.MultiReader(bytes.NewReader(text), rest), []string{name}, request.Note)
+	if rest.N == 0 {
+		err = errors.Join(err, fmt.Errorf("%w: the input is larger than %d GiB", ErrNotScanned, maxLarge>>30))
+	}
+	return found, err
 }
 
 // eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.
 // done gets what was found, one call at a time. Faults of single items do not end the scan: they are the
-// error at its end.
-func eachOf[T any](ctx context.Context, source func(ctx context.Context, give func(T) error) error,
+// error at its end. note may be called for several at once.
+func eachOf[T any](ctx context.Context, note func(string), source func(ctx context.Context, give func(T) error) error,
 	work func(*searcher, T) ([]Finding, error), done func(T, []Finding)) error {
 	var mu sync.Mutex
 	var faults []error
@@ -131,6 +162,7 @@ func eachOf[T any](ctx context.Context, source func(ctx context.Context, give fu
 			for item := range next {
 				if s == nil {
 					s = newSearcher(defaultMatcher())
+					s.note = note
 				}
 				some, err := work(s, item)
 				mu.Lock()

@@ -1,7 +1,6 @@
 package secretscan
 
 import (
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
@@ -35,6 +34,9 @@ func scanText(t *testing.T, path, text string) []string {
 	return list
 }
 
+// localStackKey is what Supabase's CLI gives to every stack that it starts.
+const localStackKey = "sb" + "_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz"
+
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	token, uri := githubToken(1), ""
@@ -59,15 +61,35 @@ func TestFindings(t *testing.T) {
 		{"a name, an operator, a value", "a.yml", "datadog_key: " + randomText(6, lower+digits, 40) + "\n", []string{"datadog-access-token 1:14 likely"}},
 		{"only a name that says secret", "a.yml", "secret: " + named + "\n", []string{"generic-api-key 1:9 generic"}},
 		{"placeholders", "a.env", "STRIPE=sk" + "_live_xxxxxxxxxxxxxxxxxxxxxxxx\nKEY=your_api_key_1234567890\n", nil},
+		{"digits and letters in a row", "a.ts", `validate("sbp` + "_abcdef0123456789abcdef0123456789abcdef01" + `")`, []string{"supabase-access-token 1:11 generic"}},
+		{"a name where a value could be", "a.ts", `vi.spyOn(AcmeCloudflare, 'setAsyncLocalStorage` + `AsyncContextStrategy')`, []string{"cloudflare-api-key 1:27 generic"}},
+		{"a user and a password that are called so", "a.go", "https" + "://github-user:github-token@github.com/o/r " + "https" + "://public:private@acme.dev/1", nil},
+		{"words as a signing secret", "a.go", "whsec" + "_" + base64.StdEncoding.EncodeToString([]byte("ilikeacmeverymuchandhopeyoudotoo")), nil},
+		{"a key of every local stack", "a.env", "KEY=" + jsonWebToken(`{"alg":"HS256","typ":"JWT"}`, `{"iss":"supabase-demo","role":"service_role","exp":1983812996}`), []string{"jwt 1:5 generic"}},
+		{"that key in a command", "a.sh", "curl -H 'Authorization: Bearer " + jsonWebToken(`{"alg":"HS256","typ":"JWT"}`, `{"iss":"supabase-demo","role":"anon","exp":1983812996}`) + "' " + "https" + "://acme.dev",
+			[]string{"jwt 1:32 generic"}},
+		{"a token in a command", "a.sh", "curl -H 'Authorization: Bearer " + randomText(8, alnum, 40) + "' " + "https" + "://acme.dev", []string{"curl-auth-header 1:32 likely"}},
+		{"that key in a command, allowed by one name", "a.sh", "curl -H 'Authorization: Bearer " + jsonWebToken(`{"alg":"HS256","typ":"JWT"}`, `{"iss":"supabase-demo","role":"anon","exp":1983812996}`) + "' " + "https" + "://acme.dev # flaresmith:allow jwt it is every stack's", nil},
+		{"the secret key of every local stack", "a.env", "SUPABASE_SECRET_KEY=" + localStackKey + "\n", nil},
+		{"that key in a command", "a.sh", "curl -H 'Authorization: Bearer " + localStackKey + "' -H \"apikey: " + localStackKey + "\" " + "http" + "://127.0.0.1:54321/rest/v1", nil},
+		{"nearly that key", "a.env", "SUPABASE_SECRET_KEY=" + localStackKey[:len(localStackKey)-1] + "y\n", []string{"supabase-secret-key 1:21 certain"}},
 		{"a file that no rule looks at", "go.sum", "TOKEN=" + token, nil},
 		{"a key file by its name", "certs/server.p12", "\x00\x01", []string{"pkcs12-file 1:1 generic"}},
 		{"two on a line", "a.txt", token + " " + githubToken(9), []string{"github-pat 1:1 certain", "github-pat 1:42 certain"}},
 		{"base64", "a.yml", "data: " + base64.StdEncoding.EncodeToString([]byte("TOKEN="+token+"\n")), []string{"github-pat 1:7 certain base64"}},
+		{"two values in one base64", "a.yml", "data: " + base64.StdEncoding.EncodeToString([]byte("STRIPE_BILLING_API_KEY="+randomText(10, lower+digits, 32)+"\nAPI_KEY="+randomText(11, lower+digits, 32)+"\n")), []string{"generic-api-key 1:7 generic base64", "generic-api-key 1:7 generic base64"}},
+		{"two values between percent signs", "a.txt", percent(" ") + "stripe_billing_api_key=" + randomText(10, lower+digits, 32) + percent(" ") + "api_key=" + randomText(11, lower+digits, 32) + percent(" "), []string{"generic-api-key 1:1 generic percent", "generic-api-key 1:1 generic percent"}},
+		{"two values of two rules in one base64", "a.yml", "data: " + base64.StdEncoding.EncodeToString([]byte("STRIPE_BILLING_API_KEY="+randomText(10, lower+digits, 32)+"\nAuthorization: Bearer "+randomText(11, lower+digits, 32)+"\n")), []string{"bearer-token 1:7 generic base64", "generic-api-key 1:7 generic base64"}},
+		{"one value of two rules, twice in one base64", "a.yml", "data: " + base64.StdEncoding.EncodeToString([]byte("stripe_billing_api_key="+randomText(10, lower+digits, 32)+"\nAuthorization: Bearer "+randomText(10, lower+digits, 32)+"\nkey="+randomText(10, lower+digits, 32)+"\n")), []string{"bearer-token 1:7 generic base64"}},
 		{"hexadecimal", "a.yml", "data: " + hex.EncodeToString([]byte("T="+token+"\n")), []string{"github-pat 1:7 certain hex"}},
 		{"percent-encoding", "a.yml", "u=" + percent("= "+token), []string{"github-pat 1:3 certain percent"}},
 		{"a name behind an encoding", "a.md", `"?a%26datadog%3D` + randomText(6, lower+digits, 40) + `" x`, []string{"datadog-access-token 1:4 likely percent"}},
 		{"a name beside an encoding", "a.md", "my%2Ddatadog=" + randomText(6, lower+digits, 40), []string{"datadog-access-token 1:14 likely"}},
 		{"base64 in base64", "a.yml", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("TOKEN=" + token)))), []string{"github-pat 1:1 certain base64"}},
+		{"base64 in base64, behind other base64", "a.txt", strings.Repeat(base64.StdEncoding.EncodeToString([]byte("hello wo1ld!"))+strings.Repeat(" ", 350), 2) +
+			base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("TOKEN="+token)))), []string{"github-pat 1:733 certain base64"}},
+		{"escapes between percent signs", "a.js", "a = '%41 " + escaped("x"+token) + " %42'", []string{"github-pat 1:6 certain unicode"}},
+		{"percent signs beside escapes", "a.js", "'%41' + " + escaped("= "+token) + " +\n '%42'", []string{"github-pat 1:9 certain unicode"}},
 		{"bytes that are no text", "a.dat", "\x00\xff\x00" + token + "\x00\x00", []string{"github-pat 1:4 certain"}},
 		{"UTF-16", "a.reg", utf16Text("x\r\nTOKEN=" + token), []string{"github-pat 2:7 certain"}},
 		{"a long line", "a.js", strings.Repeat("function(){};", 100_000) + token, []string{"github-pat 1:1300001 certain"}},
@@ -84,6 +106,20 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// jsonWebToken is a JSON Web Token with a made-up signature.
+func jsonWebToken(header, payload string) string {
+	form := base64.RawURLEncoding
+	return form.EncodeToString([]byte(header)) + "." + form.EncodeToString([]byte(payload)) + "." + randomText(8, alnum, 43)
+}
+
+func escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		fmt.Fprintf(&b, `\u%04x`, r)
+	}
+	return b.String()
+}
+
 func percent(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
@@ -98,36 +134,6 @@ func utf16Text(text string) string {
 		raw = binary.LittleEndian.AppendUint16(raw, unit)
 	}
 	return string(raw)
-}
-
-func zipped(t *testing.T, name, text string) string {
-	t.Helper()
-	var b bytes.Buffer
-	archive := zip.NewWriter(&b)
-	w, err := archive.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func gzipped(t *testing.T, text string) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 // TestChecksum pins the checksum to a token that GitHub's users published as an example of the format.
@@ -184,6 +190,10 @@ func TestNothingLeaks(t *testing.T) {
 		"generic.properties":   "password=" + randomText(14, alnum, 24),
 		"short.txt":            uri + " " + uri,
 		"nested/" + key + "/x": token,
+		"part/" + token[4:20]:  token + " " + key,
+		"hex/" + hex.EncodeToString([]byte(password)):                      uri,
+		"hex/T=" + hex.EncodeToString([]byte(token)):                       "see " + key,
+		"base64/" + base64.RawURLEncoding.EncodeToString([]byte(password)): uri,
 	}
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
@@ -225,7 +235,7 @@ func TestNothingLeaks(t *testing.T) {
 func printed(t *testing.T, found []Finding) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := errors.Join(WriteText(&b, found), WriteJSON(&b, found), WriteSARIF(&b, found)); err != nil {
+	if err := errors.Join(Report{true, found}.WriteText(&b), Report{true, found}.WriteJSON(&b), Report{false, found}.WriteSARIF(&b)); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -238,7 +248,11 @@ func TestSARIF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(gunzip(packed)))
+	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(unpacked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,9 +269,11 @@ func TestSARIF(t *testing.T) {
 	if err != nil || len(found) != 3 {
 		t.Fatalf("found %d, %v", len(found), err)
 	}
-	for _, list := range [][]Finding{nil, found} {
+	said := found[0]
+	said.Path, said.Text, said.First = "", "the message of commit 0123456789", &Commit{ID: strings.Repeat("0123456789", 4), Author: "Ann"}
+	for uri, list := range map[string][]Finding{"": nil, "a%20b/%C3%BC%25.env": found, "commit-messages/" + said.First.ID: {said}} {
 		var b bytes.Buffer
-		if err := WriteSARIF(&b, list); err != nil {
+		if err := (Report{true, list}).WriteSARIF(&b); err != nil {
 			t.Fatal(err)
 		}
 		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
@@ -272,8 +288,8 @@ func TestSARIF(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, result := range log.Runs[0].Results {
-			if uri := result.Locations[0].Physical.Artifact.URI; uri != "a%20b/%C3%BC%25.env" {
-				t.Errorf("URI %s", uri)
+			if got := result.Locations[0].Physical.Artifact.URI; got != uri {
+				t.Errorf("URI %s, want %s", got, uri)
 			}
 		}
 	}

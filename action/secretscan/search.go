@@ -11,15 +11,29 @@ type searcher struct {
 	*matcher
 	seed    maphash.Seed
 	barren  map[uint64]struct{} // windows in which a rule found nothing; histories repeat themselves
-	windows [][]span            // by rule
+	windows [][]extent          // by rule
+	covered []int               // by rule: where the last literal ends whose window is not known yet; see widen
+	values  []value             // by rule: the last one
 	touched []int               // rules that have windows
 	gated   []bool              // rules whose gate word was seen
 	off     []int8              // by rule: 0 not known, 1 on for this path, -1 off
 	strict  bool                // comments that allow a finding do not count
+	note    func(string)        // hears what was not looked at; nil: nobody does
 	again   bool                // what is built from the last text by a delta has to be searched whole
 }
 
 type span struct{ from, to int }
+
+// extent is where a rule's expression has to run.
+type extent struct {
+	span
+	far   bool // from a literal in it
+	empty bool // nothing in it follows that has to
+}
+
+// value is a run of the bytes of which a rule's values are. rest is where the last of them is that words do not have, and
+// least where a value can begin at the earliest that goes on to the end.
+type value struct{ from, to, rest, least int }
 
 // maxBarren bounds the memory of windows, about 24 bytes each.
 const maxBarren = 1 << 19
@@ -27,7 +41,7 @@ const maxBarren = 1 << 19
 func newSearcher(m *matcher) *searcher {
 	return &searcher{
 		matcher: m, seed: maphash.MakeSeed(), barren: map[uint64]struct{}{},
-		windows: make([][]span, len(m.rules)), gated: make([]bool, len(m.rules)), off: make([]int8, len(m.rules)),
+		windows: make([][]extent, len(m.rules)), covered: make([]int, len(m.rules)), values: make([]value, len(m.rules)), gated: make([]bool, len(m.rules)), off: make([]int8, len(m.rules)),
 	}
 }
 
@@ -39,6 +53,8 @@ func everything(text []byte) []span { return []span{{0, len(text)}} }
 func (s *searcher) search(text []byte, regions []span, paths []string) []match {
 	clear(s.gated)
 	clear(s.off)
+	clear(s.values)
+	clear(s.covered)
 	for _, region := range regions {
 		s.words.each(text[region.from:region.to], func(end int, literals []uint16) {
 			s.hit(text, region.from+end, literals, paths)
@@ -52,8 +68,19 @@ func (s *searcher) search(text []byte, regions []span, paths []string) []match {
 		}
 	}
 	for _, i := range s.touched {
+		s.settle(text, i)
+		r := &s.rules[i]
 		for _, w := range s.windows[i] {
-			found = s.evaluate(found, text, i, w)
+			if w.empty {
+				continue
+			}
+			if r.isOpen() {
+				if _, ok := nextRun(text[:w.to], w.from, &r.run, r.runMin); r.runMin > 0 && !ok {
+					continue
+				}
+			}
+			s.again = s.again || w.far
+			found = s.evaluate(found, text, i, w.span)
 		}
 		s.windows[i] = s.windows[i][:0]
 	}
@@ -88,9 +115,8 @@ func (s *searcher) hit(text []byte, end int, literals []uint16, paths []string) 
 		if len(u.assigns) > 0 {
 			if value, ok := afterOperator(text, end); ok {
 				for _, i := range u.assigns {
-					r := &s.rules[i]
-					if to, ok := valueEnd(text, value, r); ok && s.on(i, paths) {
-						s.add(i, text, span{end - u.size - r.before, to})
+					if to, ok := s.valueEnd(text, value, i); ok && s.on(i, paths) {
+						s.add(i, text, extent{span: span{end - u.size - s.rules[i].before, to}})
 					}
 				}
 			}
@@ -106,19 +132,17 @@ func (s *searcher) hit(text []byte, end int, literals []uint16, paths []string) 
 // window notes where a rule's expression has to run for a literal at a place.
 func (s *searcher) window(text []byte, i, from, to int) {
 	r := &s.rules[i]
+	if r.isOpen() {
+		s.widen(text, i, from, to)
+		return
+	}
 	w := span{from - r.before, to + r.after}
 	ok := true
 	switch r.follow {
 	case "userinfo":
 		w, ok = aroundUserinfo(text, to)
-	case "curl":
-		w.to, ok = afterCurl(text, to)
 	case "private key":
 		w, ok = aroundPrivateKey(text, from, to)
-	default:
-		if !r.stretch.empty() {
-			w = span{stretched(text, from, r.before, -1, &r.stretch), stretched(text, to, r.after, 1, &r.stretch)}
-		}
 	}
 	if !ok {
 		return
@@ -128,16 +152,58 @@ func (s *searcher) window(text []byte, i, from, to int) {
 			return
 		}
 	}
-	s.again = s.again || from-w.from > near || w.to-to > near
-	s.add(i, text, w)
+	s.add(i, text, extent{w, from-w.from > near || w.to-to > near, false})
+}
+
+// isOpen reports whether how far a match may reach is known from the text only.
+func (r *rule) isOpen() bool { return r.follow == "curl" || r.follow == "" && !r.stretch.empty() }
+
+// widen is window for rules that are open. The further right a literal is, the further its window reaches; so literals
+// within the last window are only counted until one comes after it, and nothing is looked at more than twice.
+func (s *searcher) widen(text []byte, i, from, to int) {
+	floor := 0
+	for range 2 {
+		if n := len(s.windows[i]); n > 0 {
+			if floor = s.windows[i][n-1].to; to <= floor {
+				s.covered[i] = to
+				return
+			}
+		}
+		s.settle(text, i)
+	}
+	start := stretched(text, from, s.rules[i].before, -1, min(floor, from), &s.rules[i].stretch)
+	end, ok := s.rules[i].reach(text, to)
+	s.add(i, text, extent{span{start, end}, from-start > near || end-to > near, !ok})
+}
+
+// settle extends a rule's last window to what the last literal in it asks for.
+func (s *searcher) settle(text []byte, i int) {
+	to := s.covered[i]
+	if to == 0 {
+		return
+	}
+	s.covered[i] = 0
+	end, ok := s.rules[i].reach(text, to)
+	w := &s.windows[i][len(s.windows[i])-1]
+	w.to = min(len(text), max(w.to, end+utf8.UTFMax))
+	w.far, w.empty = w.far || end-to > near, w.empty && !ok
+}
+
+// reach is how far the window of an open rule goes after a literal, and whether anything is there.
+func (r *rule) reach(text []byte, to int) (end int, ok bool) {
+	if r.follow == "curl" {
+		return afterCurl(text, to)
+	}
+	return stretched(text, to, r.after, 1, len(text), &r.stretch), true
 }
 
 // add notes a window, with one more character on each side for assertions that look at it.
-func (s *searcher) add(i int, text []byte, w span) {
-	w = span{max(0, w.from-utf8.UTFMax), min(len(text), w.to+utf8.UTFMax)}
+func (s *searcher) add(i int, text []byte, w extent) {
+	w.span = span{max(0, w.from-utf8.UTFMax), min(len(text), w.to+utf8.UTFMax)}
 	list := s.windows[i]
 	if n := len(list); n > 0 && list[n-1].to >= w.from {
-		list[n-1] = span{min(list[n-1].from, w.from), max(list[n-1].to, w.to)}
+		last := &list[n-1]
+		*last = extent{span{min(last.from, w.from), max(last.to, w.to)}, last.far || w.far, last.empty && w.empty}
 		return
 	}
 	if len(list) == 0 {
@@ -146,15 +212,12 @@ func (s *searcher) add(i int, text []byte, w span) {
 	s.windows[i] = append(list, w)
 }
 
-// stretched walks from a place until it has met more bytes outside the set than a match can have.
-func stretched(text []byte, at, budget, step int, set *class) int {
-	for far := 0; far < maxReach; far++ {
+// stretched walks from a place, at most to a limit, until it has met more bytes outside the set than a match can have.
+func stretched(text []byte, at, budget, step, limit int, set *class) int {
+	for far := 0; far < maxReach && at != limit; far++ {
 		next := at
 		if step < 0 {
 			next = at - 1
-		}
-		if next < 0 || next >= len(text) {
-			return at
 		}
 		if !set.has(text[next]) {
 			if budget--; budget < 0 {
@@ -195,7 +258,7 @@ func (s *searcher) aroundRuns(text []byte, i int) {
 		if !ok {
 			return
 		}
-		s.add(i, text, span{run.from - r.before, run.to + r.after})
+		s.add(i, text, extent{span: span{run.from - r.before, run.to + r.after}})
 		at = run.to
 	}
 }
@@ -206,6 +269,7 @@ func (s *searcher) evaluate(found []match, text []byte, i int, w span) []match {
 	var hash maphash.Hash
 	hash.SetSeed(s.seed)
 	_, _ = hash.WriteString(r.id)
+	_ = hash.WriteByte(0) // one rule's name may begin as another's
 	_, _ = hash.Write(text[w.from:w.to])
 	key := hash.Sum64()
 	if _, known := s.barren[key]; known {
@@ -232,7 +296,7 @@ func (s *searcher) matched(r *rule, text []byte, from, to int) (match, bool) {
 		to--
 	}
 	whole := text[from:to]
-	m := match{rule: r, from: from, to: to, start: from, whole: whole, secret: whole}
+	m := match{rule: r, from: from, to: to, start: from, stop: to, whole: whole, secret: whole}
 	// As gitleaks does, on the match alone.
 	if groups := r.expr.get().FindSubmatchIndex(whole); len(groups) > 2 {
 		for g := 1; 2*g < len(groups); g++ {
@@ -257,11 +321,14 @@ func (s *searcher) matched(r *rule, text []byte, from, to int) (match, bool) {
 	return m, true
 }
 
-// lineAround is the line or lines that hold a span.
-func lineAround(text []byte, from, to int) []byte {
-	start := bytes.LastIndexByte(text[:from], '\n') + 1
-	end := len(text)
-	if i := bytes.IndexByte(text[to:], '\n'); i >= 0 {
+// maxBeside is how much of a long line is looked at on each side of a match, for what depends on its line.
+const maxBeside = 1 << 10
+
+// lineAround is the line or lines that hold a span, as far as that many bytes on each side.
+func lineAround(text []byte, from, to, beside int) []byte {
+	start, end := max(0, from-beside), min(len(text), to+beside)
+	start += bytes.LastIndexByte(text[start:from], '\n') + 1
+	if i := bytes.IndexByte(text[to:end], '\n'); i >= 0 {
 		end = to + i
 	}
 	return text[start:end]

@@ -4,105 +4,85 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"iter"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zip"
 )
 
-// Bounds of unpacking.
-const (
-	maxText    = 64 << 20 // one file
-	maxEntries = 2000
-	maxUnpack  = 128 << 20 // out of one archive
-)
+// maxText is the size of the largest file that is searched as a whole.
+const maxText = 64 << 20
 
-// piece is a text of a file: the file itself, or what is packed in it.
-type piece struct {
-	name string // within the archive; empty for the file itself
-	text []byte
+// fromUTF16 gives UTF-8 for a text that is UTF-16; others are returned as they are.
+func fromUTF16(raw []byte) []byte {
+	order := utf16Order(raw)
+	if order == nil {
+		return raw
+	}
+	return bytes.TrimPrefix(decodeUTF16(raw, order), []byte("\ufeff"))
 }
 
-// piecesOf gives the texts of a file, one after the other. UTF-16 becomes UTF-8; archives are unpacked, within
-// bounds and one level deep; everything else is searched as it is, with whatever bytes it holds.
-func piecesOf(raw []byte) iter.Seq[piece] {
-	return func(yield func(piece) bool) {
-		switch {
-		case bytes.HasPrefix(raw, []byte("PK\x03\x04")):
-			if unzip(raw, yield) {
-				return
-			}
-		case bytes.HasPrefix(raw, []byte{0x1f, 0x8b, 8}):
-			if text := gunzip(raw); len(text) > 0 {
-				yield(piece{"gzip", fromUTF16(text)})
-				return
-			}
-		}
-		yield(piece{"", fromUTF16(raw)})
-	}
-}
-
-// unzip gives what is in an archive, and reports whether that was anything.
-func unzip(raw []byte, yield func(piece) bool) (some bool) {
-	archive, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
-	if err != nil {
-		return false // no zip after all: searched as it is
-	}
-	budget := int64(maxUnpack)
-	for _, file := range archive.File[:min(len(archive.File), maxEntries)] {
-		if file.FileInfo().IsDir() || budget <= 0 {
-			continue
-		}
-		content, err := file.Open()
-		if err != nil {
-			continue // an unknown compression or a broken entry: the others still count
-		}
-		text, _ := io.ReadAll(io.LimitReader(content, min(budget, maxText)))
-		content.Close()
-		budget -= int64(len(text))
-		some = true
-		if !yield(piece{file.Name, fromUTF16(text)}) {
-			break
-		}
-	}
-	return some
-}
-
-func gunzip(raw []byte) []byte {
-	content, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
+// utf16Order tells UTF-16 by its mark, or by every other byte of its start being zero; nil: it is something else.
+func utf16Order(raw []byte) binary.ByteOrder {
+	if len(raw) < 4 || bytes.IndexByte(raw[:min(len(raw), 512)], 0) < 0 && raw[0] < 0xfe {
 		return nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(content, maxText))
+	switch even, odd := zeros(raw); {
+	case raw[0] == 0xff && raw[1] == 0xfe || odd > 3*even && odd*5 > min(len(raw), 512):
+		return binary.LittleEndian
+	case raw[0] == 0xfe && raw[1] == 0xff || even > 3*odd && even*5 > min(len(raw), 512):
+		return binary.BigEndian
+	}
+	return nil
+}
+
+// decodeUTF16 makes UTF-8 of a text with nothing in between: it may be large.
+func decodeUTF16(raw []byte, order binary.ByteOrder) []byte {
+	text := make([]byte, 0, len(raw)/2)
+	for ; len(raw) >= 2; raw = raw[2:] {
+		r := rune(order.Uint16(raw))
+		if utf16.IsSurrogate(r) {
+			first := r
+			if r = utf8.RuneError; len(raw) >= 4 {
+				r = utf16.DecodeRune(first, rune(order.Uint16(raw[2:])))
+			}
+			if r != utf8.RuneError {
+				raw = raw[2:]
+			}
+		}
+		text = utf8.AppendRune(text, r)
+	}
 	return text
 }
 
-// fromUTF16 gives UTF-8 for a text that is UTF-16 by its mark, or by every other byte of its start being
-// zero; others are returned as they are.
-func fromUTF16(raw []byte) []byte {
-	if len(raw) < 4 || bytes.IndexByte(raw[:min(len(raw), 512)], 0) < 0 && raw[0] < 0xfe {
-		return raw
+// utf16Reader gives UTF-8 for a text in UTF-16.
+type utf16Reader struct {
+	from  io.Reader
+	order binary.ByteOrder
+	begun bool
+	rest  []byte // of the text that was decoded
+	pair  []byte // the first half of a character, and an odd byte
+}
+
+func (u *utf16Reader) Read(into []byte) (int, error) {
+	for len(u.rest) == 0 {
+		raw := make([]byte, 1<<15)
+		kept := copy(raw, u.pair)
+		n, err := io.ReadAtLeast(u.from, raw[kept:], 4)
+		if raw = raw[:kept+n]; n == 0 && kept < 2 {
+			return 0, err
+		}
+		whole := len(raw) &^ 1
+		if err == nil && u.order.Uint16(raw[whole-2:])>>10 == 0xd800>>10 {
+			whole -= 2 // the first of two
+		}
+		u.pair = append(u.pair[:0], raw[whole:]...)
+		u.rest = decodeUTF16(raw[:whole], u.order)
+		if !u.begun {
+			u.begun, u.rest = true, bytes.TrimPrefix(u.rest, []byte("\ufeff"))
+		}
 	}
-	var order binary.ByteOrder
-	switch even, odd := zeros(raw); {
-	case raw[0] == 0xff && raw[1] == 0xfe || odd > 3*even && odd*5 > min(len(raw), 512):
-		order = binary.LittleEndian
-	case raw[0] == 0xfe && raw[1] == 0xff || even > 3*odd && even*5 > min(len(raw), 512):
-		order = binary.BigEndian
-	default:
-		return raw
-	}
-	units := make([]uint16, len(raw)/2)
-	for i := range units {
-		units[i] = order.Uint16(raw[2*i:])
-	}
-	text := make([]byte, 0, len(raw)/2)
-	for _, r := range utf16.Decode(units) {
-		text = utf8.AppendRune(text, r)
-	}
-	return bytes.TrimPrefix(text, []byte("\ufeff"))
+	n := copy(into, u.rest)
+	u.rest = u.rest[n:]
+	return n, nil
 }
 
 func zeros(raw []byte) (even, odd int) {

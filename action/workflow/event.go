@@ -14,6 +14,7 @@ type Event struct {
 	DefaultBranch string
 	Branch        string // that a push went to, or that runs; "" for a tag
 	Base, Head    string // the commits between which the event's changes are; Base is "" if nothing says it
+	Tag           string // the object that a tag was pushed for, which is its head or an annotated tag of it; else ""
 	Forced        bool   // a push that replaced history
 	Pull          *Pull
 	Texts         []Text // that people wrote: the pull request's, issue's, comment's or review's
@@ -41,6 +42,7 @@ func (e Event) TextOnly() bool { return len(e.Texts) > 0 && e.Base == "" }
 
 // payload is the part of GitHub's events that is read.
 type payload struct {
+	Action      string `json:"action"`
 	Before      string `json:"before"`
 	After       string `json:"after"`
 	Forced      bool   `json:"forced"`
@@ -113,9 +115,16 @@ func readEvent(around *githubactions.GitHubContext) (Event, error) {
 		if strings.Trim(p.Before, "0") != "" { // zeros: the branch is new
 			e.Base = p.Before
 		}
-		if strings.Trim(p.After, "0") != "" {
+		switch {
+		case strings.Trim(p.After, "0") == "":
+		case strings.HasPrefix(around.Ref, "refs/tags/"):
+			e.Tag = p.After
+		default:
 			e.Head = p.After
 		}
+	}
+	if p.Action == "deleted" { // nobody can read it any more
+		p.Comment = nil
 	}
 	for _, text := range []struct {
 		what string

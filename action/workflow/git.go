@@ -6,9 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,6 +39,7 @@ func (r Repository) git(ctx context.Context, env []string, args ...string) (stri
 		if token := r.step.Token(); token != "" {
 			line = strings.ReplaceAll(line, token, "***")
 		}
+		line = regexp.MustCompile(`\?[^\s'"]+`).ReplaceAllString(line, "?***") // of a remote's address; Git leaves out its password only
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, plain(line))
 	}
 	return strings.TrimSpace(string(out)), nil
@@ -118,8 +122,8 @@ func (r Repository) Shallow(ctx context.Context) bool {
 	return err == nil && answer == "true"
 }
 
-// FetchRange fetches what a shallow checkout lacks of the commits from base to head, count of them if
-// that is known. It fetches little at first and everything at last; nil says that the range is whole.
+// FetchRange fetches what a shallow checkout lacks of the commits from base to head, count of them if that is known. It
+// fetches little at first and everything at last; nil says that the range is whole.
 func (r Repository) FetchRange(ctx context.Context, base, head string, count int) error {
 	for _, id := range []string{base, head} {
 		if !isCommitID(id) {
@@ -130,11 +134,11 @@ func (r Repository) FetchRange(ctx context.Context, base, head string, count int
 		return nil
 	}
 	if !r.Shallow(ctx) { // then all that is there is whole
-		return r.fetch(ctx, "", base, head)
+		return r.fetch(ctx, nil, base, head)
 	}
 	depth := max(count, 1) + 1
 	for _, limit := range []string{fmt.Sprintf("--depth=%d", depth), fmt.Sprintf("--depth=%d", 10*depth+40), "--unshallow"} {
-		if err := r.fetch(ctx, limit, base, head); err != nil {
+		if err := r.fetch(ctx, []string{limit}, base, head); err != nil {
 			return err
 		}
 		if r.whole(ctx, base, head) {
@@ -144,46 +148,69 @@ func (r Repository) FetchRange(ctx context.Context, base, head string, count int
 	return errors.New("the server does not give the whole range")
 }
 
-// FetchHistory fetches what a shallow checkout lacks of its branch.
-func (r Repository) FetchHistory(ctx context.Context) error {
-	if !r.Shallow(ctx) {
+// FetchFiles fetches what a partial clone left out of some files. list lists their objects in what a command of Git
+// prints; what that has to look at, Git fetches by itself.
+func (r Repository) FetchFiles(ctx context.Context, command []string, list func(io.Reader) ([]string, error)) error {
+	if !r.partial(ctx) {
 		return nil
 	}
-	return r.fetch(ctx, "--unshallow")
+	printed, err := r.remote(ctx, command...)
+	if err != nil {
+		return err
+	}
+	ids, err := list(strings.NewReader(printed))
+	if err != nil {
+		return err
+	}
+	const most = 500 // that fit a command line anywhere
+	for some := range slices.Chunk(ids, most) {
+		if err := r.fetch(ctx, []string{"--filter=blob:none"}, some...); err != nil { // nothing but these
+			return err
+		}
+	}
+	return nil
+}
+
+// partial reports whether the checkout may lack files that its server has.
+func (r Repository) partial(ctx context.Context) bool {
+	_, err := r.git(ctx, nil, "config", "--get-regexp", `^(remote\..*\.promisor|extensions\.partialclone)$`)
+	return err == nil
+}
+
+// FetchHistory fetches what a shallow or partial checkout lacks of the history: what is before its own commit, on whatever ref that
+// is, all branches and all tags, with their files. The tags get a place of their own: the checkout may have others of the same names.
+func (r Repository) FetchHistory(ctx context.Context) error {
+	all := []string{"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/flaresmith/tags/*"}
+	if r.Shallow(ctx) {
+		if err := r.fetch(ctx, []string{"--unshallow"}, all...); err != nil {
+			return err
+		}
+	}
+	if !r.partial(ctx) {
+		return nil
+	}
+	head, err := r.git(ctx, nil, "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	return r.fetch(ctx, []string{"--refetch", "--no-filter"}, append(all, head)...)
 }
 
 // FetchBranch fetches a branch's newest commit and gives its id.
 func (r Repository) FetchBranch(ctx context.Context, branch string) (string, error) {
-	limit := ""
+	var limits []string
 	if r.Shallow(ctx) {
-		limit = "--depth=1"
+		limits = []string{"--depth=1"}
 	}
-	if err := r.fetch(ctx, limit, "+refs/heads/"+branch+":refs/flaresmith/"+branch); err != nil {
+	if err := r.fetch(ctx, limits, "+refs/heads/"+branch+":refs/flaresmith/"+branch); err != nil {
 		return "", err
 	}
 	return r.git(ctx, nil, "rev-parse", "--verify", "--end-of-options", "refs/flaresmith/"+branch+"^{commit}")
 }
 
-// Messages are those of the commits of a range, newest first.
-func (r Repository) Messages(ctx context.Context, commits string) ([]Text, error) {
-	out, err := r.git(ctx, nil, "log", "-z", "--no-show-signature", "--format=%h %B", "--end-of-options", commits, "--")
-	if err != nil {
-		return nil, err
-	}
-	var list []Text
-	for entry := range strings.SplitSeq(out, "\x00") {
-		if id, message, ok := strings.Cut(entry, " "); ok {
-			list = append(list, Text{"the message of commit " + id, message})
-		}
-	}
-	return list, nil
-}
-
-func (r Repository) fetch(ctx context.Context, limit string, what ...string) error {
-	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"}
-	if limit != "" {
-		args = append(args, limit)
-	}
+// fetch fetches commits, branches, tags or files by name or id; limits are Git's options for how much of them.
+func (r Repository) fetch(ctx context.Context, limits []string, what ...string) error {
+	args := append([]string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"}, limits...)
 	_, err := r.remote(ctx, append(append(args, "origin"), what...)...)
 	return err
 }

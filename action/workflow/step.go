@@ -54,11 +54,6 @@ func (s *Step) Choice(name, fallback string, words ...string) string {
 	return value
 }
 
-// Bool is an input that is true or false.
-func (s *Step) Bool(name string, fallback bool) bool {
-	return s.Choice(name, strconv.FormatBool(fallback), "true", "false") == "true"
-}
-
 // Duration is an input like "90s" or "10m", at most six hours.
 func (s *Step) Duration(name string, fallback time.Duration) time.Duration {
 	text := s.Input(name, fallback.String())

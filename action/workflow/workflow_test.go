@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestEvent(t *testing.T) {
 		{"a push", "push", `{"before":"b","after":"h"}`, "refs/heads/x", "", Event{Branch: "x", Base: "b", Head: "h"}},
 		{"a new branch", "push", `{"before":"` + zeros + `","after":"h"}`, "refs/heads/x", "", Event{Branch: "x", Head: "h"}},
 		{"a deleted branch", "push", `{"before":"b","after":"` + zeros + `"}`, "refs/heads/main", "", Event{Branch: "main", Base: "b", Head: "run"}},
-		{"a tag", "push", `{"before":"` + zeros + `","after":"h"}`, "refs/tags/v1", "", Event{Head: "h"}},
+		{"a tag", "push", `{"before":"` + zeros + `","after":"h"}`, "refs/tags/v1", "", Event{Head: "run", Tag: "h"}},
 		{"a schedule", "schedule", `{"repository":{"default_branch":"main"}}`, "refs/heads/main", "", Event{Branch: "main", Head: "run", DefaultBranch: "main"}},
 		{"a merge group", "merge_group", `{"merge_group":{"base_sha":"b","head_sha":"h"}}`, "", "", Event{Base: "b", Head: "h"}},
 		{"a pull request", "pull_request", pull(`{"full_name":"a/s"}`), "refs/pull/7/merge", "", Event{Base: "b", Head: "h", Texts: texts,
@@ -54,6 +55,12 @@ func TestEvent(t *testing.T) {
 			Pull: &Pull{Number: 7, Commits: 2, HeadRef: "f", BaseRef: "main", Fork: true}, Restricted: "the pull request is from a fork"}},
 		{"Dependabot's", "push", `{"before":"b","after":"h"}`, "refs/heads/x", "dependabot[bot]", Event{Branch: "x", Base: "b", Head: "h", Restricted: "Dependabot started the run"}},
 		{"a review", "pull_request_review", `{"review":{"body":null}}`, "", "", Event{Head: "run", Texts: []Text{{"the review", "\n"}}}},
+		{"a comment", "issue_comment", `{"action":"created","issue":{"title":"T","body":"B","pull_request":{}},"comment":{"body":"C"}}`, "refs/heads/main", "",
+			Event{Branch: "main", Head: "run", Texts: []Text{{"the issue's title and text", "T\nB"}, {"the comment", "\nC"}}}},
+		{"a deleted comment", "issue_comment", `{"action":"deleted","issue":{"title":"T","body":"B"},"comment":{"body":"C"}}`, "refs/heads/main", "",
+			Event{Branch: "main", Head: "run", Texts: []Text{{"the issue's title and text", "T\nB"}}}},
+		{"a comment of a review", "pull_request_review_comment", strings.Replace(strings.Replace(pull(`{"full_name":"m/s"}`), `"commits":2,`, "", 1), "{", `{"comment":{"body":"C"},`, 1), "", "",
+			Event{Base: "b", Head: "h", Texts: append(slices.Clip(texts), Text{"the comment", "\nC"}), Pull: &Pull{Number: 7, HeadRef: "f", BaseRef: "main", Fork: true}, Restricted: "the pull request is from a fork"}},
 		{"none", "", ``, "", "", Event{Head: "run"}},
 	}
 	for _, tt := range tests {

@@ -48,6 +48,9 @@ func (r *wranglerReader) bindings(w *wrangler, worker preview.WorkerLayout, allo
 			switch {
 			case !bindingName.MatchString(name):
 				r.add(at, fmt.Sprintf("the %s %.80q is not named like an identifier", b.what, name), "")
+			case allowed.Withholds(b.kind, target):
+				r.add(at, fmt.Sprintf("the %s %q leads to %.120q, which bindings.allow lists and the operator does not offer here", b.what, name, target),
+					withheld(b.kind, target))
 			case !allowed.Allows(b.kind, target):
 				r.add(at, notAllowed(b.what, name, target), b.hint(target))
 			case taken(w, worker, bound, name):
@@ -88,6 +91,11 @@ func notAllowed(what, name, target string) string {
 		return fmt.Sprintf("the %s %q names nothing that it could be bound to", what, name)
 	}
 	return fmt.Sprintf("the %s %q leads to %.120q, which bindings.allow of the default branch does not list", what, name, target)
+}
+
+// withheld says what to do about a target that is listed and not offered.
+func withheld(kind preview.BindingKind, target string) string {
+	return fmt.Sprintf("remove it, or ask the operator of this Flaresmith server to list %q in the bindings of this repository", preview.AllowEntry(kind, target))
 }
 
 func (b bindable) hint(target string) string {

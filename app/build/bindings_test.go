@@ -120,6 +120,25 @@ func TestBindingsRefused(t *testing.T) {
 	}
 }
 
+// What bindings.allow lists and the operator does not offer is refused with whom to ask.
+func TestWithheldBindings(t *testing.T) {
+	t.Parallel()
+	const config = `"kv_namespaces": [{"binding": "CACHE", "id": "0f1e"}], "services": [{"binding": "MAIL", "service": "mail"}]`
+	w, problems := parseWrangler(preview.WorkerLayout{WranglerConfig: "w.json"}, []byte("{"+bindingsHead+", "+config+"}"), nil,
+		preview.Allowance{Account: true, Allow: []string{"kv:beef"}, Withheld: []string{"kv:0f1e", "service:mail"}})
+	for i, want := range []string{
+		`the service binding "MAIL" leads to "mail", which bindings.allow lists and the operator does not offer here: remove it, or ask the operator of this Flaresmith server to list "service:mail"`,
+		`the KV namespace "CACHE" leads to "0f1e", which bindings.allow lists and the operator does not offer here: remove it, or ask the operator of this Flaresmith server to list "kv:0f1e"`,
+	} {
+		if len(problems) != 2 || !strings.Contains(problems[i].Message+": "+problems[i].Hint, want) {
+			t.Errorf("got %+v, want %s", problems, want)
+		}
+	}
+	if len(w.bindings)+len(w.services) > 0 {
+		t.Errorf("bound to %v, %v", w.bindings, w.services)
+	}
+}
+
 // Where previews run on this machine there is nothing to bind to, whatever is listed.
 func TestBindingsOfLocalPreview(t *testing.T) {
 	t.Parallel()

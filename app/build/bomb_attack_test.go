@@ -74,6 +74,9 @@ func gzipped(t *testing.T, level int, parts ...[]byte) []byte {
 // TestArchiveBombs unpacks archives that cost more than they
 // weigh: each ends soon, with a sentence for the person who pushed it, and leaves no file.
 func TestArchiveBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
 	t.Parallel()
 	const gigabyte = 1 << 30
 	zeros := make([]byte, 32<<20)
@@ -137,6 +140,9 @@ func sparse(n int) [][]byte {
 
 // TestArchiveLinksLeadNowhere: what stands behind a link is written beside the link's target, never into it.
 func TestArchiveLinksLeadNowhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
 	t.Parallel()
 	outside := t.TempDir()
 	data := tarball(t,
@@ -177,6 +183,9 @@ func noise(n int) string {
 // TestFileBombs compiles, in the process that a server uses for it, files that cost a parser more than
 // they weigh: each ends soon, and names the file.
 func TestFileBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
 	t.Parallel()
 	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"
 	for c := 'b'; c <= 'i'; c++ {

@@ -66,6 +66,8 @@ func (r *wranglerReader) services(w *wrangler, worker preview.WorkerLayout, sibl
 		switch {
 		case !bindingName.MatchString(binding):
 			refuse("", "the service binding %.80q is not named like an identifier", binding)
+		case !known && allowed.Withholds(preview.BindService, service):
+			refuse(withheld(preview.BindService, service), "the service binding %q leads to %.80q, which bindings.allow lists and the operator does not offer here", binding, service)
 		case !known && !allowed.Allows(preview.BindService, service):
 			hint, more := `name the Worker under "layout.workers" in .github/flaresmith.yml if it is in this repository, `, ""
 			if allowed.Account {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,6 +17,8 @@ type Clouds struct {
 	Postman    Postman    `yaml:"postman"`
 }
 
+var repositoryName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,39}/[A-Za-z0-9._-]{1,100}$`)
+
 var workerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
 // Neon is a project at Neon that database branches are made in.
@@ -26,9 +29,12 @@ type Neon struct {
 	Database  string         `env:"NEON_DATABASE"   yaml:"database"` // that previews use; empty: the only one
 	// Branches are the long-lived ones, by name or id. None of them is ever taken for a preview's.
 	Branches NeonBranches `yaml:"branches"`
+	// Repository is the one whose environments are migrated in the branches of their names, as owner/name: nobody else's may touch them.
+	Repository string `env:"NEON_REPOSITORY" yaml:"repository"`
 }
 
-// NeonBranches are long-lived branches of a project. All but Prod may be branched from.
+// NeonBranches are long-lived branches of a project. All but Prod may be branched from; all but Main are those of the environments
+// of their names.
 type NeonBranches struct {
 	Main    string `env:"NEON_BRANCH_MAIN"    yaml:"main"`
 	Dev     string `env:"NEON_BRANCH_DEV"     yaml:"dev"`
@@ -41,13 +47,13 @@ type Cloudflare struct {
 	APIURL    string         `env:"CLOUDFLARE_API_URL"    yaml:"api_url"` // empty: Cloudflare's own
 	APIToken  preview.Secret `env:"CLOUDFLARE_API_TOKEN"  yaml:"api_token"`
 	AccountID string         `env:"CLOUDFLARE_ACCOUNT_ID" yaml:"account_id"`
-	Driver    string         `env:"CLOUDFLARE_DRIVER"     yaml:"driver"` // how previews are run, one of cloudflareDrivers; empty: the first
+	Driver    string         `env:"CLOUDFLARE_DRIVER"     yaml:"driver"` // how previews are run, one of CloudflareDrivers; empty: the first
 	// ParentWorker is the Worker that "worker-previews" makes previews of; empty: one that is made for it.
 	ParentWorker string `env:"CLOUDFLARE_PARENT_WORKER" yaml:"parent_worker"`
 }
 
-// cloudflareDrivers are the ways to run previews at Cloudflare, as the operator picks them: the default one first.
-func cloudflareDrivers() []string { return []string{"worker-per-pr", "worker-previews", "pages"} }
+// CloudflareDrivers are the ways to run previews at Cloudflare, as the operator picks them: the default one first.
+func CloudflareDrivers() []string { return []string{"worker-per-pr", "worker-previews", "pages"} }
 
 // Postman is a workspace at Postman that collections and environments are put into.
 type Postman struct {
@@ -74,6 +80,13 @@ func (b NeonBranches) Forbidden() []string {
 		}
 	}
 	return list
+}
+
+// Core are the branches of the long-lived environments, which converge there.
+func (b NeonBranches) Core() map[preview.EnvironmentKind]string {
+	all := map[preview.EnvironmentKind]string{preview.EnvironmentDev: b.Dev, preview.EnvironmentStaging: b.Staging, preview.EnvironmentProd: b.Prod}
+	maps.DeleteFunc(all, func(_ preview.EnvironmentKind, branch string) bool { return branch == "" })
+	return all
 }
 
 // parents are the branches that may be branched from, by the name that a repository picks, and the name of the default one.
@@ -110,8 +123,8 @@ func (c Clouds) check(name func(key string) string, problem func(key, format str
 	case c.Cloudflare.Used() && !c.Neon.Used():
 		problem(name("CLOUDFLARE_API_TOKEN"), "needs %s, too: a Worker at Cloudflare can't reach databases of this machine", name("NEON_API_KEY"))
 	}
-	if driver := c.Cloudflare.Driver; driver != "" && !slices.Contains(cloudflareDrivers(), driver) {
-		problem(name("CLOUDFLARE_DRIVER"), "%.40q is none of %s", driver, strings.Join(cloudflareDrivers(), ", "))
+	if driver := c.Cloudflare.Driver; driver != "" && !slices.Contains(CloudflareDrivers(), driver) {
+		problem(name("CLOUDFLARE_DRIVER"), "%.40q is none of %s", driver, strings.Join(CloudflareDrivers(), ", "))
 	}
 	switch parent := c.Cloudflare.ParentWorker; {
 	case parent != "" && c.Cloudflare.Driver != "worker-previews":
@@ -121,6 +134,12 @@ func (c Clouds) check(name func(key string) string, problem func(key, format str
 	}
 	if b := c.Neon.Branches; b.Prod != "" && (b.Prod == b.Main || b.Prod == b.Dev || b.Prod == b.Staging) {
 		problem(name("NEON_BRANCH_PROD"), "is another branch's name as well, which may be branched from: production never is")
+	}
+	if r := c.Neon.Repository; r != "" && !repositoryName.MatchString(r) {
+		problem(name("NEON_REPOSITORY"), "%.120q is no repository: write owner/name", r)
+	}
+	if b := c.Neon.Branches; b.Dev != "" && b.Dev == b.Staging {
+		problem(name("NEON_BRANCH_STAGING"), "is %s's branch as well: each environment is migrated in a branch of its own", name("NEON_BRANCH_DEV"))
 	}
 	for _, address := range []struct{ key, value string }{
 		{"NEON_API_URL", c.Neon.APIURL}, {"CLOUDFLARE_API_URL", c.Cloudflare.APIURL}, {"POSTMAN_API_URL", c.Postman.APIURL},

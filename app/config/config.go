@@ -4,6 +4,8 @@
 package config
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -52,6 +54,9 @@ type Config struct {
 	// Parents are the databases that previews may branch from: name=database, the first is the default.
 	Parents     []string `env:"FLARESMITH_PARENTS"`
 	MaxPreviews int      `env:"FLARESMITH_MAX_PREVIEWS" envDefault:"15"`
+	// Bindings are what of the Cloudflare account bindings.allow of a repository may list. None: everything, where one organisation
+	// alone has the account.
+	Bindings []string `env:"FLARESMITH_BINDINGS"`
 	// Clouds are where the environments of AllowedOrgs are made.
 	Clouds Clouds
 	// TenantsFile holds the operator's table for several organisations; Tenants are its rows.
@@ -110,6 +115,7 @@ func Load(variables map[string]string) (Config, error) {
 	c.GitHubWebhookSecrets = trimmed(c.GitHubWebhookSecrets)
 	c.AllowedOrgs = trimmed(c.AllowedOrgs)
 	c.Parents = trimmed(c.Parents)
+	c.Bindings = trimmed(c.Bindings)
 	problem := func(key, format string, args ...any) {
 		if !unreadable[key] { // one problem a key is enough
 			problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
@@ -119,6 +125,7 @@ func Load(variables map[string]string) (Config, error) {
 		key, err := os.ReadFile(c.GitHubPrivateKeyFile)
 		if err != nil {
 			problem("GITHUB_APP_PRIVATE_KEY_FILE", "%v", err)
+			unreadable["GITHUB_APP_PRIVATE_KEY_FILE"] = true
 		}
 		c.GitHubPrivateKey = preview.Secret(key)
 	}
@@ -178,7 +185,12 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 			problem("FLARESMITH_PARENTS", "%s is NEON_BRANCH_PROD: production is never branched from", name)
 		}
 	}
+	checkBindings(c.Bindings, func(format string, args ...any) { problem("FLARESMITH_BINDINGS", format, args...) })
 	c.Clouds.check(func(key string) string { return key }, problem)
+	served := func(account string) bool { return Tenant{Account: account}.names(c.Clouds.Neon.Repository) }
+	if len(c.AllowedOrgs) > 0 && !slices.ContainsFunc(c.AllowedOrgs, served) {
+		problem("NEON_REPOSITORY", "%.120q is of none of FLARESMITH_ALLOWED_ORGS: nobody would have the long-lived branches", c.Clouds.Neon.Repository)
+	}
 	if c.MaxPreviews < 1 || c.MaxPreviews > mostPreviews {
 		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and %d", c.MaxPreviews, mostPreviews)
 	}
@@ -223,18 +235,39 @@ func (c *Config) checkApp(problem func(key, format string, args ...any)) {
 	if c.GitHubAppID <= 0 {
 		problem("GITHUB_APP_ID", "is missing: the number on the App's settings page; or set MASTER_ENC_KEY alone, and create the App on the page that serve prints")
 	}
-	switch block, _ := pem.Decode([]byte(c.GitHubPrivateKey.Reveal())); {
-	case c.GitHubPrivateKey == "" && c.GitHubPrivateKeyFile == "":
-		problem("GITHUB_APP_PRIVATE_KEY", "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
-	case c.GitHubPrivateKey != "" && block == nil:
-		problem("GITHUB_APP_PRIVATE_KEY", "is not in PEM form, which begins with -----BEGIN")
-	}
+	c.checkPrivateKey(problem)
 	switch {
 	case len(c.GitHubWebhookSecrets) == 0:
 		problem("GITHUB_WEBHOOK_SECRET", "is missing: without it anybody could send deliveries")
 	case len(c.GitHubWebhookSecrets) > 2:
 		problem("GITHUB_WEBHOOK_SECRET", "has %d secrets; two are enough to rotate", len(c.GitHubWebhookSecrets))
 	}
+}
+
+func (c *Config) checkPrivateKey(problem func(key, format string, args ...any)) {
+	variable := "GITHUB_APP_PRIVATE_KEY"
+	if c.GitHubPrivateKeyFile != "" {
+		variable += "_FILE"
+	}
+	const remedy = "generate one under Private keys on the App's settings page"
+	switch block, _ := pem.Decode([]byte(c.GitHubPrivateKey.Reveal())); {
+	case c.GitHubPrivateKey == "" && c.GitHubPrivateKeyFile == "":
+		problem(variable, "is missing: the App's private key in PEM, or GITHUB_APP_PRIVATE_KEY_FILE")
+	case block == nil:
+		problem(variable, "is not a whole key in PEM form, lines from -----BEGIN to -----END: %s", remedy)
+	case !isRSA(block.Bytes):
+		problem(variable, "is in PEM form, but no private key of RSA: %s", remedy)
+	}
+}
+
+// isRSA reports whether der is a private key of the kind that GitHub makes.
+func isRSA(der []byte) bool {
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return true
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	_, ok := key.(*rsa.PrivateKey)
+	return err == nil && ok
 }
 
 // wrongAddress says what is wrong with an address to listen at; empty: nothing.
@@ -261,6 +294,10 @@ func wrongDatabaseURL(text string) string {
 	authority, _, _ := strings.Cut(rest, "/")
 	if strings.Count(authority, "@") > 1 { // readers differ in which one ends the password, and would print the rest
 		return "has more than one @ before the host: in a password it is written %40"
+	}
+	start, _, _ := strings.Cut(rest, "=") // parameters may have what they like
+	if end := strings.IndexAny(start, "/?#"); end >= 0 && !strings.Contains(start[:end], "@") && strings.Contains(start, "@") {
+		return "has one of / ? # in the password, which ends the host there: they are written %2F, %3F and %23" // and errors have the rest as a database
 	}
 	if _, err := url.Parse(text); err != nil { // which quotes it
 		return "can't be parsed: write special characters of the password as %XX"

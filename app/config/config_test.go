@@ -1,19 +1,35 @@
 package config
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// key looks like one.
-const key = "-----BEGIN RSA PRIVATE KEY-----\naHVzaA==\n-----END RSA PRIVATE KEY-----\n"
+// key is one of the kind that GitHub makes.
+var key = sync.OnceValue(func() string {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private))
+})
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
 
 func complete() map[string]string {
 	return map[string]string{
-		"DATABASE_URL": "postgres://localhost/flaresmith", "GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": key,
+		"DATABASE_URL": "postgres://localhost/flaresmith", "GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": key(),
 		"GITHUB_WEBHOOK_SECRET": "one, two", "FLARESMITH_ALLOWED_ORGS": "acme", "FLARESMITH_PARENTS": "main=shop,dev=shop_dev",
 	}
 }
@@ -50,7 +66,7 @@ func TestSecrets(t *testing.T) {
 		got = append(got, s.Reveal())
 	}
 	slices.Sort(got)
-	want := []string{key, "acme", "api-key=s%20ecret, tenant=acme", strings.Repeat("k", minLinkKey), "one",
+	want := []string{key(), "acme", "api-key=s%20ecret, tenant=acme", strings.Repeat("k", minLinkKey), "one",
 		"postgres://localhost/flaresmith", "postgres://localhost/flaresmith", "s ecret", "two"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
@@ -69,7 +85,11 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"another database", map[string]string{"DATABASE_URL": "mysql://a:hush@b/c"}, []string{"DATABASE_URL: is no URL of Postgres"}},
 		{"an @ in the password", map[string]string{"DATABASE_URL": "postgres://a:b@hush@c/d", "FLARESMITH_BRANCH_DATABASE_URL": "postgres://a:hush@b@c"},
 			[]string{"DATABASE_URL: has more than one @", "FLARESMITH_BRANCH_DATABASE_URL: has more than one @"}},
-		{"no key", map[string]string{"GITHUB_APP_PRIVATE_KEY": "hush"}, []string{"GITHUB_APP_PRIVATE_KEY: is not in PEM form"}},
+		{"a / in the password", map[string]string{"DATABASE_URL": "postgres://a:/hush@c/d?sslmode=disable", "FLARESMITH_BRANCH_DATABASE_URL": "postgres://a:12?hush@c/d"},
+			[]string{"DATABASE_URL: has one of / ? #", "FLARESMITH_BRANCH_DATABASE_URL: has one of / ? #"}},
+		{"no key", map[string]string{"GITHUB_APP_PRIVATE_KEY": "hush"}, []string{"GITHUB_APP_PRIVATE_KEY: is not a whole key in PEM form"}},
+		{"another kind of key", map[string]string{"GITHUB_APP_PRIVATE_KEY": pemOf("PUBLIC KEY", []byte("hush"))}, []string{"GITHUB_APP_PRIVATE_KEY: is in PEM form, but no private key of RSA"}},
+		{"an empty key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": os.DevNull}, []string{"GITHUB_APP_PRIVATE_KEY_FILE: is not a whole key"}},
 		{"secrets of blanks", map[string]string{"GITHUB_WEBHOOK_SECRET": " , "}, []string{"GITHUB_WEBHOOK_SECRET: is missing"}},
 		{"three secrets", map[string]string{"GITHUB_WEBHOOK_SECRET": "hush1,hush2,hush3"}, []string{"GITHUB_WEBHOOK_SECRET: has 3"}},
 		{"not a number", map[string]string{"GITHUB_APP_ID": "hush"}, []string{"GITHUB_APP_ID: is not a whole number, but 4 letters"}},
@@ -98,6 +118,7 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 			[]string{"CLOUDFLARE_API_TOKEN: needs NEON_API_KEY, too: a Worker at Cloudflare"}},
 		{"production as a parent", map[string]string{"FLARESMITH_PARENTS": "main=br-prod", "NEON_BRANCH_PROD": "br-prod", "NEON_BRANCH_DEV": "br-prod"},
 			[]string{"FLARESMITH_PARENTS: main is NEON_BRANCH_PROD", "NEON_BRANCH_PROD: is another branch's name"}},
+		{"a repository of nobody's", map[string]string{"NEON_REPOSITORY": "globex/shop"}, []string{`NEON_REPOSITORY: "globex/shop" is of none of FLARESMITH_ALLOWED_ORGS`}},
 		{"an unknown driver", map[string]string{"CLOUDFLARE_DRIVER": "pigeon"}, []string{`CLOUDFLARE_DRIVER: "pigeon" is none of worker-per-pr, worker-previews, pages`}},
 		{"a parent without its driver", map[string]string{"CLOUDFLARE_PARENT_WORKER": "shop"}, []string{"CLOUDFLARE_PARENT_WORKER: goes with CLOUDFLARE_DRIVER worker-previews"}},
 		{"no Worker's name", map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "Shop_1"}, []string{`CLOUDFLARE_PARENT_WORKER: "Shop_1" is no Worker's name`}},
@@ -105,6 +126,7 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 			[]string{"NEON_API_URL: is not", "CLOUDFLARE_API_URL: is not", "POSTMAN_API_URL: is not"}},
 		{"no branch at Neon", map[string]string{"NEON_API_KEY": "hush", "NEON_PROJECT_ID": "p", "NEON_BRANCH_PROD": "prod", "FLARESMITH_PARENTS": ""},
 			[]string{"FLARESMITH_PARENTS: is missing"}},
+		{"bindings", map[string]string{"FLARESMITH_BINDINGS": "kv:0f1e, hush"}, []string{"FLARESMITH_BINDINGS: entry 2: is not kind:target"}},
 		{"tenants file", map[string]string{"FLARESMITH_TENANTS_FILE": "/does/not/exist"}, []string{"FLARESMITH_TENANTS_FILE: open"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},
 	}

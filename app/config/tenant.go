@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,29 +29,99 @@ type Tenant struct {
 	Parents       map[string]string `yaml:"parents"`
 	DefaultParent string            `yaml:"default_parent"` // a key of Parents; may be left out where there is one
 	MaxPreviews   int               `yaml:"max_previews"`   // in one repository; 0: FLARESMITH_MAX_PREVIEWS
-	Clouds        `yaml:",inline"`
+	// Bindings are what of the Cloudflare account bindings.allow of a repository may list, as it does. Nil: everything, unless another
+	// organisation has the same account.
+	Bindings []string `yaml:"bindings"`
+	Clouds   `yaml:",inline"`
+
+	// SharedAccount says that another organisation has the same Cloudflare account; see Table.
+	SharedAccount bool `yaml:"-"`
 }
 
 // Entitlement is what the tenant's repositories may use.
 func (t Tenant) Entitlement() preview.Entitlement {
-	return preview.Entitlement{Parents: t.Parents, DefaultParent: t.DefaultParent, MaxPreviews: t.MaxPreviews}
+	return preview.Entitlement{Parents: t.Parents, DefaultParent: t.DefaultParent, MaxPreviews: t.MaxPreviews,
+		Bindings: t.Bindings, AnyBinding: t.Bindings == nil && !t.SharedAccount}
 }
 
-// Table is the operator's table, most specific rows first: those of the file, and the one that the variables make for the
+// LongLived are the long-lived branches that are a project's: those of the one repository that the row is about, or that it names.
+// Whoever may push to the default branch of any other would have production's password.
+func (t Tenant) LongLived(p preview.Project) map[preview.EnvironmentKind]string {
+	repository := t.Neon.Repository
+	if repository == "" && len(t.Repositories) == 1 {
+		repository = t.Account + "/" + t.Repositories[0]
+	}
+	if !strings.EqualFold(repository, p.FullName()) {
+		return nil
+	}
+	return t.Neon.Branches.Core()
+}
+
+// names reports whether the row is about a repository of that name; of one that is no owner/name something else is said.
+func (t Tenant) names(repository string) bool {
+	owner, name, ok := strings.Cut(repository, "/")
+	t.Installation = 0
+	return !ok || t.Covers(preview.Project{Owner: owner, Name: name})
+}
+
+// Table is the operator's table, most specific rows first: those of the file, and the ones that the variables make for the
 // accounts that FLARESMITH_ALLOWED_ORGS lists.
 func (c Config) Table() []Tenant {
-	var some, all []Tenant
+	rows := slices.Clone(c.Tenants)
+	slices.SortStableFunc(rows, func(a, b Tenant) int { return cmp.Compare(a.breadth(), b.breadth()) })
+	for _, account := range c.AllowedOrgs {
+		rows = append(rows, Tenant{Account: account, Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews,
+			Bindings: c.Bindings, Clouds: c.Clouds})
+	}
+	for i, t := range rows {
+		rows[i].SharedAccount = slices.ContainsFunc(rows, t.sharesAccountWith)
+	}
+	return rows
+}
+
+// sharesAccountWith reports whether another organisation has the same account at Cloudflare.
+func (t Tenant) sharesAccountWith(other Tenant) bool {
+	return t.Cloudflare.Used() && other.Cloudflare.Used() && strings.EqualFold(t.Cloudflare.AccountID, other.Cloudflare.AccountID) &&
+		!strings.EqualFold(t.Account, other.Account)
+}
+
+// breadth orders rows that are about the same project: those of repositories first, and among each kind those of one installation.
+func (t Tenant) breadth() (n int) {
+	if len(t.Repositories) == 0 {
+		n += 2
+	}
+	if t.Installation == 0 {
+		n++
+	}
+	return n
+}
+
+// UsesVariables reports whether the accounts that the variables name are anybody's. Where a file has all rows, they are nobody's,
+// and the server of branches is none that was meant.
+func (c Config) UsesVariables() bool { return len(c.Tenants) == 0 || len(c.AllowedOrgs) > 0 }
+
+// LongLivedAtNeon are the branches of an account's project that any row names, and production among them: what one row says is no
+// preview's, or production, is that for all who share the project, by whatever address they call it.
+func (c Config) LongLivedAtNeon(n Neon) (forbidden, production []string) {
+	rows := []Neon{n}
+	if c.UsesVariables() {
+		rows = append(rows, c.Clouds.Neon)
+	}
 	for _, t := range c.Tenants {
-		if len(t.Repositories) > 0 {
-			some = append(some, t)
-		} else {
-			all = append(all, t)
+		rows = append(rows, t.Neon)
+	}
+	for _, other := range rows {
+		if other.ProjectID != n.ProjectID {
+			continue
+		}
+		forbidden = append(forbidden, other.Branches.Forbidden()...)
+		if other.Branches.Prod != "" {
+			production = append(production, other.Branches.Prod)
 		}
 	}
-	for _, account := range c.AllowedOrgs {
-		all = append(all, Tenant{Account: account, Parents: c.ParentMap(), DefaultParent: c.DefaultParent(), MaxPreviews: c.MaxPreviews, Clouds: c.Clouds})
-	}
-	return append(some, all...)
+	slices.Sort(forbidden)
+	slices.Sort(production)
+	return slices.Compact(forbidden), slices.Compact(production)
 }
 
 // Covers reports whether the row is about the project.
@@ -140,7 +211,20 @@ func (t Tenant) check(problem func(format string, args ...any)) {
 			problem("parents.%s is production, which is never branched from", name)
 		}
 	}
+	checkBindings(t.Bindings, func(format string, args ...any) { problem("bindings, "+format, args...) })
+	if !t.names(t.Neon.Repository) {
+		problem("neon.repository %.120q is not among what the row is about: nobody would have its long-lived branches", t.Neon.Repository)
+	}
 	t.Clouds.check(inFile, func(key, format string, args ...any) { problem("%s %s", key, fmt.Sprintf(format, args...)) })
+}
+
+// checkBindings names what is wrong by its place: the text may be a key that got there by mistake.
+func checkBindings(list []string, problem func(format string, args ...any)) {
+	for i, entry := range list {
+		if !preview.ValidAllow(entry) {
+			problem("entry %d: is not kind:target, as in bindings.allow of a repository", i+1)
+		}
+	}
 }
 
 // inFile is what a variable is called in the file: "neon.api_key" for NEON_API_KEY.

@@ -85,7 +85,117 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Of rows that are about a project alike, the one that names its installation goes first, wherever it stands.
+func TestRowOfAnInstallation(t *testing.T) {
+	t.Parallel()
+	for _, repositories := range []string{"", "repositories: [web], "} {
+		c, err := load(t, "tenants:\n"+
+			"- {account: globex, "+repositories+"parents: {main: of-anybody}}\n"+
+			"- {account: globex, "+repositories+"installation: 42, parents: {main: of-42}}", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for installation, want := range map[int64]string{42: "of-42", 43: "of-anybody"} {
+			rows := c.Table()
+			i := slices.IndexFunc(rows, func(row Tenant) bool {
+				return row.Covers(preview.Project{InstallationID: installation, Owner: "globex", Name: "web"})
+			})
+			if got := rows[i].Parents["main"]; got != want {
+				t.Errorf("%sinstallation %d: %s, want %s", repositories, installation, got, want)
+			}
+		}
+	}
+}
+
+// Whoever has an account at Cloudflare alone may bind whatever is in it, in as many rows as it likes; of one that several
+// organisations have, what each row lists.
+func TestBindingsOfTenants(t *testing.T) {
+	t.Parallel()
+	const cloud = "parents: {main: m}, neon: {api_key: k, project_id: p}, cloudflare: {api_token: c, account_id: "
+	c, err := load(t, "tenants:\n"+
+		"- {account: alone, "+cloud+"one}}\n"+
+		"- {account: bound, "+cloud+"two}, bindings: ['kv:0f1e']}\n"+
+		"- {account: none, "+cloud+"three}, bindings: []}\n"+
+		"- {account: a, "+cloud+"shared}}\n"+
+		"- {account: b, "+cloud+"SHARED}, bindings: ['d1:b']}\n"+
+		"- {account: rows, "+cloud+"four}}\n"+
+		"- {account: Rows, repositories: [web], "+cloud+"four}}\n"+
+		"- {account: elsewhere, parents: {main: m}}", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, row := range c.Table() {
+		e := row.Entitlement()
+		got[row.Account] = strings.Join(e.Bindings, " ")
+		if e.AnyBinding {
+			got[row.Account] += "anything"
+		}
+	}
+	want := map[string]string{"alone": "anything", "bound": "kv:0f1e", "none": "", "a": "", "b": "d1:b", "rows": "anything", "Rows": "anything", "elsewhere": "anything",
+		"acme": "anything"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c, err = load(t, "", map[string]string{"FLARESMITH_ALLOWED_ORGS": "acme, globex", "NEON_API_KEY": "k", "NEON_PROJECT_ID": "p",
+		"CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_ACCOUNT_ID": "a", "FLARESMITH_BINDINGS": " kv:0f1e, d1:b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range c.Table() {
+		if e := row.Entitlement(); e.AnyBinding || !slices.Equal(e.Bindings, []string{"kv:0f1e", "d1:b"}) {
+			t.Errorf("%s of the variables: %+v", row.Account, e)
+		}
+	}
+}
+
+// What one row of a project says is production is that for the others, whose previews are never branched from it.
+func TestLongLivedAtNeon(t *testing.T) {
+	t.Parallel()
+	const clouds = "cloudflare: {api_token: c, account_id: a}"
+	c, err := load(t, "tenants:\n"+
+		"- {account: a, neon: {api_key: k, project_id: p, branches: {dev: d, prod: main}}, "+clouds+"}\n"+
+		"- {account: b, neon: {api_key: k2, project_id: p, api_url: 'https://console.neon.tech/api/v2/', branches: {main: main, staging: s}}, "+clouds+"}\n"+
+		"- {account: c, neon: {api_key: k, project_id: q, branches: {main: m}}, "+clouds+"}", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][2][]string{{{"d", "main", "s"}, {"main"}}, {{"d", "main", "s"}, {"main"}}, {{"m"}, nil}} {
+		forbidden, production := c.LongLivedAtNeon(c.Tenants[i].Neon)
+		if diff := cmp.Diff(want, [2][]string{forbidden, production}); diff != "" {
+			t.Errorf("tenants[%d] (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
 // Everything that is wrong with a table is said at once, with its place and without a value that may be secret.
+// Long-lived branches are one repository's: whoever may push to the default branch of another one would get their passwords.
+func TestLongLivedOfAProject(t *testing.T) {
+	t.Parallel()
+	branches := NeonBranches{Main: "main", Dev: "d", Prod: "p"}
+	both := map[preview.EnvironmentKind]string{preview.EnvironmentDev: "d", preview.EnvironmentProd: "p"}
+	tests := []struct {
+		name string
+		row  Tenant
+		want map[preview.EnvironmentKind]string
+	}{
+		{"a row for all repositories", Tenant{Account: "acme"}, nil},
+		{"that names one", Tenant{Account: "acme", Clouds: Clouds{Neon: Neon{Repository: "Acme/shop"}}}, both},
+		{"that names another one", Tenant{Account: "acme", Clouds: Clouds{Neon: Neon{Repository: "acme/web"}}}, nil},
+		{"a row for one repository", Tenant{Account: "acme", Repositories: []string{"Shop"}}, both},
+		{"a row for two", Tenant{Account: "acme", Repositories: []string{"shop", "web"}}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.row.Neon.Branches = branches
+			if diff := cmp.Diff(tt.want, tt.row.LongLived(preview.Project{Owner: "acme", Name: "shop"})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestTableProblems(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -96,9 +206,12 @@ func TestTableProblems(t *testing.T) {
 		{"half of an account", "tenants: [{account: a, parents: {main: x}, neon: {api_key: hush}}]",
 			[]string{"tenants[0]: neon.api_key goes with neon.project_id", "tenants[0]: neon.api_key needs cloudflare.api_token"}},
 		{"production", "tenants: [{account: a, parents: {main: p}, neon: {branches: {prod: p}}}]", []string{"tenants[0]: parents.main is production"}},
+		{"another account's repository", "tenants: [{account: a, parents: {main: p}, neon: {repository: b/shop}}]", []string{`tenants[0]: neon.repository "b/shop" is not among what the row is about`}},
+		{"another repository", "tenants: [{account: a, repositories: [web], parents: {main: p}, neon: {repository: a/shop}}]", []string{`tenants[0]: neon.repository "a/shop" is not among`}},
 		{"default parent", "tenants: [{account: a, parents: {x: a, y: b}}]", []string{"tenants[0]: default_parent must be one of parents"}},
 		{"previews", "tenants: [{account: a, parents: {x: a}, max_previews: 16}]", []string{"tenants[0]: max_previews 16"}},
 		{"twice", "tenants: [{account: a, parents: {x: a}}, {account: A, parents: {x: a}}]", []string{"tenants[1]: a/* of installation 0 is in the table twice"}},
+		{"bindings", "tenants: [{account: a, parents: {x: a}, bindings: ['kv:0f1e', 0f1e]}]", []string{"tenants[0]: bindings, entry 2: is not kind:target"}},
 		{"unknown key", "tenants:\n- account: a\n  neon: {api_keys: hush}", []string{"line 3: unknown key api_keys"}},
 		{"another type", "tenants:\n- account: a\n  installation: hush", []string{"line 3: the value there is of another type"}},
 		{"no YAML", "tenants: [hush", []string{"line 1: it is no YAML"}},

@@ -48,7 +48,7 @@ func TestEnvironments(t *testing.T) {
 		{"log of the only one", "Worker log, last 15 minutes"},
 		{"why one is gone", "Its time was up. A push or /flaresmith preview brings it back."},
 		{"budget of an outside system", "287 of 300 points left"},
-		{"breaker of an outside system", `<span class="state small" data-tone="bad">Too many calls failed</span>`},
+		{"breaker of an outside system", `<span class="state small" data-tone="bad">Not called: too many calls failed</span>`},
 		{"version that serves", `<th scope="row"><code>1f3a-the-newer</code></th>`},
 		{"version of another Worker", `<th scope="row"><code>0b2c-the-older</code> of admin</th>`},
 		{"hostile problem", "does not exist &lt;script&gt;alert(1)&lt;/script&gt;"},

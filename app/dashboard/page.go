@@ -397,7 +397,7 @@ func serviceOf(s Service) service {
 	}
 	switch {
 	case s.Breaker == "open":
-		shown.Tone, shown.State = toneBad, "Too many calls failed"
+		shown.Tone, shown.State = toneBad, "Not called: too many calls failed"
 	case s.Breaker == "half-open":
 		shown.Tone, shown.State = toneWait, "Being tried again"
 	case !s.Until.IsZero():

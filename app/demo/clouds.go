@@ -33,6 +33,7 @@ const (
 // clouds are stand-ins of Neon, Cloudflare and Postman, which let in whoever has the key.
 type clouds struct {
 	key        string
+	driver     string // how Workers run
 	neon       *neon.Server
 	cloudflare *cloudflare.Server
 	postman    *postman.Server
@@ -40,8 +41,8 @@ type clouds struct {
 
 // startClouds starts the stand-ins and fills the database that previews branch from. What is started is in the answer, even with
 // an error.
-func startClouds(ctx context.Context, dir string, tools embedded.Tools) (c *clouds, err error) {
-	c = &clouds{key: rand.Text()}
+func startClouds(ctx context.Context, dir, driver string, tools embedded.Tools) (c *clouds, err error) {
+	c = &clouds{key: rand.Text(), driver: driver}
 	binaries, err := tools.Postgres(ctx)
 	if err != nil {
 		return c, err
@@ -107,7 +108,8 @@ func (c *clouds) variables() map[string]string {
 	return map[string]string{
 		"NEON_API_KEY": c.key, "NEON_API_URL": c.neon.URL(), "NEON_PROJECT_ID": c.neon.ProjectID(), "NEON_BRANCH_MAIN": "main",
 		"CLOUDFLARE_API_TOKEN": c.key, "CLOUDFLARE_API_URL": c.cloudflare.URL(), "CLOUDFLARE_ACCOUNT_ID": c.cloudflare.AccountID(),
-		"POSTMAN_API_KEY": c.key, "POSTMAN_API_URL": c.postman.URL(), "POSTMAN_WORKSPACE_ID": c.postman.Team(),
+		"CLOUDFLARE_DRIVER": c.driver,
+		"POSTMAN_API_KEY":   c.key, "POSTMAN_API_URL": c.postman.URL(), "POSTMAN_WORKSPACE_ID": c.postman.Team(),
 	}
 }
 
@@ -121,7 +123,7 @@ func (c *clouds) standIns() server.StandIns {
 }
 
 func (c *clouds) introduce() string {
-	return "Neon, Cloudflare and Postman are stand-ins that take about as long; Neon's branch \"main\" is the parent of every preview"
+	return fmt.Sprintf("Neon, Cloudflare (driver %s) and Postman are stand-ins that take about as long; Neon's branch \"main\" is the parent of every preview", c.driver)
 }
 
 func (c *clouds) address() string        { return c.cloudflare.Addr() }
@@ -134,11 +136,15 @@ func (c *clouds) found(context.Context) ([]string, error) {
 	collections, environments := c.postman.Names(c.postman.Team())
 	elsewhere, more := c.postman.Names(c.postman.Personal())
 	var found []string
+	workers := append(c.cloudflare.Names(), c.cloudflare.PagesNames()...)
+	for _, of := range c.cloudflare.Names() {
+		workers = append(workers, c.cloudflare.Previews(of)...)
+	}
 	for _, kind := range []struct {
 		word  string
 		names []string
 	}{
-		{"branch", c.neon.Names()}, {"Worker", c.cloudflare.Names()},
+		{"branch", c.neon.Names()}, {"Worker", workers},
 		{"collection", append(collections, elsewhere...)}, {"environment", append(environments, more...)},
 	} {
 		for _, name := range kind.names {

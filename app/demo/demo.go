@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/flaresmith/flaresmith/app/config"
 )
 
 // Options say how the demo runs.
@@ -14,8 +18,10 @@ type Options struct {
 	JSON    bool // with Once: print one JSON object to Out and nothing else
 	Verbose bool // the server's log goes to Err
 	Clouds  bool // previews are made at stand-ins of Neon, Cloudflare and Postman
-	Out     io.Writer
-	Err     io.Writer // progress and logs
+	// CloudflareDriver is how Workers run at the stand-in of Cloudflare, one of config.CloudflareDrivers; empty: the first.
+	CloudflareDriver string
+	Out              io.Writer
+	Err              io.Writer // progress and logs
 }
 
 // startTimeout bounds the start, first-time downloads included; stepTimeout one step of the story.
@@ -35,6 +41,14 @@ var errNotVerified = errors.New("a step of the story was not verified")
 func Run(ctx context.Context, o Options) (err error) {
 	if o.JSON && !o.Once {
 		return errors.New("--json needs --once")
+	}
+	switch known := config.CloudflareDrivers(); {
+	case o.CloudflareDriver == "":
+		o.CloudflareDriver = known[0]
+	case !o.Clouds:
+		return errors.New("--cloudflare-driver needs --clouds")
+	case !slices.Contains(known, o.CloudflareDriver):
+		return fmt.Errorf("--cloudflare-driver: %.40q is none of %s", o.CloudflareDriver, strings.Join(known, ", "))
 	}
 	show := newShow(o)
 	what := "Postgres, a stand-in GitHub"

@@ -33,15 +33,16 @@ type Place struct {
 
 // The names of the story's commits, in their order. Each builds on the one before.
 const (
-	CommitReviews        = "reviews"         // opens the pull request: table reviews, GET /products/:id/reviews
+	CommitReviews        = "reviews"         // opens the pull request: table reviews, GET /products/{productId}/reviews
 	CommitStock          = "stock"           // changes the schema: products.stock, reviews.author, an index
+	CommitDescription    = "description"     // specs and a migration alone: products.description, GET /products/{id}
 	CommitSyntaxError    = "syntax-error"    // the Worker does not compile
 	CommitMigrationError = "migration-error" // the Worker compiles, its migration names a missing column
-	CommitRepair         = "repair"          // mends that migration: products.sale_cents, GET /products/:id
+	CommitRepair         = "repair"          // mends that migration: products.sale_cents
 )
 
 // Sample is the sample repository as its default branch has it: a Worker with Hono, Drizzle ORM
-// and postgres.js. The tree is read-only.
+// and postgres.js that spec apply made from its specs, but for the file of handlers. The tree is read-only.
 func Sample() (fs.FS, error) {
 	tree, err := fs.Sub(sampleFiles, "sample")
 	if err != nil {
@@ -59,13 +60,14 @@ func Commits() ([]Commit, error) {
 	commits := []Commit{
 		{Name: CommitReviews, Message: "Customers review products"},
 		{Name: CommitStock, Message: "Products have a stock, reviews an author"},
+		{Name: CommitDescription, Message: "Products have a description, and are found by their ids"},
 		{
-			Name: CommitSyntaxError, Message: "Show a single product",
-			FailsAt: Place{Path: "src/index.ts", Line: 29},
+			Name: CommitSyntaxError, Message: "The newest products come first",
+			FailsAt: Place{Path: "src/handlers/001-shop.ts", Line: 25},
 		},
 		{
 			Name: CommitMigrationError, Message: "Products can be on sale",
-			FailsAt: Place{Path: "drizzle/0003_add_sale_price.sql", Line: 2},
+			FailsAt: Place{Path: "drizzle/0004_add_sale_price.sql", Line: 2},
 		},
 		{Name: CommitRepair, Message: "The sale price is half of price_cents"},
 	}

@@ -51,7 +51,7 @@ func TestSampleHasWhatFlaresmithReads(t *testing.T) {
 	state := states(t)[0]
 	for _, path := range []string{
 		".github/flaresmith.yml", ".gitignore", "drizzle/meta/_journal.json", "package-lock.json",
-		"package.json", "postman/shop.postman_collection.json", "src/index.ts", "tsconfig.json", "wrangler.jsonc",
+		"package.json", "postman/001-shop.postman_collection.json", "specs/001-shop/data-model.md", "src/index.ts", "tsconfig.json", "wrangler.jsonc",
 	} {
 		if len(state[path]) == 0 {
 			t.Errorf("%s is missing or empty", path)

@@ -14,6 +14,7 @@ import (
 const (
 	branch    = "reviews"
 	checkName = "Flaresmith / Preview"
+	specCheck = "Flaresmith / Spec"
 )
 
 // story is what the steps hand on to each other.
@@ -45,6 +46,7 @@ func chapters() []chapter {
 		{"opened", "A pull request is opened and gets its preview", (*story).open, page},
 		{"isolated", "The preview serves rows of its own database branch", (*story).isolated, func(s *story) string { return s.preview.url + "products" }},
 		{"updated", "A migration is pushed: updated in place, schema diff shown", (*story).update, page},
+		{"specified", "A spec is changed: drift shown, applied, preview follows", (*story).specify, page},
 		{"commands", "Slash commands: status, extend, unknown, refused", (*story).command, page},
 		{"failing", "Two broken commits: the check says where, the preview stays", (*story).fail, page},
 		{"closed", "The pull request is closed and everything is gone", (*story).close, page},
@@ -155,7 +157,7 @@ func (s *story) isolated(ctx context.Context) ([]string, error) {
 		return nil, errors.New("the preview has none of its parent's rows")
 	}
 	const name = "Tea tray"
-	if err := s.post(ctx, "products", map[string]any{"name": name, "priceCents": 1900}); err != nil {
+	if err := s.post(ctx, "products", map[string]any{"name": name, "priceCents": 1900}, nil); err != nil {
 		return nil, err
 	}
 	if err := s.get(ctx, "products", &after); err != nil {
@@ -199,6 +201,68 @@ func (s *story) update(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("%d products, with a stock: %v; the data should be kept and the column new", len(products), products[0].Stock != nil)
 	}
 	return append([]string{"the data written before is still there; the comment shows, against the parent:"}, diffLines(body)...), nil
+}
+
+// specify: a commit changes specs alone, and brings the migration. The check about specs says what is not as they say; its
+// button commits that to the branch, and the preview has the new column and the new route.
+func (s *story) specify(ctx context.Context) ([]string, error) {
+	if err := s.push(CommitDescription); err != nil {
+		return nil, err
+	}
+	drift, err := s.checkNamed(ctx, specCheck, s.sha, "action_required")
+	if err != nil {
+		return nil, err
+	}
+	if len(drift.Actions) != 1 || len(drift.Annotations) == 0 {
+		return nil, fmt.Errorf("%d buttons and %d annotations for what is not as the specs say", len(drift.Actions), len(drift.Annotations))
+	}
+	if _, err := s.checkOf(ctx, s.sha, "success"); err != nil { // the migration alone breaks nothing
+		return nil, err
+	}
+	if err := s.get(ctx, "products/1", nil); !errors.Is(err, errNoRoute) {
+		return nil, errors.Join(errors.New("before it is applied, the new route should answer 404"), err)
+	}
+	if err := s.github.PressButton(repo, drift.ID, drift.Actions[0].Identifier, developer); err != nil {
+		return nil, err
+	}
+	if err := s.until(ctx, "what was applied is on the branch", func() (bool, error) {
+		head, err := s.github.Branch(repo, branch)
+		applied := head != s.sha
+		s.sha = head
+		return applied, err
+	}); err != nil {
+		return nil, err
+	}
+	if _, err := s.checkNamed(ctx, specCheck, s.sha, "success"); err != nil {
+		return nil, err
+	}
+	if s.good, err = s.checkOf(ctx, s.sha, "success"); err != nil {
+		return nil, err
+	}
+	type product struct {
+		ID          int
+		Name        string
+		Description *string
+		Stock       *int
+	}
+	var added, found product
+	if err := s.post(ctx, "products", map[string]any{"name": "Kettle", "priceCents": 4900, "description": "Boils a litre"}, &added); err != nil {
+		return nil, err
+	}
+	route := fmt.Sprintf("products/%d", added.ID)
+	if err := s.get(ctx, route, &found); err != nil {
+		return nil, err
+	}
+	if found.Name != "Kettle" || found.Description == nil || found.Stock == nil {
+		return nil, fmt.Errorf("the new route answers %+v", found)
+	}
+	detail := []string{fmt.Sprintf("check %q: %s, %s", drift.Name, drift.Conclusion, drift.Title)}
+	for _, a := range drift.Annotations {
+		detail = append(detail, fmt.Sprintf("  %s:%d  %s", a.Path, a.StartLine, firstLine(a.Message)))
+	}
+	return append(detail,
+		fmt.Sprintf("%s presses %s; %s commits to the branch", developer, drift.Actions[0].Label, s.github.BotLogin()),
+		fmt.Sprintf("GET %s answers %s, %q; before, 404", route, found.Name, *found.Description)), nil
 }
 
 // command: status, extend, an unknown one, one by somebody without write access.

@@ -25,6 +25,9 @@ const (
 	diffShown    = 6 // lines of the schema diff that are printed
 )
 
+// errNoRoute is returned by requests to the preview that it answers with 404.
+var errNoRoute = errors.New("not found")
+
 // push commits one of the story's commits to the pull request's branch.
 func (s *story) push(name string) (err error) {
 	commit, ok := s.commits[name]
@@ -62,12 +65,16 @@ func (s *story) until(ctx context.Context, what string, done func() (bool, error
 	}
 }
 
-// checkOf waits until the commit's check has completed, and wants that conclusion.
+// checkOf waits until the commit's check about the preview has completed, and wants that conclusion.
 func (s *story) checkOf(ctx context.Context, sha, conclusion string) (github.CheckRun, error) {
+	return s.checkNamed(ctx, checkName, sha, conclusion)
+}
+
+func (s *story) checkNamed(ctx context.Context, name, sha, conclusion string) (github.CheckRun, error) {
 	var check github.CheckRun
-	err := s.until(ctx, "the check completes", func() (bool, error) {
+	err := s.until(ctx, "the check "+name+" completes", func() (bool, error) {
 		runs, err := s.github.CheckRuns(repo, sha)
-		i := slices.IndexFunc(runs, func(r github.CheckRun) bool { return r.Name == checkName && r.Status == "completed" })
+		i := slices.IndexFunc(runs, func(r github.CheckRun) bool { return r.Name == name && r.Status == "completed" })
 		if i >= 0 {
 			check = runs[i]
 		}
@@ -138,8 +145,9 @@ func (s *story) get(ctx context.Context, path string, into any) error {
 	return s.ask(ctx, http.MethodGet, path, nil, into)
 }
 
-func (s *story) post(ctx context.Context, path string, body any) error {
-	return s.ask(ctx, http.MethodPost, path, body, nil)
+// post sends body, and decodes what the preview answers unless into is nil.
+func (s *story) post(ctx context.Context, path string, body, into any) error {
+	return s.ask(ctx, http.MethodPost, path, body, into)
 }
 
 // ask sends a request as a browser would, but dials the address: *.localhost resolves in browsers
@@ -173,6 +181,9 @@ func (s *story) ask(ctx context.Context, method, path string, body, into any) er
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("%s %s%s: %w", method, s.preview.url, path, err)
+	}
+	if response.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s %s%s: %w", method, s.preview.url, path, errNoRoute)
 	}
 	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s%s: %s: %s", method, s.preview.url, path, response.Status, firstLine(string(answer)))

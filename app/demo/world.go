@@ -122,7 +122,7 @@ func (w *world) createDatabase(ctx context.Context, name string) error {
 // startPlace makes where previews are made, with the database that they branch from.
 func (w *world) startPlace(ctx context.Context, tools embedded.Tools, o Options) error {
 	if o.Clouds {
-		made, err := startClouds(ctx, w.dir, tools)
+		made, err := startClouds(ctx, w.dir, o.CloudflareDriver, tools)
 		w.place = made
 		return err
 	}

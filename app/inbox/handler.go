@@ -153,7 +153,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string,
 	}
 	signature, ok := parseSignature(r.Header.Get(headerSignature))
 	if !ok {
-		return "", &refusal{http.StatusUnauthorized, "signature_missing", "the " + headerSignature + " header is missing or malformed"}
+		return "", &refusal{http.StatusUnauthorized, "signature_missing", "the " + headerSignature + " header is missing or malformed: the App needs a webhook secret on its settings page"}
 	}
 	buffer := h.bodies.Get().(*bytes.Buffer)
 	defer h.keep(buffer)
@@ -165,8 +165,8 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (event string,
 	}
 	_ = connection.SetReadDeadline(time.Time{}) // one that passes later would end the request
 	if !h.signed(body, signature) {
-		h.logger.WarnContext(r.Context(), "webhook signature does not match", "delivery", d.DeliveryID)
-		return "", &refusal{http.StatusForbidden, "signature_mismatch", "the signature does not match"}
+		h.logger.WarnContext(r.Context(), "webhook signature does not match: the webhook secret on the App's settings page is none of GITHUB_WEBHOOK_SECRET", "delivery", d.DeliveryID)
+		return "", &refusal{http.StatusForbidden, "signature_mismatch", "the signature does not match: the webhook secret on the App's settings page is not this server's"}
 	}
 	if d.Payload, ok = payloadOf(body, form); !ok {
 		return d.EventType, &refusal{http.StatusBadRequest, "payload_invalid", "the payload is not a JSON object"}

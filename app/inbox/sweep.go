@@ -106,7 +106,7 @@ func (s *Sweeper) Work(ctx context.Context, job *river.Job[store.SweepArgs]) err
 		return err
 	}
 	if err != nil {
-		s.Logger.WarnContext(ctx, "look for deliveries that did not arrive", "error", err, "again", wait)
+		s.Logger.WarnContext(ctx, "look for deliveries that did not arrive", "error", err, "againIn", wait)
 	}
 	return river.JobSnooze(wait)
 }

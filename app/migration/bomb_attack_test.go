@@ -15,6 +15,9 @@ import (
 // TestMigrationBombs reads, cuts and judges folders that cost a reader more than they weigh. It happens
 // in the server's own process: each ends soon, with or without a problem that names the file.
 func TestMigrationBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
 	t.Parallel()
 	const size = 4 << 20 // what one file may have
 	fill := func(text string) string { return strings.Repeat(text, size/len(text)) }
@@ -82,7 +85,7 @@ func TestMigrationBombs(t *testing.T) {
 			case tt.want != "" && (!errors.As(err, &invalid) || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("got %.300v, want an InvalidError with %q", err, tt.want)
 			}
-			if took > 15*time.Second {
+			if took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 		})

@@ -3,8 +3,10 @@ package migrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -39,6 +41,45 @@ func Classify(err error) error {
 		return preview.Transient(err)
 	}
 	return err
+}
+
+// Unreachable tells in one line why there is no session, and of which database, as whom. pgx has a line for each
+// of its tries, with TLS and without, and most often they say the same. Other errors are as they are.
+func Unreachable(err error) error {
+	var connect *pgconn.ConnectError
+	if !errors.As(err, &connect) {
+		return err
+	}
+	c := connect.Config
+	return &unreachableError{cause: err, text: fmt.Sprintf("can't connect to the database %q at %s as %q: %s",
+		c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), c.User, refusal(connect.Unwrap()))}
+}
+
+type unreachableError struct {
+	text  string
+	cause error
+}
+
+func (e *unreachableError) Error() string { return e.text }
+func (e *unreachableError) Unwrap() error { return e.cause }
+
+// refusal is what the server said, or else what kept it from being asked.
+func refusal(err error) string {
+	var pg *pgconn.PgError
+	var lookup *net.DNSError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &pg):
+		return pg.Message
+	case errors.As(err, &lookup):
+		return lookup.Err
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &network):
+		return network.Err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
 }
 
 // Passing reports whether the same call may work later.

@@ -185,6 +185,9 @@ func (j Job) problem(ctx context.Context, l *Session, err error, s migration.Scr
 		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", j.Growth.LimitMB)
 		return preview.Invalid(what, p)
 	}
+	if errors.Is(l.Cause(err), errBlind) {
+		return fmt.Errorf("%s: %w", s.Path, errBlind)
+	}
 	var long *pgproto3.ExceededMaxBodyLenErr
 	if errors.As(err, &long) {
 		p.Message = fmt.Sprintf("answers with a row or a message of more than %d MB", MaxAnswer>>20)

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"github.com/flaresmith/flaresmith/app/preview"
 )
 
 const (
@@ -53,7 +55,7 @@ type Session struct {
 	log      *slog.Logger
 	pid      uint32
 	watchdog *time.Timer
-	timedOut atomic.Bool
+	ended    atomic.Pointer[error] // what the first watchdog ended it for: the end may take longer than the time that is left
 	overgrew atomic.Bool
 }
 
@@ -61,6 +63,7 @@ type Session struct {
 var (
 	errTimeLimit = errors.New("time limit exceeded")
 	errGrowth    = errors.New("database grows too much")
+	errBlind     = preview.Transient(errors.New("the database's size can't be read"))
 	errFull      = errors.New("database is too large to be migrated")
 )
 
@@ -68,11 +71,16 @@ var (
 // way that no SQL of its own can catch; it must be safe to call when there is none any more.
 func Watch(ctx context.Context, conn *pgx.Conn, limit time.Duration, kill func(ctx context.Context, pid uint32) error, log *slog.Logger) *Session {
 	s := &Session{Conn: conn, limit: limit, kill: kill, log: log, pid: conn.PgConn().PID()}
-	s.watchdog = time.AfterFunc(limit, func() {
-		s.timedOut.Store(true)
+	s.watchTime(ctx)
+	return s
+}
+
+// watchTime ends the session when its time is up.
+func (s *Session) watchTime(ctx context.Context) {
+	s.watchdog = time.AfterFunc(s.limit, func() {
+		s.ended.CompareAndSwap(nil, &errTimeLimit)
 		s.terminate(ctx)
 	})
-	return s
 }
 
 // terminate ends the session at the server, even when ctx is over.
@@ -98,11 +106,8 @@ func (s *Session) Overgrew() bool { return s.overgrew.Load() }
 
 // Cause replaces err if a watchdog is behind it.
 func (s *Session) Cause(err error) error {
-	switch {
-	case err != nil && s.timedOut.Load():
-		return errTimeLimit
-	case err != nil && s.overgrew.Load():
-		return errGrowth
+	if ended := s.ended.Load(); err != nil && ended != nil {
+		return *ended
 	}
 	return err
 }
@@ -161,11 +166,13 @@ func (s *Session) watchGrowth(ctx context.Context, g Growth) (stop func(), err e
 			}
 			switch {
 			case err == nil && now > most:
+				s.ended.CompareAndSwap(nil, &errGrowth)
 				s.overgrew.Store(true)
 				s.terminate(ctx)
 				return
 			case err != nil && ctx.Err() == nil && (!Passing(err) || missed == blindLooks): // SQL of the same role may be behind it
-				s.log.WarnContext(ctx, "a session whose database's size can't be read is ended", "database", s.Config().Database, "err", err)
+				s.log.WarnContext(ctx, "a session whose database's size can't be read is ended", "pid", s.pid, "err", err)
+				s.ended.CompareAndSwap(nil, &errBlind)
 				s.terminate(ctx)
 				return
 			}

@@ -3,7 +3,10 @@ package migrator
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // Where a size can't be read nothing is run without a watch, nor with one that counts from nothing.
@@ -39,5 +42,47 @@ func TestGrowthIsWatchedOrNothingRuns(t *testing.T) {
 		} else if watched == nil {
 			stop()
 		}
+	}
+}
+
+// Where the end takes so long that another watchdog wants it, too, what is told is what it was ended for.
+func TestTheFirstWatchdogIsTold(t *testing.T) {
+	t.Parallel()
+	grows := func() (int64, error) { return 2 << 20, nil }
+	fails := func() (int64, error) { return 0, errors.New("unknown") }
+	tests := []struct {
+		want  error
+		after time.Duration // is the size so
+		size  func() (int64, error)
+	}{
+		{errGrowth, 50 * time.Second, grows},
+		{errBlind, 50 * time.Second, fails},
+		{errTimeLimit, 70 * time.Second, grows},
+		{errTimeLimit, 70 * time.Second, fails},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Session{limit: time.Minute, log: slog.New(slog.DiscardHandler), kill: func(context.Context, uint32) error {
+				time.Sleep(time.Hour)
+				return nil
+			}}
+			began := time.Now()
+			s.watchTime(t.Context())
+			stop, err := s.watchGrowth(t.Context(), Growth{LimitMB: 1, Size: func(context.Context) (int64, error) {
+				if time.Since(began) < tt.after {
+					return 0, nil
+				}
+				return tt.size()
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Hour)
+			stop()
+			grew, _ := tt.size()
+			if got := s.Cause(errors.New("gone")); !errors.Is(got, tt.want) || s.Overgrew() != (grew > 0) {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -75,10 +75,16 @@ func (p *Policy) repeatStatus(result Result, answer *http.Response) bool {
 		answer.StatusCode >= 500 && answer.StatusCode != http.StatusNotImplemented
 }
 
+// RetryAfter is how long an answer asks to be left alone, in seconds or by a date; 0: it does not say.
+func RetryAfter(h http.Header) time.Duration {
+	d, _ := asked(h, false, time.Now())
+	return d
+}
+
 // asked is how long the provider asks to be left alone; false: it does not say. A moment that has
 // passed is zero. limited also reads x-ratelimit-reset, which otherwise only describes the limit.
 func asked(h http.Header, limited bool, now time.Time) (time.Duration, bool) {
-	for _, name := range []string{"Retry-After", "RetryAfter"} { // the second is Postman's
+	for _, name := range []string{"Retry-After", "RetryAfter", "X-RateLimit-RetryAfter"} { // the others are Postman's
 		value := h.Get(name)
 		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && seconds >= 0 {
 			return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second, true

@@ -210,8 +210,18 @@ func halfOpen(t *testing.T, fails int, gives bool, refused, calls int) {
 		_, err := send(rt, request(ctx, t, "POST", ""))
 		results <- err
 	}
+	dispensable := func() {
+		t.Helper()
+		began := time.Now()
+		var open *OpenError
+		if _, err := send(rt, request(Dispensable(t.Context(), 0), t, "POST", "")); !errors.As(err, &open) || time.Since(began) != 0 || provider.calls() > 11 {
+			t.Fatalf("what can be left out: %v after %s and %d calls", err, time.Since(began), provider.calls())
+		}
+	}
+	dispensable()
 	go call(ctx)
 	synctest.Wait() // it tries
+	dispensable()
 	for range 19 {
 		go call(t.Context())
 	}

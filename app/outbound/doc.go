@@ -10,6 +10,9 @@
 // [Shared], together with all replicas; pauses and slots are each process's own. While Shared does not
 // answer, a replica spends half of each budget, beginning with nothing, and tells the others afterwards.
 //
+// A call waits for what limits it, up to the policy's MaxWait. One that is marked by [Dispensable] does not: it is refused at once,
+// and leaves part of each budget to the others.
+//
 // # What is repeated
 //
 // A call is repeated when all of this holds: attempts are left; its body, if it has one, can be made

@@ -12,9 +12,11 @@ type Policy struct {
 	Timeout     time.Duration // of one attempt, until the answer's head; default 10 s
 	BodyTimeout time.Duration // for the answer's body after its head; default 30 s
 	Concurrent  int           // calls at once of one account, bodies included; default 100
-	Retry       Retry
-	Breaker     Breaker
-	Budgets     []Budget
+	// ShareTimeout bounds each question to Options.Shared: a call is not held up by what is there to protect it. Default 500 ms.
+	ShareTimeout time.Duration
+	Retry        Retry
+	Breaker      Breaker
+	Budgets      []Budget
 	// Limited tells an answer that refuses for the provider's own limit; such an answer proves that
 	// nothing was done, and pauses the account. Default: status 429.
 	Limited func(*http.Response) bool
@@ -68,6 +70,7 @@ func (p Policy) withDefaults() Policy {
 	p.Timeout = or(p.Timeout, 10*time.Second)
 	p.BodyTimeout = or(p.BodyTimeout, 30*time.Second)
 	p.Concurrent = or(p.Concurrent, 100)
+	p.ShareTimeout = or(p.ShareTimeout, 500*time.Millisecond)
 	p.Retry.Attempts = or(p.Retry.Attempts, 5)
 	p.Retry.Base = or(p.Retry.Base, 100*time.Millisecond)
 	p.Retry.Most = or(p.Retry.Most, 1600*time.Millisecond)

@@ -17,8 +17,15 @@ import (
 
 // quick is a policy whose waits are short enough for a real clock.
 func quick() Policy {
-	return Policy{Provider: "p", Timeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond,
+	return Policy{Provider: "p", Timeout: time.Minute, BodyTimeout: time.Minute,
 		Retry: Retry{Base: time.Millisecond, Most: 2 * time.Millisecond}}
+}
+
+// hurried is quick with an end of what hangs, which must leave a busy machine the time for what does not.
+func hurried() Policy {
+	p := quick()
+	p.Timeout, p.BodyTimeout = 2*time.Second, 2*time.Second
+	return p
 }
 
 // TestServer holds the transport over net/http's own, against a server that fails in every way.
@@ -34,18 +41,19 @@ func TestServer(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
+		policy Policy
 		fail   func(w http.ResponseWriter, r *http.Request)
 		method string
 		want   int // of calls
 		text   string
 	}{
-		{"status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "PUT", 3, "done"},
-		{"connection closed without a word", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "PUT", 3, "done"},
-		{"garbage", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "\x00garbage\r\n\r\n") }, "PUT", 3, "done"},
-		{"never answers", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "PUT", 3, "done"},
-		{"never answers a post", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "POST", 1, ""},
-		{"closes a post's connection", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "POST", 1, ""},
-		{"error whose body never ends", func(w http.ResponseWriter, r *http.Request) {
+		{"status", quick(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "PUT", 3, "done"},
+		{"connection closed without a word", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "PUT", 3, "done"},
+		{"garbage", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "\x00garbage\r\n\r\n") }, "PUT", 3, "done"},
+		{"never answers", hurried(), func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "PUT", 3, "done"},
+		{"never answers a post", hurried(), func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "POST", 1, ""},
+		{"closes a post's connection", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "POST", 1, ""},
+		{"error whose body never ends", hurried(), func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
@@ -70,7 +78,7 @@ func TestServer(t *testing.T) {
 				_, _ = io.WriteString(w, "done")
 			}))
 			defer server.Close()
-			rt := New(quick(), server.Client().Transport, Options{})
+			rt := New(tt.policy, server.Client().Transport, Options{})
 			r, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+"/x?token=hush", strings.NewReader(sent))
 			if err != nil {
 				t.Fatal(err)
@@ -144,7 +152,11 @@ func TestBodies(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(tt.serve))
 			defer server.Close()
-			rt := New(quick(), server.Client().Transport, Options{})
+			policy := quick()
+			if tt.timeout {
+				policy = hurried()
+			}
+			rt := New(policy, server.Client().Transport, Options{})
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -178,7 +190,7 @@ func TestManyCallers(t *testing.T) {
 	}))
 	defer server.Close()
 	p := quick()
-	p.Timeout, p.Concurrent, p.Breaker.Failures = 5*time.Second, 8, 1<<20
+	p.Concurrent, p.Breaker.Failures = 8, 1<<20
 	p.Budgets = []Budget{{Name: "b", Limit: 100_000, Window: time.Second}}
 	seen := &record{}
 	rt := New(p, server.Client().Transport, Options{Observer: seen})

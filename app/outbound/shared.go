@@ -46,20 +46,18 @@ type SharedState struct {
 	Left      map[string]float64 // units of each budget that was spent of; negative: calls wait for them
 }
 
-// Turn is the answer of Try.
+// Turn is the answer of Try; zero is none.
 type Turn int
 
 // The answers of Try.
 const (
-	TurnOurs   Turn = iota // make the call, and tell of its end
-	TurnOthers             // another call is made: wait for what becomes of it
-	TurnOpen               // it is left alone again
-	TurnClosed             // it is called by all
+	TurnOurs   Turn = iota + 1 // make the call, and tell of its end
+	TurnOthers                 // another call is made: wait for what becomes of it
+	TurnOpen                   // it is left alone again
+	TurnClosed                 // it is called by all
 )
 
 const (
-	// shareTime bounds each question to Shared: a call is not held up by what is there to protect it.
-	shareTime = 500 * time.Millisecond
 	// shareAgain is how long Shared is not asked after it could not answer.
 	shareAgain = time.Second
 	// turnPause is how often is looked what became of another's call.
@@ -82,7 +80,7 @@ func (s *shared) ask(ctx context.Context, question func(ctx context.Context) err
 	if now < s.t.askAgain.Load() {
 		return false
 	}
-	within, cancel := context.WithTimeout(ctx, shareTime)
+	within, cancel := context.WithTimeout(ctx, s.t.policy.ShareTimeout)
 	defer cancel()
 	err := question(within)
 	if err == nil || ctx.Err() != nil {

@@ -19,7 +19,7 @@ type meeting struct {
 	budgets map[string]*level
 	failed  int
 	until   time.Time
-	trying  bool
+	trying  time.Time // till when one replica's call is awaited
 }
 
 type level struct {
@@ -85,17 +85,17 @@ func (m *meeting) State(context.Context, string) (state SharedState, err error) 
 	return state, err
 }
 
-func (m *meeting) Try(context.Context, string, time.Duration) (turn Turn, err error) {
+func (m *meeting) Try(_ context.Context, _ string, within time.Duration) (turn Turn, err error) {
 	err = m.ask(func() {
 		switch {
 		case m.until.IsZero():
 			turn = TurnClosed
 		case m.until.After(time.Now()):
 			turn = TurnOpen
-		case m.trying:
+		case m.trying.After(time.Now()):
 			turn = TurnOthers
 		default:
-			m.trying = true
+			turn, m.trying = TurnOurs, time.Now().Add(within)
 		}
 	})
 	return turn, err
@@ -104,8 +104,8 @@ func (m *meeting) Try(context.Context, string, time.Duration) (turn Turn, err er
 func (m *meeting) Failed(_ context.Context, _ string, b Breaker) (until time.Time, err error) {
 	err = m.ask(func() {
 		m.failed++
-		if m.trying || m.failed >= b.Failures {
-			m.until, m.trying = time.Now().Add(b.OpenFor), false
+		if !m.trying.IsZero() || m.failed >= b.Failures {
+			m.until, m.trying = time.Now().Add(b.OpenFor), time.Time{}
 		}
 		until = m.until
 	})
@@ -114,7 +114,7 @@ func (m *meeting) Failed(_ context.Context, _ string, b Breaker) (until time.Tim
 
 func (m *meeting) Tried(_ context.Context, _ string, worked bool) error {
 	return m.ask(func() {
-		m.trying = false
+		m.trying = time.Time{}
 		if worked {
 			m.until, m.failed = time.Time{}, 0
 		}
@@ -251,6 +251,37 @@ func TestSharedBreaker(t *testing.T) {
 		}
 		if provider.calls() != 12 {
 			t.Errorf("%d calls", provider.calls())
+		}
+	})
+}
+
+// killed is a replica's Shared whose end nobody is told of.
+type killed struct{ *meeting }
+
+func (killed) Failed(context.Context, string, Breaker) (time.Time, error) {
+	return time.Time{}, errAway
+}
+
+func (killed) Tried(context.Context, string, bool) error { return errAway }
+
+// TestKilledWhileTrying has the replica end that tries an account for all. Another one tries it as soon as that call must have ended,
+// however long the account's answers may take.
+func TestKilledWhileTrying(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &meeting{budgets: map[string]*level{}, until: time.Now()}
+		policy := Policy{Provider: "p", Timeout: 10 * time.Second, BodyTimeout: 5 * time.Minute}
+		if got, err := send(New(policy, always(200), Options{Shared: killed{m}}), request(t.Context(), t, "GET", "")); got != 200 {
+			t.Fatal(err)
+		}
+		other := New(policy, always(200), Options{Shared: m})
+		var open *OpenError
+		if _, err := send(other, request(t.Context(), t, "GET", "")); !errors.As(err, &open) {
+			t.Errorf("while the call that tries may last: %v", err)
+		}
+		time.Sleep(time.Second)
+		if got, err := send(other, request(t.Context(), t, "GET", "")); got != 200 {
+			t.Errorf("afterwards: %v", err)
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package outbound
 
 import (
+	"context"
+	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -8,6 +10,62 @@ import (
 
 // aloneShare is the part of each budget, one of so many, that a replica spends while it can't ask the others what they spend.
 const aloneShare = 2
+
+// spend takes the request's cost from every budget, and waits for the one that is furthest behind.
+// If that is too long nothing is taken.
+func (a *account) spend(r *http.Request) error {
+	now := time.Now()
+	costs := a.costs(r)
+	if err := a.checkLeft(r, now, costs); err != nil {
+		return err
+	}
+	local := a.reserve(now, costs)
+	shares, due, owed := a.shares(costs)
+	var spent Spent
+	asked := a.shared.ask(r.Context(), func(ctx context.Context) (err error) {
+		spent, err = a.shared.Spend(ctx, a.shared.key, due)
+		return err
+	})
+	switch {
+	case asked:
+		a.hear(spent.OpenUntil)
+		if err := a.checkOpen(); err != nil {
+			local.cancel()
+			return err
+		}
+		a.settle(owed)
+	case a.shared.Shared != nil && r.Context().Err() == nil:
+		local = local.join(a.spendAlone(now, costs))
+	}
+	until, name := now.Add(local.wait), local.budget
+	if asked && spent.At.After(until) {
+		until, name = spent.At, spent.Budget
+	}
+	if time.Until(until) > 0 {
+		if err := a.wait(r.Context(), name, until); err != nil {
+			local.cancel()
+			if asked && len(shares) > 0 {
+				a.shared.told(r.Context(), func(ctx context.Context) error { return a.shared.Return(ctx, a.shared.key, shares) })
+			}
+			return err
+		}
+	}
+	for i, b := range a.policy.Budgets {
+		if costs[i] > 0 {
+			a.observe.Spent(a.policy.Provider, b.Name, costs[i])
+		}
+	}
+	return nil
+}
+
+// costs are what a request takes of each of the policy's budgets.
+func (a *account) costs(r *http.Request) []int {
+	list := make([]int, len(a.policy.Budgets))
+	for i, b := range a.policy.Budgets {
+		list[i] = max(min(b.Cost(r), b.Burst), 0)
+	}
+	return list
+}
 
 // reserved is what was taken from this replica's own buckets.
 type reserved struct {

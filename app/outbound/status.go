@@ -81,10 +81,10 @@ func (a *account) status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.OpenUntil, s.InFlight = a.openUntil, a.inFlight
-	if state := sharedState(a.elsewhere); state == gobreaker.StateOpen || state == gobreaker.StateHalfOpen && s.Breaker == gobreaker.StateClosed.String() {
+	if state := sharedState(a.sharedUntil); state == gobreaker.StateOpen || state == gobreaker.StateHalfOpen && s.Breaker == gobreaker.StateClosed.String() {
 		s.Breaker = state.String() // another replica's calls failed
 		if state == gobreaker.StateOpen {
-			s.OpenUntil = a.elsewhere
+			s.OpenUntil = a.sharedUntil
 		}
 	}
 	if a.paused.After(now) {

@@ -236,6 +236,7 @@ func TestAsked(t *testing.T) {
 		{name: "longer than an integer", header: []string{"Retry-After", "99999999999999999999999"}},
 		{name: "no overflow", header: []string{"Retry-After", "9223372036854775807"}, want: (1 << 31) * time.Second, said: true},
 		{name: "Postman's spelling", header: []string{"RetryAfter", "4"}, want: 4 * time.Second, said: true},
+		{name: "another one", header: []string{"X-RateLimit-RetryAfter", "4"}, want: 4 * time.Second, said: true},
 		{name: "reset in the far future", header: []string{"X-RateLimit-Reset", "9223372036854775807"}, limited: true, want: longest, said: true},
 		{name: "date in the far future", header: []string{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, want: longest, said: true},
 		{name: "reset", header: []string{"X-RateLimit-Reset", fmt.Sprint(now.Add(time.Hour).Unix())}, limited: true, want: time.Hour, said: true},

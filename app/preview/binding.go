@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // BindingKind is a kind of thing of an account that a Worker can be bound to, as bindings.allow names it.
@@ -43,6 +44,8 @@ type Allowance struct {
 	Account bool `json:",omitempty"`
 	// Allow is bindings.allow of the default branch: entries that ValidAllow accepts.
 	Allow []string `json:",omitempty"`
+	// Withheld is what bindings.allow lists, and the operator does not offer.
+	Withheld []string `json:",omitempty"`
 	// Section is the "env" section of the Wrangler configuration that is deployed where it exists, in place of the
 	// top level; empty: none.
 	Section string `json:",omitempty"`
@@ -53,13 +56,18 @@ func (a Allowance) Allows(kind BindingKind, target string) bool {
 	return a.Account && ValidTarget(target) && slices.Contains(a.Allow, AllowEntry(kind, target))
 }
 
+// Withholds reports whether the target is listed and not offered.
+func (a Allowance) Withholds(kind BindingKind, target string) bool {
+	return slices.Contains(a.Withheld, AllowEntry(kind, target))
+}
+
 // AllowEntry is how bindings.allow names a target.
 func AllowEntry(kind BindingKind, target string) string { return string(kind) + ":" + target }
 
-var targetPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+var targetPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`) })
 
 // ValidTarget reports whether a text can be an id or a name in an account.
-func ValidTarget(target string) bool { return targetPattern.MatchString(target) }
+func ValidTarget(target string) bool { return targetPattern().MatchString(target) }
 
 // ValidAllow reports whether an entry of bindings.allow has the form "kind:target".
 func ValidAllow(entry string) bool {

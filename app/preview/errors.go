@@ -29,6 +29,9 @@ var ErrConflict = errors.New("exists and is not ours")
 // ErrNoRoom is returned when an outside system holds as many things as its operator's account may have.
 var ErrNoRoom = errors.New("there is no room for another one")
 
+// ErrUnmasked is returned while the data of an anonymised parent is not masked yet.
+var ErrUnmasked = errors.New("the parent's data is not masked yet")
+
 // ErrGone is returned when GitHub no longer lets us see the repository or installation.
 var ErrGone = errors.New("installation or repository is gone")
 

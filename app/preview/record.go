@@ -2,6 +2,7 @@ package preview
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,16 @@ type Entitlement struct {
 	Parents       map[string]string // the name that a repository picks → the database
 	DefaultParent string            // a key of Parents
 	MaxPreviews   int
+	// LongLived are the operator's own databases that core environments are, as their kinds; the others get copies.
+	LongLived map[EnvironmentKind]string
+	// Bindings are what bindings.allow may list, as it does; AnyBinding: everything in the account.
+	Bindings   []string
+	AnyBinding bool
+}
+
+// MayBind reports whether an entry of bindings.allow may be there.
+func (e Entitlement) MayBind(entry string) bool {
+	return e.AnyBinding || slices.Contains(e.Bindings, entry)
 }
 
 // LedgerEntry is one resource that was begun for an environment.
@@ -42,8 +53,8 @@ type LedgerEntry struct {
 	Kind    Kind
 	Worker  string // the name in its key
 	Name    string
-	Place   string // where it was made, as the providers call it; empty: not noted
-	Digest  string
+	Place   string  // where it was made, as the providers call it; empty: not noted
+	Digest  string  // of the last Apply; empty until it has finished
 	Outputs Outputs // of the last finished Apply; never a secret
 }
 

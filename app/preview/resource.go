@@ -57,6 +57,9 @@ type Resource struct {
 	Layout Layout
 	// Parent is the database to branch from, as the operator's table names it (KindDatabase, KindSchema).
 	Parent string
+	// LongLived is the operator's own database that a core environment has, instead of a copy of Parent (KindDatabase, KindSchema);
+	// empty: a copy. It is migrated, and never made, replaced or deleted.
+	LongLived string
 	// Reset asks for the resource to be made anew although it is up to date: a fresh copy of the parent
 	// before anything else (KindDatabase), another deployment of the same commit (the other kinds).
 	Reset bool
@@ -162,6 +165,8 @@ type Outputs struct {
 	// DatabaseMarked says that the comment on the database carries the mark, where the branch's role can read it; see
 	// ParseDatabaseMark (KindDatabase).
 	DatabaseMarked bool `json:"-"`
+	// LongLived is Resource.LongLived of the database that it is. No provider fills it in: the pass does (KindDatabase).
+	LongLived string `json:"longLived,omitempty"`
 
 	Migrations   []string `json:"migrations,omitempty"`   // KindSchema: names applied in this branch beyond the parent's, in order
 	SchemaDiff   string   `json:"schemaDiff,omitempty"`   // KindSchema: SQL that leads from the parent to the branch
@@ -215,6 +220,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 		o.DatabaseName = other.DatabaseName
 	}
 	o.DatabaseMarked = o.DatabaseMarked || other.DatabaseMarked
+	if other.LongLived != "" {
+		o.LongLived = other.LongLived
+	}
 	if other.Migrations != nil {
 		o.Migrations = other.Migrations
 	}

@@ -49,5 +49,14 @@ type Head struct {
 	Body string // hostile text
 }
 
+// Comment is what somebody wrote below a pull request or in a review of it.
+type Comment struct {
+	What   string // for people: "comment", "review" or "review comment"
+	ID     int64
+	Author string // a login
+	Member bool   // the author belongs to the repository or its owner
+	Body   string // hostile text
+}
+
 // ErrTooLarge is returned when something has more bytes than are read.
 var ErrTooLarge = errors.New("too large")

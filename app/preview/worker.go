@@ -3,6 +3,7 @@ package preview
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // WorkerLayout says where one Worker of a repository is, and how it gets its database.
@@ -17,12 +18,12 @@ type WorkerLayout struct {
 // still fits NamePattern, and a DNS label, which has 63 characters.
 const MaxWorkerName = 20
 
-var workerPattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var workerPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`) })
 
 // ValidWorkerName reports whether a Worker may be called that. A name begins with a letter: the names of
 // environments end with a number, so that none of them is another one's with a Worker's behind it.
 func ValidWorkerName(name string) bool {
-	return len(name) <= MaxWorkerName && workerPattern.MatchString(name)
+	return len(name) <= MaxWorkerName && workerPattern().MatchString(name)
 }
 
 // Key tells the resources of one environment apart. The first of several Workers has no name in its
@@ -44,11 +45,13 @@ func WorkerName(environment, worker string) string {
 	return environment + "-" + worker
 }
 
-var ownName = regexp.MustCompile(`^(preview-[a-z2-7]{8}-pr-[1-9][0-9]{0,9}|(?:dev|staging|prod)-[a-z2-7]{8})(?:-([a-z][a-z0-9-]*))?$`)
+var ownName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(preview-[a-z2-7]{8}-pr-[1-9][0-9]{0,9}|(?:dev|staging|prod)-[a-z2-7]{8})(?:-([a-z][a-z0-9-]*))?$`)
+})
 
 // SplitWorkerName undoes WorkerName. It is not ok for a text that is no name of ours.
 func SplitWorkerName(name string) (environment, worker string, ok bool) {
-	parts := ownName.FindStringSubmatch(name)
+	parts := ownName().FindStringSubmatch(name)
 	if parts == nil || parts[2] != "" && !ValidWorkerName(parts[2]) {
 		return "", "", false
 	}

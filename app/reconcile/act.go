@@ -31,6 +31,9 @@ type materials struct {
 // those that need it from starting; the others go on to their end, so that nothing is left
 // half-done only because something else failed. All errors are joined.
 func (p *pass) act(ctx context.Context, steps plan.Plan) error {
+	if err := p.intend(ctx, steps); err != nil {
+		return err
+	}
 	m := &materials{bundles: map[preview.Key]*preview.Bundle{}, outputs: maps.Clone(p.outputs)}
 	defer func() {
 		if m.source != nil {
@@ -76,6 +79,23 @@ func (p *pass) act(ctx context.Context, steps plan.Plan) error {
 	p.sortSteps(steps)
 	p.migrated = !slices.ContainsFunc(steps.Steps, func(s plan.Step) bool { return s.Resource.Kind == preview.KindSchema && failed[s.Name] != nil })
 	return joinFailures(steps, failed)
+}
+
+// intend notes all that is about to be made or changed before any of it begins. What does not come to its end then is not up to date,
+// whatever its provider says: a Worker that was to follow its database has credentials that are no longer good. Another end of what is
+// known here makes it no less up to date.
+func (p *pass) intend(ctx context.Context, steps plan.Plan) error {
+	for _, s := range steps.Steps {
+		r := s.Resource
+		known := slices.ContainsFunc(p.ledger, func(e preview.LedgerEntry) bool { return e.Key() == r.Key() })
+		if !s.Writes() || s.Op == plan.OpDelete || s.Op == plan.OpExtend && known {
+			continue
+		}
+		if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name, p.set.Places[r.Kind]); err != nil {
+			return storeError("record intent", err)
+		}
+	}
+	return nil
 }
 
 var errNotStarted = errors.New("not started")
@@ -196,9 +216,6 @@ func (p *pass) fetch(ctx context.Context, m *materials) error {
 }
 
 func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) error {
-	if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name, p.set.Places[r.Kind]); err != nil {
-		return storeError("record intent", err)
-	}
 	m.mu.Lock()
 	in := preview.Inputs{Source: m.source, Bundle: m.bundles[r.Key()], Outputs: preview.Combine(m.outputs)}
 	if in.Outputs.DatabaseURL != "" {

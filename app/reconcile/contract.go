@@ -31,7 +31,7 @@ type Provider interface {
 	List(ctx context.Context) ([]preview.Found, error)
 }
 
-// Set is the providers that one project uses.
+// Set is the providers that environments of one project use.
 type Set struct {
 	Kinds map[preview.Kind]Provider
 	// Offered are their names, as a repository's policy may pick them.
@@ -42,8 +42,9 @@ type Set struct {
 
 // Providers tells what each project uses: nothing in a pass knows which. It is safe for concurrent use.
 type Providers interface {
-	// Set of a project that the operator does not list is what everybody gets: what was made for it can still be deleted.
-	Set(ctx context.Context, p preview.Project) (Set, error)
+	// Set is what environments of a kind use. Of a project that the operator does not list it is what everybody gets: what was made for it
+	// can still be deleted.
+	Set(ctx context.Context, p preview.Project, kind preview.EnvironmentKind) (Set, error)
 	// At is the provider of a kind at a place where something was made before; false: the operator names that place no longer.
 	At(place string, kind preview.Kind) (Provider, bool)
 }
@@ -117,7 +118,8 @@ type Commands interface {
 type Ledger interface {
 	// Ledger lists what was ever begun for the environment and not yet forgotten.
 	Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error)
-	// RecordIntent is written before a provider creates or changes a resource. place is where: Set.Places.
+	// RecordIntent is written before a provider creates or changes a resource, whose entry has no digest until RecordApplied. place is
+	// where: Set.Places.
 	RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name, place string) error
 	RecordApplied(ctx context.Context, l preview.Lease, key preview.Key, place, digest string, out preview.Outputs) error
 	Forget(ctx context.Context, l preview.Lease, key preview.Key, place string) error

@@ -51,6 +51,12 @@ func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesir
 		}
 	}
 	p.know(desired, observed)
+	for _, entry := range p.ledger { // what was begun has to come to its end
+		if o, ok := observed[entry.Key()]; ok && wanted[entry.Key()] && entry.Digest == "" {
+			o.Digest = ""
+			observed[entry.Key()] = o
+		}
+	}
 	return undesired, observed, nil
 }
 
@@ -78,8 +84,11 @@ func (p *pass) know(desired []preview.Resource, observed map[preview.Key]preview
 	p.outputs = outputs
 }
 
-// named is what a Worker offers together with the name that the repository has for it.
+// named is what a resource offers together with the name that the repository has for the Worker, or the operator for the database.
 func named(r preview.Resource, out preview.Outputs) preview.Outputs {
+	if r.Kind == preview.KindDatabase {
+		out.LongLived = r.LongLived
+	}
 	if w, ok := r.Layout.Worker(r.Worker); ok && r.Kind == preview.KindWorker {
 		out.WorkerName = w.Name
 	}

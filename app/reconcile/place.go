@@ -26,8 +26,13 @@ func (p *pass) splitLedger() {
 }
 
 // checkPlaces refuses to go on where what was made elsewhere could never be deleted. A core environment holds data that nobody can
-// make again, so it is not moved.
-func (p *pass) checkPlaces() error {
+// make again, so it is not moved, nor does it get a copy of something in the place of the operator's own database.
+func (p *pass) checkPlaces(desired []preview.Resource) error {
+	for _, r := range desired {
+		if had := p.outputs[r.Key()].LongLived; r.Kind == preview.KindDatabase && r.LongLived == "" && had != "" {
+			return fmt.Errorf("%s had the operator's database %q, and the operator's configuration names none for it any more: was the repository renamed?", p.env.Name, had)
+		}
+	}
 	for _, entry := range p.moved {
 		if p.env.Kind.Core() && (entry.Kind == preview.KindDatabase || entry.Kind == preview.KindSchema) {
 			return fmt.Errorf("%s was made at %s: a core environment is not moved by itself", p.env.Name, entry.Place)
@@ -63,12 +68,10 @@ func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict) error {
 	return nil
 }
 
-// keepMoved tells of what still is at the old places while there is nothing at the new ones.
+// keepMoved tells of what still is at the old places while there is nothing at the new ones, where it may have been begun.
 func (p *pass) keepMoved() {
 	for _, entry := range p.moved {
-		if _, ok := p.outputs[entry.Key()]; !ok {
-			p.outputs[entry.Key()] = entry.Outputs
-		}
+		p.outputs[entry.Key()] = entry.Outputs.Merge(p.outputs[entry.Key()])
 	}
 }
 

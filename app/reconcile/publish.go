@@ -79,8 +79,21 @@ func (p *pass) reportWorking(ctx, until context.Context, steps plan.Plan) <-chan
 	status := p.status(report.Status{Phase: report.PhaseWorking, Running: running})
 	go func() {
 		defer close(said)
-		if err := telemetry.Guarded(func() error { return p.write(ctx, until, status) }); err != nil && until.Err() == nil {
-			p.log().WarnContext(ctx, "report work", slog.Any("error", err))
+		for {
+			err := telemetry.Guarded(func() error { return p.write(ctx, until, status) })
+			if err == nil || until.Err() != nil {
+				return
+			}
+			var limited *preview.TransientError
+			if !errors.As(err, &limited) || limited.After == 0 {
+				p.log().WarnContext(ctx, "report work", slog.Any("error", err))
+				return
+			}
+			select {
+			case <-time.After(limited.After):
+			case <-until.Done():
+				return
+			}
 		}
 	}()
 	return said
@@ -110,7 +123,7 @@ func (p *pass) status(s report.Status) report.Status {
 func (p *pass) write(ctx, until context.Context, s report.Status) error {
 	rendering := report.Render(s)
 	if p.env.Kind.Core() { // no pull request to check or to comment on
-		rendering = report.Rendering{Deployment: rendering.Deployment, UpdateOnly: rendering.UpdateOnly}
+		rendering.Check, rendering.Comment = nil, ""
 	}
 	prev := p.published
 	if err := p.beginReport(ctx); err != nil {

@@ -66,7 +66,7 @@ type pass struct {
 	lease     preview.Lease
 	env       preview.Environment
 	project   preview.Project
-	set       Set // of the project
+	set       Set // of the project, for environments of this kind
 	facts     desired.Facts
 	published report.Published
 	// publishedText is published as the store has it, for the exchange of old for new.
@@ -138,7 +138,7 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
-	if err := p.checkPlaces(); err != nil {
+	if err := p.checkPlaces(want.Resources); err != nil {
 		return want.Verdict, err
 	}
 	if err := p.reach(ctx, &want); err != nil {
@@ -183,7 +183,7 @@ func (p *pass) load(ctx context.Context) error {
 	if p.project, err = p.Store.Project(ctx, p.env.ProjectID); err != nil {
 		return storeError("project of environment", err)
 	}
-	if p.set, err = p.Providers.Set(ctx, p.project); err != nil {
+	if p.set, err = p.Providers.Set(ctx, p.project, p.env.Kind); err != nil {
 		return storeError("providers of project", err)
 	}
 	if p.ledger, err = p.Store.Ledger(ctx, p.env.ID); err != nil {

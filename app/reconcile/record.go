@@ -22,6 +22,8 @@ const (
 	// steadyPoll is how often what is up to date is looked at: nobody tells of a change at a
 	// provider, of migrations in the parent, or of an event that got lost.
 	steadyPoll = 30 * time.Minute
+	// longestWait bounds what an outside system may ask for: it may be a proxy's mistake.
+	longestWait = time.Hour
 )
 
 // record writes down how the pass ended, tells GitHub, and sets the time of the next pass. Its
@@ -205,7 +207,7 @@ func (p *pass) retryLater(err error) {
 	wait := backoff(p.env.Attempts)
 	var transient *preview.TransientError
 	if errors.As(err, &transient) {
-		wait = max(wait, transient.After)
+		wait = max(wait, min(transient.After, longestWait))
 	}
 	p.lookAgain(p.Now().Add(wait))
 }
@@ -319,6 +321,9 @@ func approvalOf(err error) *preview.ApprovalError {
 func personal(err error) string {
 	if diskFull(err) {
 		return "The server has no disk space left. The operator has to make room; the server keeps trying."
+	}
+	if errors.Is(err, preview.ErrUnmasked) {
+		return "The data of the parent is being masked; the preview follows when that is done."
 	}
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:

@@ -71,6 +71,8 @@ func TestSettle(t *testing.T) {
 		{name: "outage beyond the deadline", reason: "it is shown, and tried again all the same",
 			env: func(e *preview.Environment) { e.FailingSince, e.Attempts = now.Add(-15*time.Minute), 30 }, verdict: wanted, err: down,
 			phase: report.PhaseOutage, state: preview.StateError, good: "old", next: now.Add(time.Minute), failing: now.Add(-15 * time.Minute)},
+		{name: "a limit that names a time in years", verdict: wanted, err: &preview.TransientError{After: 1 << 62, Err: errors.New("slow down")},
+			phase: report.PhaseUnavailable, state: preview.StateUpdating, good: "old", next: now.Add(time.Hour), failing: now},
 		{name: "a limit that names its time", verdict: wanted, err: &preview.TransientError{After: 5 * time.Minute, Err: errors.New("slow down")},
 			phase: report.PhaseUnavailable, state: preview.StateUpdating, good: "old", next: now.Add(5 * time.Minute), failing: now},
 		{name: "fault and outage at once", reason: "the fault is what a person can mend", verdict: wanted, err: errors.Join(down, fault),
@@ -223,6 +225,7 @@ func TestProblemsOf(t *testing.T) {
 		{"outage", fmt.Errorf("create worker: %w", down), nil, "An outside system does not answer as it should; the server keeps trying."},
 		{"a system that is not called", errUncalled, nil,
 			"Neon fails too often, so that it is not called for a while; the server goes on by itself when it answers again."},
+		{"a parent that is being masked", preview.Transient(preview.ErrUnmasked), nil, "The data of the parent is being masked; the preview follows when that is done."},
 		{"something in the way", preview.ErrConflict, nil, "Something of the same name exists that Flaresmith did not make. The operator has to move it."},
 	}
 	for _, tt := range tests {

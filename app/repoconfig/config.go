@@ -1,6 +1,7 @@
 package repoconfig
 
 import (
+	"cmp"
 	_ "embed"
 	"time"
 
@@ -80,6 +81,22 @@ type Paths struct {
 type Database struct {
 	Parent string // a name in the operator's table; empty: the operator's default
 	Data   Data
+	// Bots is what that of a bot's pull request starts from, whose code nobody may have read yet. Its Parent empty: the same.
+	Bots Origin
+}
+
+// Origin is a parent, as in Database, and how much of it.
+type Origin struct {
+	Parent string
+	Data   Data
+}
+
+// Origin is what the database of a pull request starts from.
+func (d Database) Origin(authorIsBot bool) Origin {
+	if !authorIsBot {
+		return Origin{d.Parent, d.Data}
+	}
+	return Origin{cmp.Or(d.Bots.Parent, d.Parent), d.Bots.Data}
 }
 
 // Data is how much of the parent a preview's database gets.
@@ -145,7 +162,7 @@ func Default() Config {
 			BaseBranches: []string{"**"},
 			Drafts:       true,
 			Bots:         true,
-			Database:     Database{Data: DataCopy},
+			Database:     Database{Data: DataCopy, Bots: Origin{Data: DataSchemaOnly}},
 			Migrations:   Migrations{Destructive: DestructiveWarn},
 			Environments: map[preview.EnvironmentKind]Core{},
 			Secrets:      SecretsAction,

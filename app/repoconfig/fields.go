@@ -60,6 +60,10 @@ func (p *parser) preview(policy *Policy) field {
 		"database": p.section(fields{
 			"parent": p.text(&policy.Database.Parent, orEmpty(checkText)),
 			"data":   choice(p, &policy.Database.Data, DataCopy, DataSchemaOnly),
+			"bots": p.section(fields{
+				"parent": p.text(&policy.Database.Bots.Parent, orEmpty(checkText)),
+				"data":   choice(p, &policy.Database.Bots.Data, DataCopy, DataSchemaOnly),
+			}),
 		}),
 		"migrations": p.section(fields{
 			"destructive": choice(p, &policy.Migrations.Destructive, DestructiveWarn, DestructiveRequireApproval),

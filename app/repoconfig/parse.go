@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -24,7 +26,23 @@ const (
 	maxProblems = 50 // also GitHub's number of annotations in one request
 )
 
-// Parse reads one file. It returns every problem found, in order of their places, at most 50;
+// Read reads the file of a checkout, as far as tells Parse that it is too large.
+func Read(checkout fs.FS) (data []byte, found bool, err error) {
+	file, err := checkout.Open(Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("configuration: %w", err)
+	}
+	defer file.Close()
+	if data, err = io.ReadAll(io.LimitReader(file, maxSize+1)); err != nil {
+		return nil, false, fmt.Errorf("configuration: %w", err)
+	}
+	return data, true, nil
+}
+
+// Parse takes one file. It returns every problem found, in order of their places, at most 50;
 // with any problem the Config is the default and must not be used. An empty file is valid.
 func Parse(data []byte) (Config, []preview.Problem) {
 	p := &parser{}
@@ -89,7 +107,7 @@ func (p *parser) document(data []byte) *yaml.Node {
 	return root
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`) })
 
 // syntax records what the YAML reader said, without its prefix. An empty file is no error.
 func (p *parser) syntax(err error) {
@@ -97,7 +115,7 @@ func (p *parser) syntax(err error) {
 		return
 	}
 	line, text := 1, err.Error()
-	if m := yamlError.FindStringSubmatch(strings.SplitN(text, "\n", 2)[0]); m != nil {
+	if m := yamlError().FindStringSubmatch(strings.SplitN(text, "\n", 2)[0]); m != nil {
 		text = m[2]
 		if n, err := strconv.Atoi(m[1]); err == nil && n > 0 {
 			line = n

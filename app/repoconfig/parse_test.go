@@ -28,7 +28,7 @@ func TestParseWholeFile(t *testing.T) {
 			Enabled: false, TTL: 48 * time.Hour, MaxActive: 3, BaseBranches: []string{"main", "release/**"},
 			Labels:     Labels{Require: []string{"preview me"}, Skip: []string{"no-preview"}},
 			Paths:      Paths{Ignore: []string{"docs/**", "**/*.md"}},
-			Database:   Database{Parent: "main", Data: DataSchemaOnly},
+			Database:   Database{Parent: "main", Data: DataSchemaOnly, Bots: Origin{Parent: "masked", Data: DataCopy}},
 			Migrations: Migrations{Destructive: DestructiveRequireApproval},
 			Providers:  Providers{Database: "neon", Worker: "cloudflare", Collection: "postman"},
 			Environments: map[preview.EnvironmentKind]Core{

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -83,7 +84,7 @@ func (p *parser) integer(into *int, least, most int) field {
 	}
 }
 
-var wholeHours = regexp.MustCompile(`^([1-9][0-9]{0,3})h$`)
+var wholeHours = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([1-9][0-9]{0,3})h$`) })
 
 func (p *parser) hours(into *time.Duration, least, most int) field {
 	return func(n *yaml.Node, name string) {
@@ -92,7 +93,7 @@ func (p *parser) hours(into *time.Duration, least, most int) field {
 		if !ok {
 			return
 		}
-		m := wholeHours.FindStringSubmatch(text)
+		m := wholeHours().FindStringSubmatch(text)
 		if m == nil {
 			p.at(n, fmt.Sprintf("Write for example %dh.", 3*least), "%s is %q and must be %s.", name, shorten(text), want)
 			return
@@ -251,10 +252,10 @@ func checkPath(path string) error {
 	return nil
 }
 
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+var identifier = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`) })
 
 func checkIdentifier(name string) error {
-	if !identifier.MatchString(name) {
+	if !identifier().MatchString(name) {
 		return errors.New("must be letters, digits and _, not beginning with a digit, at most 64 characters")
 	}
 	return nil

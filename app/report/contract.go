@@ -63,6 +63,8 @@ type Rendering struct {
 	// UpdateOnly says that nothing serves: comment and deployment are written only where an
 	// earlier report left one, so that a pull request that never had a preview gets a check alone.
 	UpdateOnly bool
+	// Interim says that there will be news soon: where GitHub's limits are short, it is told in part or not at all.
+	Interim bool
 }
 
 // Check is a check run on one commit.

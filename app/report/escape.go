@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -39,11 +40,11 @@ func Escape(text string) string {
 	return unlink(b.String())
 }
 
-var bareLink = regexp.MustCompile(`(?i)(:)(//)|(www)(\.)|(mailto|xmpp)(:)|(\bgh)(-)`)
+var bareLink = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(:)(//)|(www)(\.)|(mailto|xmpp)(:)|(\bgh)(-)`) })
 
 // unlink parts what GitHub links without any markup.
 func unlink(text string) string {
-	return bareLink.ReplaceAllString(text, "${1}${3}${5}${7}"+zeroWidthSpace+"${2}${4}${6}${8}")
+	return bareLink().ReplaceAllString(text, "${1}${3}${5}${7}"+zeroWidthSpace+"${2}${4}${6}${8}")
 }
 
 // CodeSpan is text as inline code, which GitHub shows as it is; not for cells of a table.

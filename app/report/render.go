@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -23,7 +24,7 @@ const (
 // Render words a status. A pull request's preview gets all three parts; a core environment,
 // which has no pull request, gets no comment.
 func Render(s Status) Rendering {
-	rendering := Rendering{Check: check(s), Deployment: deployment(s), UpdateOnly: s.Phase.absent()}
+	rendering := Rendering{Check: check(s), Deployment: deployment(s), UpdateOnly: s.Phase.absent(), Interim: s.Phase == PhaseWorking}
 	if !s.Environment.Kind.Core() {
 		rendering.Comment = comment(s)
 	}
@@ -104,10 +105,10 @@ func (s Status) next() string {
 	return ""
 }
 
-var commitSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var commitSHA = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
 func approvable(sha string) string {
-	if commitSHA.MatchString(sha) {
+	if commitSHA().MatchString(sha) {
 		return sha
 	}
 	return "<commit>"
@@ -124,7 +125,7 @@ func (s Status) headSHA() string {
 
 // commitLink is a short commit as Markdown, linked to its place in the pull request.
 func (s Status) commitLink(sha string) string {
-	if !commitSHA.MatchString(sha) {
+	if !commitSHA().MatchString(sha) {
 		return CodeSpan(clip(sha, 12))
 	}
 	address := ""

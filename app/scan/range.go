@@ -74,15 +74,16 @@ func (r *changes) commit(ctx context.Context, commit preview.Commit) error {
 		if file.Removed || known[keys[i]] || r.contents.Skips(file.Path) {
 			continue
 		}
-		some, whole, err := r.blob(ctx, file, keys[i])
+		content, err := r.blob(ctx, file, keys[i])
 		if absent(err) {
-			err = r.submodule(ctx, commit, file)
+			clean, err = false, r.submodule(ctx, commit, file)
 		}
 		if err != nil {
 			return err
 		}
-		clean = clean && whole && len(some) == 0
-		for _, f := range some {
+		r.result.leave(content.left...)
+		clean = clean && len(content.left) == 0 && len(content.found) == 0
+		for _, f := range content.found {
 			fresh, err := r.fresh(ctx, commit, files, file, f)
 			if err != nil {
 				return err
@@ -206,30 +207,36 @@ func (l *look) spent() error {
 	return nil
 }
 
-// blob searches a file's content; whole is false if it was not searched.
-func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]byte) (some []secretscan.Finding, whole bool, err error) {
-	if some, ok := r.seen[string(key[:])]; ok {
-		return some, true, nil
+// content is what a search of a file's content gave.
+type content struct {
+	found []secretscan.Finding
+	left  []string // what was not searched
+}
+
+// blob searches a file's content.
+func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]byte) (c content, err error) {
+	if c, ok := r.seen[key]; ok {
+		return c, nil
 	}
 	if err := r.spent(); err != nil {
-		return nil, false, err
+		return c, err
 	}
 	text, err := r.GitHub.Blob(ctx, r.project, file.Blob, maxBlob)
 	switch {
 	case errors.Is(err, preview.ErrTooLarge):
-		r.result.tooLarge(r.contents.Shown(file.Path))
-		return nil, false, nil
+		c.left = []string{fmt.Sprintf("%s is larger than %d MiB and was not scanned", r.contents.Shown(file.Path), maxBlob>>20)}
 	case err != nil:
-		return nil, false, err
+		return c, err
+	default:
+		if c.found, c.left, err = r.contents.Scan(file.Path, file.Path, text); err != nil {
+			return c, notScanned("object %.12s could not be searched", file.Blob)
+		}
 	}
-	if some, err = r.contents.Scan("object "+file.Blob, file.Path, text); err != nil {
-		return nil, false, notScanned("object %.12s could not be searched", file.Blob)
-	}
-	r.seen[string(key[:])] = some
-	if len(some) == 0 {
+	r.seen[key] = c
+	if len(c.found) == 0 && len(c.left) == 0 {
 		r.clean = append(r.clean, key)
 	}
-	return some, true, nil
+	return c, nil
 }
 
 // submodule makes sure that what is no blob is a submodule, whose id is that of a commit of another repository.
@@ -279,11 +286,11 @@ func (r *changes) held(ctx context.Context, blob, path string) (map[string]bool,
 		return held, nil
 	}
 	held := map[string]bool{}
-	some, _, err := r.blob(ctx, preview.ChangedFile{Path: path, Blob: blob}, r.contents.Key(blob, path))
+	content, err := r.blob(ctx, preview.ChangedFile{Path: path, Blob: blob}, r.contents.Key(blob, path))
 	if err != nil && !absent(err) {
 		return nil, err
 	}
-	for _, f := range some {
+	for _, f := range content.found {
 		held[f.Rule+f.Fingerprint] = true
 	}
 	if r.old == nil {
@@ -295,14 +302,19 @@ func (r *changes) held(ctx context.Context, blob, path string) (map[string]bool,
 
 // text searches what is in no file.
 func (l *look) text(c *secretscan.Contents, what, text string) error {
-	some, err := c.Scan(what, "text", []byte(text))
+	list, err := l.search(c, what, text)
+	l.result.take(c, list)
+	return err
+}
+
+func (l *look) search(c *secretscan.Contents, what, text string) (list []found, err error) {
+	some, left, err := c.Scan(what, "text", []byte(text))
 	if err != nil {
-		return notScanned("%s could not be searched", what)
+		return nil, notScanned("%s could not be searched", what)
 	}
-	var list []found
+	l.result.leave(left...)
 	for _, f := range some {
 		list = append(list, found{Finding: f, text: what})
 	}
-	l.result.take(c, list)
-	return nil
+	return list, nil
 }

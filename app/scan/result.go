@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -29,22 +31,28 @@ type found struct {
 	secretscan.Finding
 	commit string // that brought it
 	text   string // in which it is, if it is in no file
+	aside  bool   // it is told and fails nothing
 }
+
+func (f found) fails() bool { return f.Tier.AtLeast(bar) && !f.aside }
 
 // result is what one look has to say.
 type result struct {
 	findings   []found
 	scanned    []string
 	notes      []string
-	large      []string
+	left       []string // what was not searched
 	fork       bool
+	pushed     bool // a push alone is what was scanned
 	notScanned string
 }
 
-// tooLarge notes a file that was not searched.
-func (r *result) tooLarge(shown string) {
-	if !slices.Contains(r.large, shown) {
-		r.large = append(r.large, shown)
+// leave notes what was not searched.
+func (r *result) leave(texts ...string) {
+	for _, text := range texts {
+		if !slices.Contains(r.left, text) {
+			r.left = append(r.left, text)
+		}
 	}
 }
 
@@ -73,11 +81,14 @@ func (r *result) note(text string) {
 func (l *look) render() report.Check {
 	r, check := &l.result, l.check()
 	slices.SortStableFunc(r.findings, func(a, b found) int { return weight(b.Tier) - weight(a.Tier) })
-	counts, over := map[secretscan.Tier]int{}, 0
+	counts, over, aside := map[secretscan.Tier]int{}, 0, 0
 	for _, f := range r.findings {
 		counts[f.Tier]++
-		if f.Tier.AtLeast(bar) {
+		switch {
+		case f.fails():
 			over++
+		case f.Tier.AtLeast(bar):
+			aside++
 		}
 		check.Annotations = append(check.Annotations, f.problem())
 	}
@@ -87,15 +98,43 @@ func (l *look) render() report.Check {
 		check.Conclusion, check.Title = "failure", "Not scanned: "+r.notScanned
 	case over > 0:
 		check.Conclusion, check.Title = "failure", fmt.Sprintf("Secrets found: %s", tiers)
-	case len(r.large) > 0:
-		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large", len(r.large))
+	case aside > 0:
+		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Secrets found in comments of others: %s", tiers)
+	case len(r.left) > 0:
+		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large, or hold what can't be unpacked", len(r.left))
 	case len(r.findings) > 0:
 		check.Conclusion, check.Title = "success", "No secrets at or over the bar (likely); below it: "+tiers
 	default:
 		check.Conclusion, check.Title = "success", "No secrets found"
 	}
 	check.Summary = r.summary(check.Title)
+	if r.pushed {
+		check.Summary += l.pushMark()
+	}
 	return check
+}
+
+// pushMark keeps what a push was in its check, for a re-run: GitHub tells then what the check is, and no more. Only
+// the App writes there.
+func (l *look) pushMark() string {
+	return fmt.Sprintf("\n<!-- flaresmith:push %s %s -->\n", cmp.Or(l.wanted.Before, "-"), url.QueryEscape(l.wanted.Branch))
+}
+
+// again takes up the push of which an earlier check tells.
+func (l *look) again(summary string) bool {
+	const start = "\n<!-- flaresmith:push "
+	at := strings.LastIndex(summary, start)
+	if at < 0 {
+		return false
+	}
+	mark, _, closed := strings.Cut(summary[at+len(start):], " -->")
+	before, escaped, two := strings.Cut(mark, " ")
+	branch, err := url.QueryUnescape(escaped)
+	if !closed || !two || err != nil || before != "-" && len(before) != 40 {
+		return false
+	}
+	l.wanted.Before, l.wanted.Branch = strings.TrimPrefix(before, "-"), branch
+	return l.wanted.Before != "" || branch != ""
 }
 
 func weight(t secretscan.Tier) int {
@@ -104,7 +143,7 @@ func weight(t secretscan.Tier) int {
 
 // problem is a finding as an annotation.
 func (f found) problem() preview.Problem {
-	p := preview.Problem{Path: f.Path, Line: f.Line, Column: f.Column, Warning: !f.Tier.AtLeast(bar),
+	p := preview.Problem{Path: f.Path, Line: f.Line, Column: f.Column, Warning: !f.fails(),
 		Message: fmt.Sprintf("%s (%s): %s", f.Rule, f.Tier, f.Description), Hint: "Fingerprint: " + f.Fingerprint}
 	if f.text != "" {
 		p.Path = ""
@@ -143,12 +182,8 @@ func (r *result) summary(title string) string {
 		}
 		b.WriteString("\n")
 	}
-	large := make([]string, 0, len(r.large))
-	for _, path := range r.large {
-		large = append(large, fmt.Sprintf("%s is larger than %d MiB and was not scanned", path, maxBlob>>20))
-	}
 	b.WriteString("\n")
-	for _, notes := range [][]string{large, r.notes} {
+	for _, notes := range [][]string{r.left, r.notes} {
 		for i, note := range notes {
 			if i == maxNotes {
 				fmt.Fprintf(&b, "- and %d more\n", len(notes)-maxNotes)

@@ -48,7 +48,7 @@ func (s *Scanner) Scan(ctx context.Context, wanted preview.Scan) (wait time.Dura
 	if limit == 0 {
 		limit = spell
 	}
-	l := &look{Scanner: s, project: project, wanted: wanted, until: time.Now().Add(limit), seen: map[string][]secretscan.Finding{}}
+	l := &look{Scanner: s, project: project, wanted: wanted, until: time.Now().Add(limit), seen: map[[32]byte]content{}}
 	named, err := l.named(ctx)
 	if err == nil && l.head != "" { // two on one commit would make two checks, and the one that knows less might be the last
 		err = s.Store.ScanAlone(ctx, project.ID, l.head, func(ctx context.Context) error { return l.run(ctx, named) })
@@ -108,9 +108,9 @@ type look struct {
 
 	head   string
 	result result
-	clean  [][32]byte                      // not saved yet
-	seen   map[string][]secretscan.Finding // findings of contents by their key, of this look
-	trees  map[string]map[string]string    // by commit: blob by path
+	clean  [][32]byte                   // not saved yet
+	seen   map[[32]byte]content         // by key, of this look
+	trees  map[string]map[string]string // by commit: blob by path
 }
 
 // run looks for everything that the commit is the head of: each pull request, and a push.
@@ -120,15 +120,20 @@ func (l *look) run(ctx context.Context, named []preview.Head) error {
 		return err
 	}
 	push := l.wanted.Before != "" || l.wanted.Branch != ""
-	if !push && len(heads) == 0 { // a re-run, of what a push brought: nothing says what that was
-		return nil
-	}
-	if push { // it knows less than a pull request that had this head: it makes nothing green
-		said, err := l.GitHub.Answered(ctx, l.project, l.check())
-		if err != nil || said == "failure" && len(heads) == 0 {
+	if push || len(heads) == 0 {
+		said, summary, err := l.GitHub.Answered(ctx, l.project, l.check())
+		switch {
+		case err != nil:
 			return err
+		case push && said == "failure" && len(heads) == 0:
+			return nil // it knows less than a pull request that had this head: it makes nothing green
+		case !push: // a re-run, of what a push brought: the check says what that was
+			if push = l.again(summary); !push {
+				return nil
+			}
 		}
 	}
+	l.result.pushed = push && len(heads) == 0
 	for _, head := range heads {
 		if err = l.pull(ctx, head); err != nil {
 			break
@@ -220,7 +225,33 @@ func (l *look) pull(ctx context.Context, head preview.Head) error {
 	if err := l.text(c, what, head.Title+"\n"+head.Body); err != nil {
 		return err
 	}
+	if err := l.comments(ctx, c, head); err != nil {
+		return err
+	}
 	return l.between(ctx, c, head.BaseSHA, head.HeadSHA)
+}
+
+// comments looks at what is written below a pull request and in its reviews. Anybody may write there, so that only who
+// belongs to the repository, or opened the pull request, can fail its check.
+func (l *look) comments(ctx context.Context, c *secretscan.Contents, head preview.Head) error {
+	list, whole, err := l.GitHub.Comments(ctx, l.project, head.Number)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		l.result.note(fmt.Sprintf("pull request #%d has more comments and reviews than the %d that were scanned", head.Number, len(list)))
+	}
+	for _, comment := range list {
+		some, err := l.search(c, fmt.Sprintf("%s %d on pull request #%d", comment.What, comment.ID, head.Number), comment.Body)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			some[i].aside = !comment.Member && comment.Author != head.Author
+		}
+		l.result.take(c, some)
+	}
+	return nil
 }
 
 // push looks at what a push brought. Of a new branch that is what the default branch lacks.

@@ -2,11 +2,13 @@ package scan
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,11 +38,13 @@ func id(n int) string { return fmt.Sprintf("%040x", n) }
 // world is a GitHub and a store in memory, as far as Scanner needs them: a push of commits to feature.
 type world struct {
 	commits   []preview.Commit
-	partly    bool // GitHub lists a part of each tree
+	before    []preview.TreeFile // the files where the push begins
+	partly    bool               // GitHub lists a part of each tree
 	blobs     map[string]string
 	blobError error
 	compare   error
 	answered  string
+	summary   string // of what answered
 	shown     []report.Check
 	reads     int
 	clean     map[[32]byte]bool
@@ -87,7 +91,7 @@ func (w *world) Difference(context.Context, preview.Project, string, string) ([]
 }
 
 func (w *world) Tree(_ context.Context, _ preview.Project, sha string) ([]preview.TreeFile, bool, error) {
-	var files []preview.TreeFile
+	files := slices.Clone(w.before)
 	for _, c := range w.commits {
 		for _, f := range c.Files {
 			if _, there := w.blobs[f.Blob]; there || w.blobError != nil {
@@ -98,7 +102,7 @@ func (w *world) Tree(_ context.Context, _ preview.Project, sha string) ([]previe
 			return files, !w.partly, nil
 		}
 	}
-	return nil, !w.partly, nil
+	return w.before, !w.partly, nil
 }
 
 func (w *world) Blob(_ context.Context, _ preview.Project, id string, most int64) ([]byte, error) {
@@ -115,8 +119,12 @@ func (w *world) Blob(_ context.Context, _ preview.Project, id string, most int64
 	return []byte(text), nil
 }
 
-func (w *world) Answered(context.Context, preview.Project, report.Check) (string, error) {
-	return w.answered, nil
+func (w *world) Answered(context.Context, preview.Project, report.Check) (conclusion, summary string, err error) {
+	return w.answered, w.summary, nil
+}
+
+func (w *world) Comments(context.Context, preview.Project, int) ([]preview.Comment, bool, error) {
+	return nil, true, nil
 }
 
 func (w *world) ShowCheck(_ context.Context, _ preview.Project, c report.Check) error {
@@ -174,6 +182,14 @@ func (w *world) wanted() preview.Scan {
 func TestConclusions(t *testing.T) {
 	t.Parallel()
 	secret := "t = '" + token() + "'\n"
+	doubtful := fmt.Sprintf("api_key = '%x'\n", sha256.Sum256([]byte("doubtful")))
+	const broken = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff"
+	inPlaceOf := func(text string) func(*world) {
+		return func(w *world) {
+			w.blobs[id(999)] = text
+			w.before = []preview.TreeFile{{Path: "src/1.txt", Blob: id(999)}}
+		}
+	}
 	tests := []struct {
 		name, reason string
 		world        *world
@@ -190,6 +206,12 @@ func TestConclusions(t *testing.T) {
 		{name: "nor all of its tree", world: pushed(2, secret),
 			change: func(w *world) { w.commits[1].Whole, w.partly = false, true }, conclusion: "failure", title: "Not scanned: commit 0000000 has more files"},
 		{name: "a large file", world: pushed(2, strings.Repeat("x", maxBlob+1)), conclusion: "neutral", title: "Not everything was scanned"},
+		{name: "a file that is not what it says", world: pushed(2, broken), conclusion: "neutral", title: "Not everything was scanned"},
+		{name: "a doubtful value", world: pushed(2, doubtful), conclusion: "success", title: "No secrets at or over the bar"},
+		{name: "a doubtful value in place of a large file", reason: "what was before the push is not asked about", world: pushed(2, doubtful),
+			change: inPlaceOf(strings.Repeat("x", maxBlob+1)), conclusion: "success", title: "No secrets at or over the bar"},
+		{name: "a doubtful value in place of a file that is not what it says", world: pushed(2, doubtful),
+			change: inPlaceOf(broken), conclusion: "success", title: "No secrets at or over the bar"},
 		{name: "a submodule", reason: "its id is of another repository", world: pushed(2), change: func(w *world) { delete(w.blobs, id(1001)) }, conclusion: "success"},
 		{name: "a content that is there and not found", reason: "that is no reason for green", world: pushed(2),
 			change: func(w *world) { w.blobError = preview.ErrNotFound }, class: preview.ClassTransient},
@@ -253,5 +275,20 @@ func TestScanGoesOn(t *testing.T) {
 	w.taken = true
 	if wait, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || wait == 0 || len(w.shown) != 2 {
 		t.Errorf("wait %s, %v, %d checks while another look is at the commit", wait, err, len(w.shown))
+	}
+}
+
+// A content that several commits bring is read once, also if not all of it can be searched.
+func TestContentsAreReadOnce(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"text\n", "t = '" + token() + "'\n", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff", strings.Repeat("x", maxBlob+1)} {
+		w := pushed(6)
+		for i := 1; i < 6; i += 2 { // as it comes and goes
+			w.commits[i].Files = []preview.ChangedFile{{Path: "a.txt", Blob: id(500)}}
+		}
+		w.blobs = map[string]string{id(500): text, id(1000): "0\n", id(1002): "2\n", id(1004): "4\n"}
+		if _, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || len(w.shown) != 1 || w.reads != 4 {
+			t.Errorf("%.10q: %d reads, %d checks, %v", text, w.reads, len(w.shown), err)
+		}
 	}
 }

@@ -154,7 +154,7 @@ func (a *absent) fateOfWorker(ctx context.Context, e preview.Environment, worker
 			"Open the link in the pull request's comment or check."), nil
 	case i < 0:
 		return unknownFate(preview.WorkerName(e.Name, worker)), nil
-	case worker != "" && ledger[i].Digest == "": // never brought up
+	case worker != "" && ledger[i].Outputs.URL == "": // never brought up
 		return failedFate(e), nil
 	}
 	return fateOf(e, 0), nil

@@ -137,8 +137,8 @@ func TestAbsentWorker(t *testing.T) {
 	const name = "preview-k7xq2mab-pr-7"
 	serving := preview.Environment{State: preview.StateActive, GoodSHA: "sha"}
 	failing := preview.Environment{State: preview.StateError, GoodSHA: "sha"}
-	entry := func(digest string) []preview.LedgerEntry {
-		return []preview.LedgerEntry{{Kind: preview.KindWorker, Name: name, Digest: "d"}, {Kind: preview.KindWorker, Worker: "admin", Name: name + "-admin", Digest: digest}}
+	entry := func(url string) []preview.LedgerEntry {
+		return []preview.LedgerEntry{{Kind: preview.KindWorker, Name: name}, {Kind: preview.KindWorker, Worker: "admin", Name: name + "-admin", Outputs: preview.Outputs{URL: url}}}
 	}
 	tests := []struct {
 		name   string
@@ -151,13 +151,13 @@ func TestAbsentWorker(t *testing.T) {
 		{"expired", preview.Environment{State: preview.StateArchived, ExpiredSHA: "sha"}, nil, name + "-admin", 404, "ENV_PREVIEW_EXPIRED"},
 		{"closed", preview.Environment{State: preview.StateArchived, Closed: true}, nil, name + "-admin", 404, "ENV_PREVIEW_CLOSED"},
 		{"being made", preview.Environment{State: preview.StateProvisioning}, nil, name + "-admin", 503, "ENV_PREVIEW_PROVISIONING"},
-		{"after a restart", serving, entry("d"), name + "-admin", 503, "ENV_PREVIEW_STARTING"},
+		{"after a restart", serving, entry("http://admin/"), name + "-admin", 503, "ENV_PREVIEW_STARTING"},
 		{"never came up", failing, entry(""), name + "-admin", 404, "ENV_PREVIEW_FAILED"},
-		{"no such Worker", serving, entry("d"), name + "-other", 404, "ENV_PREVIEW_NOT_FOUND"},
-		{"removed from the configuration", serving, entry("d")[:1], name + "-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
-		{"no such preview", serving, entry("d"), "preview-k7xq2mab-pr-8-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
-		{"no name of a Worker", serving, entry("d"), name + "-a--b", 404, "ENV_PREVIEW_NOT_FOUND"},
-		{"no name of ours", serving, entry("d"), name + ".admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no such Worker", serving, entry("http://admin/"), name + "-other", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"removed from the configuration", serving, entry("http://admin/")[:1], name + "-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no such preview", serving, entry("http://admin/"), "preview-k7xq2mab-pr-8-admin", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no name of a Worker", serving, entry("http://admin/"), name + "-a--b", 404, "ENV_PREVIEW_NOT_FOUND"},
+		{"no name of ours", serving, entry("http://admin/"), name + ".admin", 404, "ENV_PREVIEW_NOT_FOUND"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,6 +42,7 @@ type cloudWorld struct {
 	cloudflare *cloudflare.Server
 	postman    *postman.Server
 	seen       map[string]int // calls that are not counted any more
+	questions  *questions
 }
 
 // closer is a stand-in.
@@ -101,6 +102,7 @@ func newCloudWorldWith(t testing.TB, files fstest.MapFS, parent string, at atClo
 			t.Fatal(err)
 		}
 	}
+	w.questions = &questions{RoundTripper: reach(w.cloudflare)}
 	query(t, w.neon.RootURI(), parent)
 	cache, err := embedded.DefaultCacheDir()
 	if err != nil {
@@ -117,7 +119,7 @@ func newCloudWorldWith(t testing.TB, files fstest.MapFS, parent string, at atClo
 		"FLARESMITH_PARENTS": "",
 	}
 	maps.Copy(variables, at.variables)
-	w.world = newWorldWith(t, files, variables, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{NeonRoots: w.neon.Certificates(), WorkersURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare), Calls: calls}})
+	w.world = newWorldWith(t, files, variables, Options{PackageCache: filepath.Join(cache, "npm"), StandIns: StandIns{NeonRoots: w.neon.Certificates(), WorkersURL: w.cloudflare.WorkersURL(), Reach: w.questions, Calls: calls}})
 	return w
 }
 
@@ -176,7 +178,7 @@ func filesIn(t testing.TB, root string) fstest.MapFS {
 
 func shopSQL(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile("../demo/story/parent.sql")
+	text, err := os.ReadFile("testdata/shop/parent.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,9 +205,12 @@ func (w *cloudWorld) url() (url string) {
 // a system that fails, and goes without a trace.
 func TestCloudPreview(t *testing.T) {
 	t.Parallel()
-	w := newCloudWorld(t, filesIn(t, "../demo/sample"), shopSQL(t))
+	w := newCloudWorld(t, filesIn(t, shopMain), shopSQL(t))
 	pr, name := w.made()
 	w.wantCalls("a new preview", map[string]int{"neon": 6, "cloudflare": 8, "postman": 3, "github": 12})
+	if diff := cmp.Diff([]string{name + ".sim.workers.localhost"}, w.questions.taken()); diff != "" {
+		t.Errorf("asked who they are (-want +got):\n%s", diff)
+	}
 	address := w.url()
 	if !strings.HasPrefix(address, "http://"+name+".sim.workers.localhost:") {
 		t.Errorf("the preview is at %s", address)
@@ -230,6 +235,7 @@ func TestCloudPreview(t *testing.T) {
 			t.Errorf("a pass over an unchanged preview wrote to %s: %s", system, requests[i])
 		}
 	}
+	w.foreignDatabase()
 	w.outage(pr)
 	w.postmanOutage(address)
 	w.move(pr, name)
@@ -260,11 +266,7 @@ func TestCloudPreview(t *testing.T) {
 // made opens a pull request and waits for its preview.
 func (w *cloudWorld) made() (pr int, name string) {
 	w.t.Helper()
-	changed := map[string]string{}
-	for name, file := range filesIn(w.t, "../demo/story/01-reviews") {
-		changed[name] = string(file.Data)
-	}
-	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", changed, "Customers review products, with a migration")
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", reviews(w.t), "Customers review products, with a migration")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -297,6 +299,24 @@ func (w *cloudWorld) statusPage(address string) {
 	}
 }
 
+// foreignDatabase: a Worker that has another database than its own, here the parent's, turns the check red, whatever it was given.
+func (w *cloudWorld) foreignDatabase() {
+	w.t.Helper()
+	w.cloudflare.Rebind(func(name, text string) string {
+		if name == "DATABASE_URL" {
+			return w.neon.RootURI()
+		}
+		return text
+	})
+	check := w.wantCheck(w.push("feature/a", "bound to the parent"), "failure")
+	if said := check.Title + check.Summary + check.Text; !strings.Contains(said, "not bound to its own database") || !strings.Contains(said, "which is not this environment's") || strings.Contains(said, "npg_") {
+		w.t.Errorf("the check of a Worker with the parent's database: %s", said)
+	}
+	w.cloudflare.Rebind(nil)
+	w.wantCheck(w.push("feature/a", "bound to its own"), "success")
+	w.settle()
+}
+
 // outage: while Neon fails, it is soon called no more, the check and the status page say so, and nothing counts as a try.
 func (w *cloudWorld) outage(pr int) {
 	w.t.Helper()
@@ -322,20 +342,22 @@ func (w *cloudWorld) outage(pr int) {
 	if got := w.environment(pr).Attempts; got > attempts+1 {
 		w.t.Errorf("%d attempts became %d while nobody was called", attempts, got)
 	}
+	if !strings.Contains(w.scraped(), `circuit_breaker_open_accounts{provider="neon"} 1`) {
+		w.t.Error("the metrics do not say that Neon is left alone")
+	}
 	w.neon.SetFaults()
 	w.wantCheck(sha, "success")
 	w.settle()
+	if !strings.Contains(w.scraped(), `circuit_breaker_open_accounts{provider="neon"} 0`) {
+		w.t.Error("the metrics say that Neon is still left alone")
+	}
 }
 
 // postmanOutage: the rest of a preview follows a push while Postman fails, and the check says what is missing until it is back.
 func (w *cloudWorld) postmanOutage(address string) {
 	w.t.Helper()
 	w.postman.SetFaults(func(*http.Request) *fault.Fault { return &fault.Fault{Status: http.StatusServiceUnavailable} })
-	changed := map[string]string{}
-	for name, file := range filesIn(w.t, "../demo/story/02-stock") {
-		changed[name] = string(file.Data)
-	}
-	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", changed, "Stock, while Postman is down")
+	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", shopCommit(w.t, "stock"), "Stock, while Postman is down")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -405,12 +427,16 @@ func (w *cloudWorld) forget() {
 	}
 }
 
-// calls are those since then. How often one has to look until a branch is ready depends on the machine, so that it counts once.
+// calls are those since then. Whether, and how often, one has to look until a branch is ready depends on the machine, so that it does not count.
 func (w *cloudWorld) calls() map[string][]string {
 	const look = "GET /projects/{project_id}/operations/{operation_id}"
 	all := map[string][]string{}
 	for system, requests := range w.requests() {
-		all[system] = slices.CompactFunc(slices.Clone(requests[w.seen[system]:]), func(a, b string) bool { return a == look && b == look })
+		since := requests[w.seen[system]:]
+		all[system] = slices.DeleteFunc(slices.Clone(since), func(r string) bool { return r == look })
+		if looks := len(since) - len(all[system]); looks > 0 {
+			w.t.Logf("%s was looked at %d times more until a branch was ready", system, looks)
+		}
 	}
 	return all
 }

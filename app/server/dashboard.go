@@ -175,7 +175,7 @@ func Link(ctx context.Context, c config.Config, project string, validFor time.Du
 	if err != nil {
 		return "", err
 	}
-	db, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 1})
+	db, err := openStore(ctx, c, store.Options{MaxConns: 1})
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/embedded"
+	"github.com/flaresmith/flaresmith/app/migrator"
 	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
@@ -46,12 +48,16 @@ func Diagnose(ctx context.Context, c config.Config, o Options, report func(previ
 	if c.HasApp() {
 		tell(diagnoseGitHub(ctx, c)...)
 	}
-	d := &diagnosis{providers: newProviders(&Server{config: c, logger: slog.New(slog.DiscardHandler), metrics: newMetrics()}, o), seen: map[any]bool{}}
-	if len(c.Tenants) == 0 || len(c.AllowedOrgs) > 0 {
-		tell(d.row(ctx, c.Clouds, c.ParentMap())...)
+	d := &diagnosis{providers: newProviders(&Server{config: c, logger: slog.New(slog.DiscardHandler), metrics: newMetrics()}, o), seen: map[any]bool{}, parents: map[config.Neon][]string{}}
+	rows := c.Tenants
+	if c.UsesVariables() {
+		rows = append([]config.Tenant{{Clouds: c.Clouds, Parents: c.ParentMap()}}, rows...)
 	}
-	for _, t := range c.Tenants {
-		tell(d.row(ctx, t.Clouds, t.Parents)...)
+	for _, row := range rows {
+		d.parents[row.Neon] = slices.AppendSeq(d.parents[row.Neon], maps.Values(row.Parents))
+	}
+	for _, row := range rows {
+		tell(d.row(ctx, row.Clouds, row.Parents)...)
 	}
 	return amiss
 }
@@ -63,7 +69,7 @@ func diagnoseDatabase(ctx context.Context, c config.Config) (config.Config, []pr
 	defer cancel()
 	s, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 2, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return c, []preview.Finding{preview.Amiss(what, err.Error(), "check DATABASE_URL, and that the server there is up")}
+		return c, []preview.Finding{preview.Amiss(what, migrator.Unreachable(err).Error(), "check DATABASE_URL, and that the server there is up")}
 	}
 	defer s.Close()
 	findings := []preview.Finding{preview.Fine(what, "answers")}
@@ -87,9 +93,13 @@ func diagnoseDatabase(ctx context.Context, c config.Config) (config.Config, []pr
 func diagnoseGitHub(ctx context.Context, c config.Config) []preview.Finding {
 	app, err := github.New(github.Config{AppID: c.GitHubAppID, PrivateKey: c.GitHubPrivateKey, APIURL: c.GitHubAPIURL, Transport: http.DefaultTransport})
 	if err != nil {
-		return []preview.Finding{preview.Amiss("GitHub App", err.Error(), "check GITHUB_APP_ID and its siblings")}
+		return []preview.Finding{preview.Amiss("GitHub App", err.Error(), "check GITHUB_APP_PRIVATE_KEY and GITHUB_API_URL")}
 	}
-	return app.Diagnose(ctx, github.Wanted{Permissions: appPermissions(c.Onboarding), Events: appEvents(),
+	optional := map[string]string{}
+	if !c.Onboarding {
+		optional["contents"] = "specs are checked, and not applied"
+	}
+	return app.Diagnose(ctx, github.Wanted{Permissions: appPermissions(c.Onboarding), Optional: optional, Events: appEvents(),
 		HookURL: strings.TrimRight(publicURL(c, c.Listen), "/") + hookPath, Accounts: accounts(c)})
 }
 
@@ -108,11 +118,7 @@ func accounts(c config.Config) []string {
 type diagnosis struct {
 	providers *providers
 	seen      map[any]bool
-}
-
-type neonParent struct {
-	account config.Neon
-	branch  string
+	parents   map[config.Neon][]string // of all rows that name the account
 }
 
 func (d *diagnosis) first(key any) bool {
@@ -129,20 +135,9 @@ func (d *diagnosis) row(ctx context.Context, c config.Clouds, parents map[string
 		if err := d.providers.addClouds(&made, c); err != nil {
 			return []preview.Finding{preview.Amiss("Clouds", err.Error(), "check the configuration")}
 		}
-		firstTime := d.first(c.Neon)
-		var names []string
-		for _, parent := range parents {
-			if d.first(neonParent{c.Neon, parent}) {
-				names = append(names, parent)
-			}
-		}
-		if firstTime || len(names) > 0 {
-			slices.Sort(names)
-			found := d.providers.neon[c.Neon].Diagnose(ctx, names)
-			if !firstTime {
-				found = found[1:] // the project itself was told
-			}
-			findings = append(findings, found...)
+		if d.first(c.Neon) {
+			names := slices.Sorted(slices.Values(d.parents[c.Neon]))
+			findings = append(findings, d.providers.neon[c.Neon].Diagnose(ctx, slices.Compact(names))...)
 		}
 		if d.first(c.Cloudflare) {
 			findings = append(findings, d.providers.cloudflare[c.Cloudflare].Diagnose(ctx)...)

@@ -2,6 +2,10 @@ package server
 
 import (
 	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,8 +72,13 @@ func TestDoctorOfClouds(t *testing.T) {
 		{map[string]string{"NEON_API_KEY": "napi_wrong"}, 2, []string{"FAIL  Neon project", "neon answers 401", "set NEON_API_KEY"}},
 		{map[string]string{"NEON_PROJECT_ID": "unknown-project"}, 2, []string{"FAIL  Neon project unknown-project", "check NEON_PROJECT_ID"}},
 		{map[string]string{"NEON_BRANCH_MAIN": "trunk"}, 2, []string{"FAIL  Neon branch trunk: is not in the project, which has main"}},
+		{map[string]string{"NEON_BRANCH_PROD": "live"}, 3, []string{"FAIL  Neon branch main: the branch that NEON_BRANCH_PROD names is not in the project", "→ name a branch of the project in NEON_BRANCH_PROD, by its id",
+			`FAIL  Neon branch live of prod: the environment's branch at Neon can't be used: the branch "live", which the operator names for this environment, is not in the project`}},
 		{map[string]string{"NEON_DATABASE": "none"}, 2, []string{`FAIL  Neon branch main: the branch has no database "none"`, "set NEON_DATABASE"}},
-		{map[string]string{"CLOUDFLARE_API_TOKEN": "wrong-token"}, 2, []string{"FAIL  Cloudflare Workers", "Account · Workers Scripts · Edit"}},
+		{map[string]string{"CLOUDFLARE_API_TOKEN": "wrong-token"}, 2, []string{"FAIL  Cloudflare Workers", "→ give the API token the permission Account · Workers Scripts · Edit"}},
+		{map[string]string{"CLOUDFLARE_DRIVER": "worker-previews"}, 1, []string{"ok    Cloudflare Workers: can be read", "Account · Workers Scripts · Edit", "ok    Cloudflare Worker Previews: the Worker flaresmith is made"}},
+		{map[string]string{"CLOUDFLARE_DRIVER": "pages"}, 1, []string{"ok    Cloudflare Pages: can be read: 0 projects", "Account · Cloudflare Pages · Edit"}},
+		{map[string]string{"CLOUDFLARE_DRIVER": "pages", "CLOUDFLARE_API_TOKEN": "wrong-token"}, 2, []string{"FAIL  Cloudflare Pages", "→ give the API token the permission Account · Cloudflare Pages · Edit"}},
 		{map[string]string{"POSTMAN_API_KEY": "PMAK-wrong"}, 2, []string{"FAIL  Postman workspace", "set POSTMAN_API_KEY"}},
 		{map[string]string{"POSTMAN_WORKSPACE_ID": "7e5c7a04-0000-4000-8000-000000000000"}, 2, []string{"FAIL  Postman workspace", "check POSTMAN_WORKSPACE_ID"}},
 		{map[string]string{"FLARESMITH_ULR": "x"}, 2, []string{"FAIL  Configuration: FLARESMITH_ULR: is no variable of this server; did you mean FLARESMITH_URL?"}},
@@ -77,6 +86,19 @@ func TestDoctorOfClouds(t *testing.T) {
 		set := maps.Clone(hook)
 		maps.Copy(set, tt.set)
 		w.expectFindings(set, tt.amiss, append(tt.want, "FAIL  GitHub ")...)
+	}
+	// Two rows of one account, of which each thing is told once.
+	clouds := "neon: {api_key: " + neonKey + ", api_url: '" + w.neon.URL() + "', project_id: " + w.neon.ProjectID() + ", branches: {main: main, prod: live}}, cloudflare: {api_token: " +
+		cloudflareToken + ", api_url: '" + w.cloudflare.URL() + "', account_id: " + w.cloudflare.AccountID() + "}"
+	table := map[string]string{"FLARESMITH_TENANTS_FILE": filepath.Join(t.TempDir(), "tenants.yml"), "FLARESMITH_ALLOWED_ORGS": "", "FLARESMITH_URL": w.server.URL()}
+	if err := os.WriteFile(table["FLARESMITH_TENANTS_FILE"], []byte("tenants:\n- {account: acme, "+clouds+"}\n- {account: acme, repositories: [web], parents: {x: other}, "+clouds+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.expectFindings(table, 4, "FAIL  Neon branch main: the branch that NEON_BRANCH_PROD", "FAIL  Neon branch other: is not in the project", "FAIL  Neon branch live of prod")
+	for system, requests := range w.requests() {
+		if at := slices.IndexFunc(requests, func(request string) bool { return !strings.HasPrefix(request, http.MethodGet+" ") }); at >= 0 || len(requests) == 0 {
+			t.Errorf("%s was not only read: %v", system, requests)
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *Server) table(ctx context.Context, o Options) (table, error) {
 	}
 	open := newProviders(s, o)
 	var err error
-	if len(s.config.Tenants) == 0 || len(s.config.AllowedOrgs) > 0 {
+	if s.config.UsesVariables() {
 		if t.all, err = open.set(ctx, s.config.Clouds); err != nil {
 			return table{}, err
 		}
@@ -93,18 +93,21 @@ func (t table) row(p preview.Project) (tenant, bool) {
 // Entitlement implements reconcile.Projects.
 func (t table) Entitlement(ctx context.Context, p preview.Project) (preview.Entitlement, error) {
 	e, err := t.Store.Entitlement(ctx, p)
-	if !errors.Is(err, preview.ErrNotFound) {
-		return e, err
+	row, ok := t.row(p)
+	if errors.Is(err, preview.ErrNotFound) && ok {
+		e, err = row.Entitlement(), nil
 	}
-	if row, ok := t.row(p); ok {
-		return row.Entitlement(), nil
+	if err == nil && ok {
+		e.LongLived = row.LongLived(p)
+		own := row.Entitlement()
+		e.Bindings, e.AnyBinding = own.Bindings, own.AnyBinding
 	}
-	return preview.Entitlement{}, preview.ErrNotFound
+	return e, err
 }
 
 // Set implements reconcile.Providers.
-func (t table) Set(_ context.Context, p preview.Project) (reconcile.Set, error) {
-	return t.setOf(p).Set, nil
+func (t table) Set(_ context.Context, p preview.Project, kind preview.EnvironmentKind) (reconcile.Set, error) {
+	return t.setOf(p).of(kind), nil
 }
 
 // At implements reconcile.Providers.
@@ -114,8 +117,10 @@ func (t table) At(place string, kind preview.Kind) (reconcile.Provider, bool) {
 		sets = append(sets, row.set)
 	}
 	for _, s := range sets {
-		if provider, ok := s.Kinds[kind]; ok && s.Places[kind] == place {
-			return provider, true
+		for _, one := range []reconcile.Set{s.Set, s.core} {
+			if provider, ok := one.Kinds[kind]; ok && one.Places[kind] == place {
+				return provider, true
+			}
 		}
 	}
 	return nil, false

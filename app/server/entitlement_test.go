@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/base64"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,8 +35,8 @@ func TestTenantsAreApart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(map[string]string{"DATABASE_URL": "postgres://localhost/x", "GITHUB_APP_ID": "1", "GITHUB_WEBHOOK_SECRET": "s",
-		"GITHUB_APP_PRIVATE_KEY": "-----BEGIN RSA PRIVATE KEY-----\naHVzaA==\n-----END RSA PRIVATE KEY-----\n", "FLARESMITH_TENANTS_FILE": file})
+	c, err := config.Load(map[string]string{"DATABASE_URL": "postgres://localhost/x", "MASTER_ENC_KEY": base64.StdEncoding.EncodeToString([]byte("thirty-two bytes, not one repeat")),
+		"FLARESMITH_TENANTS_FILE": file})
 	if err != nil {
 		t.Fatal(err)
 	}

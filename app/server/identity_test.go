@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
 	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
 
 // mistaken is a Worker's provider that may give it the connection string of another database. It counts the questions that
@@ -129,4 +131,65 @@ func TestForeignDatabase(t *testing.T) {
 	workers.give("")
 	w.wantCheck(w.push("feature/four", "again"), "success")
 	w.wantNoSecret()
+}
+
+// questions leads to Workers and notes which hosts answered when they were asked who they are.
+type questions struct {
+	http.RoundTripper
+	mu    sync.Mutex
+	hosts []string
+}
+
+func (q *questions) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := q.RoundTripper.RoundTrip(r)
+	if err == nil && answer.StatusCode == http.StatusOK && r.URL.Path == "/.well-known/flaresmith/identity" && r.Header.Get("Flaresmith-Nonce") != "" && r.Header.Get("Flaresmith-Signature") != "" {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.hosts = append(q.hosts, r.URL.Hostname())
+	}
+	return answer, err
+}
+
+// taken are the hosts that answered since the last call.
+func (q *questions) taken() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.hosts
+	q.hosts = nil
+	return taken
+}
+
+// wantIdentity: whatever the driver, each deployment is asked once, at a host of its own, who it is. What it answers for another's
+// database, or for another environment, turns the check red; without a database it proves its environment alone. The preview is the
+// sample's again in the end.
+func (w *cloudWorld) wantIdentity(host string) {
+	w.t.Helper()
+	own := regexp.MustCompile("^" + host + "$")
+	w.questions.taken()
+	// The answer is the Worker's own, which its code can change.
+	lying := func(what string) string {
+		return "const json = Response.json;\nResponse.json = (said, init) => json(said.nonce ? { ...said, " + what + " } : said, init);\n"
+	}
+	const alone = "export default { fetch() { return new Response('no database'); } };\n"
+	sample := sampleIndex(w.t)
+	const without = "layout: {database_binding: ''}\n"
+	for _, tt := range []struct{ name, layout, code, conclusion, want string }{
+		{"another's database", "", sample + lying("database: { name: 'neondb', comment: 'of somebody else' }"), "failure", "which is not this environment's"},
+		{"another environment", without, alone + lying("environment: 'another'"), "failure", "answers for another environment"},
+		{"no database", without, alone, "success", ""},
+		{"the sample", "", sample, "success", ""},
+	} {
+		sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/a", map[string]string{repoconfig.Path: tt.layout, "src/index.ts": tt.code}, tt.name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		check := w.wantCheck(sha, tt.conclusion)
+		if text := check.Title + check.Summary + check.Text; !strings.Contains(text, tt.want) {
+			w.t.Errorf("%s: the check does not say %q: %s", tt.name, tt.want, text)
+		}
+		w.settle()
+		if hosts := w.questions.taken(); len(hosts) != 1 || !own.MatchString(hosts[0]) {
+			w.t.Errorf("%s: who was asked: %v, want one that is %s", tt.name, hosts, own)
+		}
+	}
 }

@@ -19,6 +19,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == replicaCommand {
+		if err := serveReplica(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	// Most of these tests wait most of their time, for a backoff, a lease or a limit: some more of them
 	// than there are processors run at once.
 	flag.Parse()

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/palantir/go-githubapp/githubapp"
@@ -14,6 +15,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/reconcile"
+	"github.com/flaresmith/flaresmith/app/specsync"
 )
 
 // metrics are what Prometheus scrapes. Each server has its own registry, so that a test can run two.
@@ -26,7 +28,8 @@ type metrics struct {
 	deploys     *prometheus.HistogramVec
 	moves       *prometheus.CounterVec
 	failures    *prometheus.CounterVec
-	calls       outboundMetrics
+	applies     *prometheus.HistogramVec
+	calls       *outboundMetrics
 	events      map[string]bool // of deliveries, that become labels; the others are one
 }
 
@@ -38,6 +41,10 @@ type outboundMetrics struct {
 	waits    *prometheus.HistogramVec
 	spent    *prometheus.CounterVec
 	opened   *prometheus.CounterVec
+	open     *prometheus.GaugeVec
+
+	mu       sync.Mutex
+	accounts map[string]map[string]bool // whose breaker is not closed, by provider
 }
 
 func newMetrics() *metrics {
@@ -61,8 +68,14 @@ func newMetrics() *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "errors_total", Help: "Errors that a pass ended in or a caller was answered with, by code."}, []string{"code", "severity"}),
 	}
+	m.applies = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "spec_apply_duration_seconds", Help: "Duration of an attempt to apply specs to a branch, by its outcome.",
+		Buckets: passBuckets()}, []string{"outcome"})
+	for _, a := range specsync.Attempts() {
+		m.applies.WithLabelValues(string(a)) // 0 until one ends so, so that the first time is seen
+	}
 	m.calls = newOutboundMetrics(m.registry)
-	m.registry.MustRegister(m.deliveries, m.handled, m.redelivered, m.passes, m.deploys, m.moves, m.failures, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.handled, m.redelivered, m.passes, m.deploys, m.moves, m.failures, m.applies, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -72,8 +85,8 @@ func passBuckets() []float64 {
 	return []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90, 300}
 }
 
-func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
-	m := outboundMetrics{
+func newOutboundMetrics(r prometheus.Registerer) *outboundMetrics {
+	m := &outboundMetrics{accounts: map[string]map[string]bool{},
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "outbound_attempts_total", Help: "Attempts of calls to providers by result; open and limit were not sent."},
 			[]string{"provider", "operation", "result"}),
@@ -89,13 +102,21 @@ func newOutboundMetrics(r prometheus.Registerer) outboundMetrics {
 			Name: "rate_limit_consumed_total", Help: "Units taken from a provider's published limit."}, []string{"scope"}),
 		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "circuit_breaker_open_total", Help: "Times a provider's breaker opened, over all accounts."}, []string{"provider"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "circuit_breaker_open_accounts", Help: "Accounts of a provider whose breaker is open now, or half-open."}, []string{"provider"}),
 	}
-	r.MustRegister(m.attempts, m.took, m.retries, m.waits, m.spent, m.opened)
-	m.opened.WithLabelValues(outbound.GitHub().Provider) // 0 until it opens, so that the first time is seen
+	r.MustRegister(m.attempts, m.took, m.retries, m.waits, m.spent, m.opened, m.open)
 	for provider := range cloudPolicies() {
-		m.opened.WithLabelValues(provider)
+		m.expect(provider)
 	}
+	m.expect(outbound.GitHub().Provider)
 	return m
+}
+
+// expect has a provider's breakers in the metrics before one opens, so that the first time is seen.
+func (m *outboundMetrics) expect(provider string) {
+	m.opened.WithLabelValues(provider)
+	m.open.WithLabelValues(provider)
 }
 
 // expect makes the events of these handlers labels. Call it before the first delivery.
@@ -132,10 +153,27 @@ func (m *metrics) Spent(provider, budget string, units int) {
 }
 
 // BreakerChanged implements outbound.Observer.
-func (m *metrics) BreakerChanged(provider, _, _, to string) {
+func (m *metrics) BreakerChanged(provider, account, _, to string) {
+	m.calls.breakerChanged(provider, account, to)
+}
+
+func (m *outboundMetrics) breakerChanged(provider, account, to string) {
 	if to == "open" {
-		m.calls.opened.WithLabelValues(provider).Inc()
+		m.opened.WithLabelValues(provider).Inc()
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	accounts := m.accounts[provider]
+	if accounts == nil {
+		accounts = map[string]bool{}
+		m.accounts[provider] = accounts
+	}
+	if to == "closed" {
+		delete(accounts, account)
+	} else {
+		accounts[account] = true
+	}
+	m.open.WithLabelValues(provider).Set(float64(len(accounts)))
 }
 
 // Received implements inbox.Observer.
@@ -176,6 +214,11 @@ func (m *metrics) Stepped(s plan.Step, ok bool, took time.Duration) {
 // Failed implements reconcile.Observer.
 func (m *metrics) Failed(code, severity string) {
 	m.failures.WithLabelValues(code, severity).Inc()
+}
+
+// specAttempted notes an attempt to apply specs.
+func (m *metrics) specAttempted(a specsync.Attempt, took time.Duration) {
+	m.applies.WithLabelValues(string(a)).Observe(took.Seconds())
 }
 
 func (m *metrics) pass(r reconcile.Result, d time.Duration) {

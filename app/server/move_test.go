@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
+	provider "github.com/flaresmith/flaresmith/app/provider/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -59,7 +61,7 @@ func (w *cloudWorld) files(name string) []string {
 // not before.
 func TestPostmanIsAddedLater(t *testing.T) {
 	t.Parallel()
-	w := newCloudWorldWith(t, filesIn(t, "../demo/sample"), shopSQL(t), atClouds{variables: map[string]string{"POSTMAN_API_KEY": "", "POSTMAN_WORKSPACE_ID": ""}})
+	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"POSTMAN_API_KEY": "", "POSTMAN_WORKSPACE_ID": ""}})
 	pr, name := w.made()
 	if len(w.files(name)) == 0 {
 		t.Fatal("no files were made")
@@ -108,7 +110,7 @@ func TestLocalThenClouds(t *testing.T) {
 	for _, key := range []string{"NEON_API_KEY", "NEON_PROJECT_ID", "NEON_BRANCH_MAIN", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "POSTMAN_API_KEY", "POSTMAN_WORKSPACE_ID"} {
 		local[key] = ""
 	}
-	w := newCloudWorldWith(t, filesIn(t, "../demo/sample"), shopSQL(t), atClouds{variables: local})
+	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: local})
 	maps.Copy(clouds, map[string]string{
 		"NEON_API_KEY": neonKey, "NEON_PROJECT_ID": w.neon.ProjectID(), "NEON_BRANCH_MAIN": "main", "FLARESMITH_PARENTS": "",
 		"CLOUDFLARE_API_TOKEN": cloudflareToken, "CLOUDFLARE_ACCOUNT_ID": w.cloudflare.AccountID(),
@@ -144,43 +146,41 @@ func TestLocalThenClouds(t *testing.T) {
 	w.valid()
 }
 
-// What a push to a long-lived branch deploys at Cloudflare is kept under a version's id, which the ledger and the status page tell, so
-// that it can be gone back to.
+// A push to a long-lived branch migrates the branch of Neon's that the operator names, and no other. What it deploys at Cloudflare is
+// kept under a version's id, which the ledger and the status page tell, so that it can be gone back to. Previews of one Worker are for
+// previews: with that driver, too, it is a script, and the same one as before.
 func TestCoreVersionsAtClouds(t *testing.T) {
 	t.Parallel()
-	files := filesIn(t, "../demo/sample")
+	files := filesIn(t, shopMain)
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("environments:\n  dev: {branch: develop}\n")}
-	w := newCloudWorldWith(t, files, shopSQL(t), atClouds{branches: 5})
+	w := newCloudWorldWith(t, files, shopSQL(t), atClouds{branches: 5, variables: map[string]string{"NEON_BRANCH_DEV": "main", "NEON_REPOSITORY": testRepo}})
 	push := func(text string) string {
-		sha, err := w.github.CommitAs("octo-dev", testRepo, "develop", map[string]string{"src/index.ts": remarked(t, text)}, text)
+		changed := reviews(t)
+		changed["src/index.ts"] = sampleIndex(t) + "console.log(" + strconv.Quote(text) + ");\n"
+		sha, err := w.github.CommitAs("octo-dev", testRepo, "develop", changed, text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.settle()
 		return sha
 	}
-	first, second := push("one"), push("two")
+	first := push("one")
+	shas := []string{push("two"), first}
 	name := query(t, w.config["DATABASE_URL"], `SELECT name FROM environments WHERE kind = 'dev'`)[0]
-	core, err := w.server.store.EnvironmentByName(t.Context(), name)
-	if err != nil || core.State != preview.StateActive || core.GoodSHA != second {
-		t.Fatalf("%+v, %v", core, err)
+	if names := w.neon.Names(); !slices.Equal(names, []string{"main"}) {
+		t.Errorf("branches at Neon: %v", names)
 	}
-	kept, err := w.server.store.Deployments(t.Context(), []string{core.ID}, 10)
-	if err != nil {
-		t.Fatal(err)
+	if found := query(t, w.neon.RootURI(), `SELECT to_regclass('public.reviews')::text`); found[0] != "reviews" {
+		t.Errorf("reviews in the branch of dev: %v", found)
 	}
-	var shas []string
-	for _, d := range kept[core.ID] {
-		shas = append(shas, d.SHA)
-		if d.Version == "" || d.Place != "cloudflare/"+w.cloudflare.AccountID() {
-			t.Errorf("deployment %+v", d)
-		}
-	}
-	if diff := cmp.Diff([]string{second, first}, shas); diff != "" {
-		t.Fatalf("deployed (-want +got):\n%s", diff)
-	}
-	if script, ok := w.cloudflare.Script(name); !ok || script.Versions != 2 || script.Serving != kept[core.ID][0].Version {
-		t.Errorf("at Cloudflare: %+v", script)
+	w.wantVersions(name, shas)
+	w.stopAsPreview(name)
+	w.config["CLOUDFLARE_DRIVER"] = string(provider.DriverPreviews)
+	w.start()
+	shas = append([]string{push("three")}, shas...)
+	kept := w.wantVersions(name, shas)
+	if left := w.cloudflare.Previews(provider.DefaultParentWorker); len(left) > 0 {
+		t.Errorf("previews at Cloudflare: %v", left)
 	}
 	link, err := w.server.OneTimeLink(t.Context(), testRepo, time.Hour)
 	if err != nil {
@@ -190,18 +190,84 @@ func TestCoreVersionsAtClouds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, page := visitor(t, jar)(link); status != http.StatusOK || !strings.Contains(page, kept[core.ID][0].Version) || !strings.Contains(page, kept[core.ID][1].Version) {
+	if status, page := visitor(t, jar)(link); status != http.StatusOK || !strings.Contains(page, kept[0].Version) || !strings.Contains(page, kept[1].Version) {
 		t.Errorf("the status page answers %d without the versions:\n%s", status, page)
 	}
+	w.keepsItsDatabase(name, push)
 	w.valid()
 }
 
-// remarked is the sample's Worker with a remark.
-func remarked(t *testing.T, remark string) string {
-	t.Helper()
-	text, err := os.ReadFile("../demo/sample/src/index.ts")
-	if err != nil {
-		t.Fatal(err)
+// keepsItsDatabase: where the operator's table no longer names the branch, as after the repository was renamed, its environment gets no
+// copy in that one's place, and what serves goes on.
+func (w *cloudWorld) keepsItsDatabase(name string, push func(text string) string) {
+	w.t.Helper()
+	before, _ := w.cloudflare.Script(name)
+	again := func(repository string) (preview.Environment, string) {
+		w.t.Helper()
+		w.stop()
+		w.config["NEON_REPOSITORY"] = repository
+		w.start()
+		sha := push("for " + repository)
+		core, err := w.server.store.EnvironmentByName(w.t.Context(), name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return core, sha
 	}
-	return string(text) + "console.log(" + strconv.Quote(remark) + ");\n"
+	core, _ := again("acme/other")
+	if now, _ := w.cloudflare.Script(name); core.State != preview.StateError || now.Serving != before.Serving || !slices.Equal(w.neon.Names(), []string{"main"}) {
+		w.t.Errorf("%s, branches at Neon: %v, %s served and %s does", core.State, w.neon.Names(), before.Serving, now.Serving)
+	}
+	if core, sha := again(testRepo); core.State != preview.StateActive || core.GoodSHA != sha {
+		w.t.Errorf("named again: %+v", core)
+	}
+}
+
+// stopAsPreview stops the server and leaves the ledger and Cloudflare as a release did that ran long-lived environments as previews of one Worker.
+func (w *cloudWorld) stopAsPreview(name string) {
+	w.t.Helper()
+	core, err := w.server.store.EnvironmentByName(w.t.Context(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	before, err := provider.New(provider.Config{APIURL: w.cloudflare.URL(), Token: cloudflareToken, AccountID: w.cloudflare.AccountID(), Driver: provider.DriverPreviews,
+		HostsURL: w.cloudflare.WorkersURL(), Reach: reach(w.cloudflare)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	source := []preview.Module{{Name: "index.js", Type: preview.ModuleES, Content: []byte(`export default { fetch() { return new Response("before"); } };`)}}
+	if _, err := before.Apply(w.t.Context(), preview.Resource{Kind: preview.KindWorker, Name: name, Digest: "1", Mark: preview.Mark{Project: core.ProjectID, Environment: core.ID}},
+		preview.Inputs{Bundle: &preview.Bundle{MainModule: "index.js", Modules: source, CompatibilityDate: "2026-01-01"}}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.stop()
+	query(w.t, w.config["DATABASE_URL"], `UPDATE resources SET place = place || '/worker-previews/flaresmith' WHERE kind = 'worker'`)
+}
+
+// wantVersions wants a long-lived environment's Worker to be a script with a version of each commit, the newest first, which serves.
+func (w *cloudWorld) wantVersions(name string, shas []string) []preview.Deployment {
+	w.t.Helper()
+	core, err := w.server.store.EnvironmentByName(w.t.Context(), name)
+	if err != nil || core.State != preview.StateActive || core.GoodSHA != shas[0] {
+		w.t.Fatalf("%+v, %v", core, err)
+	}
+	all, err := w.server.store.Deployments(w.t.Context(), []string{core.ID}, 10)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	kept := all[core.ID]
+	var got []string
+	for _, d := range kept {
+		got = append(got, d.SHA)
+		if d.Version == "" || d.Place != "cloudflare/"+w.cloudflare.AccountID() {
+			w.t.Errorf("deployment %+v", d)
+		}
+	}
+	if diff := cmp.Diff(shas, got); diff != "" {
+		w.t.Fatalf("deployed (-want +got):\n%s", diff)
+	}
+	if script, ok := w.cloudflare.Script(name); !ok || script.Versions != len(shas) || script.Serving != kept[0].Version {
+		w.t.Errorf("at Cloudflare: %+v", script)
+	}
+	return kept
 }

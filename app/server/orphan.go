@@ -41,20 +41,23 @@ type SweepOptions struct {
 // error where it could not look.
 func Sweep(ctx context.Context, c config.Config, o Options, how SweepOptions, report func(Orphan)) error {
 	logger := slog.New(telemetry.NewHandler(slog.DiscardHandler, telemetry.NewRedactor(c.Secrets()...)))
-	s, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 2, Logger: logger})
+	s, err := openStore(ctx, c, store.Options{MaxConns: 2, Logger: logger})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	w := &sweeping{store: s, how: how, report: report}
 	open := newProviders(&Server{config: c, logger: logger, metrics: newMetrics()}, o)
-	rows := []config.Clouds{c.Clouds}
+	var rows []config.Clouds
+	if c.UsesVariables() {
+		rows = append(rows, c.Clouds)
+	}
 	for _, t := range c.Tenants {
 		rows = append(rows, t.Clouds)
 	}
 	for _, row := range rows {
 		if err := w.row(ctx, open, row); err != nil {
-			return err
+			w.failed = append(w.failed, err)
 		}
 	}
 	return errors.Join(w.failed...)
@@ -76,7 +79,7 @@ func (w *sweeping) row(ctx context.Context, open *providers, c config.Clouds) er
 			return err
 		}
 	} else {
-		branches, err := postgres.New(ctx, postgres.Config{AdminURL: open.server.config.BranchDatabaseURL, Logger: open.server.logger})
+		branches, err := postgres.New(ctx, postgres.Config{AdminURL: open.server.config.BranchDatabaseURL, Untouched: true, Logger: open.server.logger})
 		if err != nil {
 			return err
 		}
@@ -89,9 +92,11 @@ func (w *sweeping) row(ctx context.Context, open *providers, c config.Clouds) er
 		}
 	}
 	for _, kind := range []preview.Kind{preview.KindWorker, preview.KindCollection, preview.KindDatabase} { // a Worker uses the database
-		if provider := made.Kinds[kind]; provider != nil && !slices.Contains(w.seen, made.Places[kind]) {
-			w.seen = append(w.seen, made.Places[kind])
-			w.place(ctx, made.Places[kind], provider)
+		for _, at := range []reconcile.Set{made.Set, made.core} { // another driver may have left something where long-lived ones are
+			if provider := at.Kinds[kind]; provider != nil && !slices.Contains(w.seen, at.Places[kind]) {
+				w.seen = append(w.seen, at.Places[kind])
+				w.place(ctx, at.Places[kind], provider)
+			}
 		}
 	}
 	return nil

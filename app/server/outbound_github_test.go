@@ -1,8 +1,10 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -74,4 +76,56 @@ func TestGitHubOverOutbound(t *testing.T) {
 	if s := calls.Status(); len(s) != 1 || s[0].Breaker != "open" {
 		t.Errorf("%+v", s)
 	}
+}
+
+// TestWordsWait: while GitHub lets little be told, previews are made all the same. Of their making the checks alone are told, and of what came of it
+// everything.
+func TestWordsWait(t *testing.T) {
+	t.Parallel()
+	const previews = 2
+	told := &atomic.Bool{} // before the preview was there
+	w := newWorldWith(t, sampleFiles(), nil, Options{StandIns: StandIns{Calls: func(p *outbound.Policy) {
+		if p.Provider == "github" { // a creation every half a second, as there is after many of them
+			p.Budgets = outbound.GitHub().Budgets
+			p.Budgets[1].Limit, p.Budgets[1].Window, p.Budgets[1].Burst = 5, 2*time.Second, 1
+		}
+	}}})
+	w.github.SetFaults(func(r *http.Request) *fault.Fault {
+		switch fault.RouteOf(r) {
+		case "POST /repos/{owner}/{repo}/issues/{issue_number}/comments", "POST /repos/{owner}/{repo}/deployments":
+			if w.states()[preview.StateActive] == 0 {
+				told.Store(true)
+			}
+		}
+		return nil
+	})
+	var prs []int
+	var shas []string
+	for i := range previews {
+		pr, sha := w.open(fmt.Sprintf("feature/%d", i))
+		prs, shas = append(prs, pr), append(shas, sha)
+	}
+	w.until("every preview serves", func() bool { return w.states()[preview.StateActive] == previews })
+	for _, sha := range shas {
+		w.wantCheck(sha, "success")
+	}
+	w.settle()
+	if told.Load() {
+		t.Error("a comment or a deployment was made before the preview that it tells of")
+	}
+	deployments, err := w.github.Deployments(testRepo)
+	if err != nil || len(deployments) != previews {
+		t.Fatalf("%d deployments, %v", len(deployments), err)
+	}
+	for _, d := range deployments {
+		if len(d.Statuses) != 1 || d.State() != "success" {
+			t.Errorf("statuses of a deployment: %+v", d.Statuses)
+		}
+	}
+	for _, pr := range prs {
+		if list := comments(t, w, pr); len(list) != 1 || !strings.Contains(list[0].Body, "Flaresmith preview: ready") {
+			t.Errorf("comments of pull request %d: %+v", pr, list)
+		}
+	}
+	w.valid()
 }

@@ -55,6 +55,8 @@ func TestOutboundMetrics(t *testing.T) {
 		`outbound_attempts_total{operation="GET pulls",provider="github",result="open"} 1`,
 		`retry_attempts{operation="GET pulls",provider="github"} 8`,
 		`circuit_breaker_open_total{provider="github"} 1`,
+		`circuit_breaker_open_accounts{provider="github"} 1`,
+		`circuit_breaker_open_accounts{provider="neon"} 0`,
 		`rate_limit_consumed_total{scope="github/points"} 10`,
 		`outbound_wait_seconds_count{provider="github",reason="backoff"} 8`,
 	} {

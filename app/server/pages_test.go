@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // reads alone while nothing changes, is never in production, and goes without a trace.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	w := newCloudWorldWith(t, filesIn(t, "../demo/sample"), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "pages"}})
+	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "pages"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 {
 		t.Errorf("a new preview took %d calls:\n%s", len(calls), strings.Join(calls, "\n"))
@@ -52,6 +53,10 @@ func TestPages(t *testing.T) {
 			t.Errorf("a pass over an unchanged preview wrote to %s: %s", system, requests[i])
 		}
 	}
+
+	w.foreignDatabase()
+
+	w.wantIdentity(`[0-9a-f]{8}\.` + regexp.QuoteMeta(name+".pages.localhost")) // the deployment's, not the alias
 
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 		t.Fatal(err)

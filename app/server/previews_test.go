@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // driver is another place: what was made before is deleted once the operator's table names it.
 func TestWorkerPreviews(t *testing.T) {
 	t.Parallel()
-	w := newCloudWorldWith(t, filesIn(t, "../demo/sample"), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "shop-previews"}})
+	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "shop-previews"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 { // those to the others are no driver's matter
 		t.Errorf("a new preview and its parent took %d calls:\n%s", len(calls), strings.Join(calls, "\n"))
@@ -57,6 +58,8 @@ func TestWorkerPreviews(t *testing.T) {
 		}
 	}
 
+	w.foreignDatabase()
+	w.wantIdentity(regexp.QuoteMeta(name + "-shop-previews.sim.workers.localhost"))
 	w.changeDriver(pr, name)
 
 	if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,11 +40,24 @@ const (
 // set is the providers of one row of the operator's table, and what their calls go over.
 type set struct {
 	reconcile.Set
+	// core has what long-lived environments use instead; empty: the same.
+	core  reconcile.Set
 	calls []account
 }
 
 func emptySet() set {
 	return set{Set: reconcile.Set{Kinds: map[preview.Kind]reconcile.Provider{}, Places: map[preview.Kind]string{}}}
+}
+
+// of is what environments of a kind use.
+func (s set) of(kind preview.EnvironmentKind) reconcile.Set {
+	if !kind.Core() {
+		return s.Set
+	}
+	core := reconcile.Set{Kinds: maps.Clone(s.Kinds), Offered: s.Offered, Places: maps.Clone(s.Places)}
+	maps.Copy(core.Kinds, s.core.Kinds)
+	maps.Copy(core.Places, s.core.Places)
+	return core
 }
 
 // here reports whether a part is made on this machine.
@@ -91,9 +105,11 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	branches := p.neon[c.Neon]
 	if branches == nil {
 		var err error
+		longLived, production := p.server.config.LongLivedAtNeon(c.Neon)
 		branches, err = neon.New(neon.Config{APIURL: c.Neon.APIURL, APIKey: c.Neon.APIKey, ProjectID: c.Neon.ProjectID, Database: c.Neon.Database,
-			Forbidden: c.Neon.Branches.Forbidden(), Production: c.Neon.Branches.Prod, Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
-			Roots: p.options.StandIns.NeonRoots, Transport: calls, Logger: p.server.logger})
+			Forbidden: longLived, Production: production, Core: c.Neon.Branches.Core(),
+			Migrations: neon.Migrations{Timeout: p.server.config.MigrationTimeout},
+			Roots:      p.options.StandIns.NeonRoots, Transport: calls, Logger: p.server.logger})
 		if err != nil {
 			return err
 		}
@@ -104,19 +120,36 @@ func (p *providers) addClouds(to *set, c config.Clouds) error {
 	to.add(onNeon+"/"+c.Neon.ProjectID, preview.KindSchema, branches.Schema())
 
 	calls = p.callsTo(onCloudflare, c.Cloudflare.APIURL, c.Cloudflare.APIToken)
-	workers := p.cloudflare[c.Cloudflare]
-	if workers == nil {
-		var err error
-		workers, err = cloudflare.New(cloudflare.Config{APIURL: c.Cloudflare.APIURL, Token: c.Cloudflare.APIToken, AccountID: c.Cloudflare.AccountID, Driver: cloudflare.Driver(c.Cloudflare.Driver), ParentWorker: c.Cloudflare.ParentWorker,
-			HostsURL: p.options.StandIns.WorkersURL, Reach: p.options.StandIns.Reach, Transport: calls, Logger: p.server.logger})
-		if err != nil {
-			return err
-		}
-		p.cloudflare[c.Cloudflare] = workers
+	workers, err := p.workers(c.Cloudflare, calls)
+	if err != nil {
+		return err
 	}
 	to.calls, to.Offered = append(to.calls, calls), append(to.Offered, onCloudflare)
 	to.add(workersPlace(c.Cloudflare), preview.KindWorker, workers)
-	return nil
+	if cloudflare.Driver(c.Cloudflare.Driver) != cloudflare.DriverPreviews {
+		return nil
+	}
+	// Cloudflare drops previews that are seldom deployed, and can't roll them back: what lasts is a script, at the place of scripts, where
+	// no change to that driver moves it.
+	lasting := c.Cloudflare
+	lasting.Driver, lasting.ParentWorker = string(cloudflare.DriverScripts), ""
+	workers, err = p.workers(lasting, calls)
+	to.core = reconcile.Set{Kinds: map[preview.Kind]reconcile.Provider{preview.KindWorker: workers}, Places: map[preview.Kind]string{preview.KindWorker: workersPlace(lasting)}}
+	return err
+}
+
+// workers opens an account at Cloudflare once.
+func (p *providers) workers(c config.Cloudflare, calls account) (*cloudflare.Workers, error) {
+	if workers := p.cloudflare[c]; workers != nil {
+		return workers, nil
+	}
+	workers, err := cloudflare.New(cloudflare.Config{APIURL: c.APIURL, Token: c.APIToken, AccountID: c.AccountID, Driver: cloudflare.Driver(c.Driver), ParentWorker: c.ParentWorker,
+		HostsURL: p.options.StandIns.WorkersURL, Reach: p.options.StandIns.Reach, Transport: calls, Logger: p.server.logger})
+	if err != nil {
+		return nil, err
+	}
+	p.cloudflare[c] = workers
+	return workers, nil
 }
 
 // workersPlace is where Workers are made at Cloudflare: drivers make different things, so that another one is another place.
@@ -194,7 +227,7 @@ func (p *providers) openLocal(ctx context.Context) (map[preview.Kind]reconcile.P
 	var err error
 	if s.branches, err = postgres.New(ctx, postgres.Config{AdminURL: c.BranchDatabaseURL,
 		MigrationTimeout: c.MigrationTimeout, Limits: postgres.Limits{GrowthMB: c.DatabaseGrowthMB}, Logger: s.logger}); err != nil {
-		return nil, err
+		return nil, atDatabase(branchVariable(c), err)
 	}
 	packages, err := npm.NewClient(npm.Config{CacheDir: p.options.PackageCache})
 	if err != nil {
@@ -203,7 +236,7 @@ func (p *providers) openLocal(ctx context.Context) (map[preview.Kind]reconcile.P
 	tools := embedded.Tools{Client: packages, CacheDir: filepath.Join(c.DataDir, "tools"), WorkerdPath: c.WorkerdPath, Progress: p.options.Progress}
 	binary, err := tools.Workerd(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("FLARESMITH_WORKERD: %w", err)
 	}
 	public, port, err := s.previewURL()
 	if err != nil {

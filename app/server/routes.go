@@ -11,6 +11,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
+
+	"github.com/flaresmith/flaresmith/app/dashboard"
 )
 
 const (
@@ -30,6 +32,7 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	engine.GET("/readyz", s.ready)
 	s.pages.Route(engine)
 	engine.POST(specPath, s.newSpecAPI().apply)
+	engine.NoRoute(noPage)
 
 	if s.workers == nil {
 		return engine
@@ -37,6 +40,15 @@ func (s *Server) routes(hook http.Handler) http.Handler {
 	absent := newAbsent(s.store, s.domain, s.logger)
 	absent.failed = s.metrics.Failed
 	return byHost(s.domain, s.publicHost(), s.workers, traced(s.exporter.Tracer(), "absent preview", absent), engine)
+}
+
+// noPage answers a person who came without the address of a page; programs get Gin's few words.
+func noPage(c *gin.Context) {
+	if !strings.Contains(c.GetHeader("Accept"), "text/html") {
+		return
+	}
+	dashboard.WriteNotice(c.Writer, http.StatusNotFound, dashboard.Notice{Title: "There is no page here", Text: "This is a Flaresmith server.",
+		Hint: "The details of a check on GitHub lead to its repository's page."})
 }
 
 // recovery answers for a handler that panics with our envelope, and tells the log and the metric; Gin would print the

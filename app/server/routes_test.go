@@ -17,6 +17,22 @@ import (
 	"github.com/flaresmith/flaresmith/app/telemetry"
 )
 
+// Whoever opens the server's own address in a browser is told where the pages are.
+func TestNoPage(t *testing.T) {
+	t.Parallel()
+	engine := gin.New()
+	engine.NoRoute(noPage)
+	for accept, want := range map[string]string{"text/html,*/*": "The details of a check on GitHub lead to", "*/*": "404 page not found"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		engine.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d, %s", accept, w.Code, w.Body)
+		}
+	}
+}
+
 // A handler that panics gets an answer like other errors; its cause is in the log alone, found by the request's id.
 func TestRecovery(t *testing.T) {
 	t.Parallel()

@@ -135,7 +135,7 @@ func New(ctx context.Context, c config.Config, o Options) (_ *Server, err error)
 	return s, nil
 }
 
-// open brings up what the rest stands on: where spans go, both ports, and the store with its tables.
+// open brings up what the rest stands on: where spans go, both ports, the data folder, and the store with its tables.
 func (s *Server) open(ctx context.Context) (err error) {
 	if s.exporter, err = s.newExporter(ctx, s.config); err != nil {
 		return err
@@ -143,13 +143,16 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(s.config.DataDir, 0o755); err != nil { //nolint:gosec // Workers have users of their own
+		return fmt.Errorf("FLARESMITH_DATA_DIR: %w; give a folder that this user may write to", err)
+	}
 	if s.links, err = newLinks(s.config, s.api.Addr().String()); err != nil {
 		return err
 	}
-	if err := store.Migrate(ctx, s.config.DatabaseURL); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	if err := Migrate(ctx, s.config); err != nil {
+		return err
 	}
-	if s.store, err = store.Open(ctx, s.config.DatabaseURL, store.Options{Logger: s.logger}); err != nil {
+	if s.store, err = openStore(ctx, s.config, store.Options{Logger: s.logger}); err != nil {
 		return err
 	}
 	s.metrics.watch(s.store, s.logger)
@@ -194,10 +197,10 @@ func (s *Server) newInbox(events []githubapp.EventHandler) (hook http.Handler, e
 func (s *Server) listen(ctx context.Context) (err error) {
 	var lc net.ListenConfig
 	if s.api, err = lc.Listen(ctx, "tcp", s.config.Listen); err != nil {
-		return fmt.Errorf("FLARESMITH_LISTEN: %w", err)
+		return atAddress("FLARESMITH_LISTEN", err)
 	}
 	if s.scrape, err = lc.Listen(ctx, "tcp", s.config.MetricsListen); err != nil {
-		return fmt.Errorf("FLARESMITH_METRICS_LISTEN: %w", err)
+		return atAddress("FLARESMITH_METRICS_LISTEN", err)
 	}
 	return nil
 }

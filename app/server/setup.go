@@ -34,7 +34,8 @@ func appPermissions(onboarding bool) map[string]string {
 // appEvents is what the App subscribes to. GitHub sends those about its installations in any case, and
 // refuses a manifest that names them.
 func appEvents() []string {
-	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "push", "repository"}
+	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "pull_request_review",
+		"pull_request_review_comment", "push", "repository"}
 }
 
 // WithApp completes a configuration that names no GitHub App: by the one that was set up before, or else by the
@@ -44,10 +45,10 @@ func WithApp(ctx context.Context, c config.Config, logger *slog.Logger, out io.W
 		return c, nil
 	}
 	logger = slog.New(telemetry.NewHandler(logger.Handler(), telemetry.NewRedactor(c.Secrets()...)))
-	if err := store.Migrate(ctx, c.DatabaseURL); err != nil {
-		return c, fmt.Errorf("migrate: %w", err)
+	if err := Migrate(ctx, c); err != nil {
+		return c, err
 	}
-	s, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 2, Logger: logger})
+	s, err := openStore(ctx, c, store.Options{MaxConns: 2, Logger: logger})
 	if err != nil {
 		return c, err
 	}
@@ -79,7 +80,7 @@ func RotateMasterKey(ctx context.Context, c config.Config) (changed bool, err er
 	if c.MasterKeys == "" {
 		return false, errors.New("MASTER_ENC_KEY: is missing")
 	}
-	s, err := store.Open(ctx, c.DatabaseURL, store.Options{MaxConns: 2})
+	s, err := openStore(ctx, c, store.Options{MaxConns: 2})
 	if err != nil {
 		return false, err
 	}

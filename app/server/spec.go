@@ -18,13 +18,13 @@ import (
 // newSpecs keeps what is generated in step with the specs.
 func (s *Server) newSpecs(gh *github.App, operator table, builds builder) *specsync.Syncer {
 	return specsync.New(specsync.Config{Store: operator, GitHub: gh, Committer: gh, Sources: archives{github: gh, builds: builds},
-		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) }, Logger: s.logger})
+		DetailsURL: func(p preview.Project) string { return s.links.Page(p.ID) }, Attempted: s.metrics.specAttempted, Logger: s.logger})
 }
 
 // newSpecAPI answers POST /specs/apply.
 func (s *Server) newSpecAPI() *specAPI {
 	a := &specAPI{specs: s.specs, store: s.store, standing: s.people, people: s.pages.People,
-		tokens: rate.NewLimiter(tokensPerSecond, tokensAtOnce), logger: s.logger, failed: s.metrics.Failed}
+		tokens: rate.NewLimiter(tokensPerSecond, tokensAtOnce), asked: newPersonLimit(rate.Every(specEvery), specAtOnce), logger: s.logger, failed: s.metrics.Failed}
 	if s.signIn != nil {
 		a.token = s.signIn
 	}

@@ -117,7 +117,7 @@ func TestSpecOfAPullRequest(t *testing.T) {
 
 	check := w.wantSpecCheck(sha, "action_required")
 	i := slices.IndexFunc(check.Annotations, func(a github.Annotation) bool { return a.Path == schemaPath })
-	if i < 0 || check.Annotations[i].StartLine < 2 {
+	if i < 0 {
 		t.Fatalf("annotations %+v, want one where %s differs", check.Annotations, schemaPath)
 	}
 	if len(check.Actions) != 1 || check.Actions[0].Label != "Apply" {
@@ -142,8 +142,13 @@ func TestSpecOfAPullRequest(t *testing.T) {
 	}
 	w.wantSpecCheck(applied, "success")
 	w.wantCheck(applied, "success") // the preview follows
-	if got := w.fileAt(applied, schemaPath); !strings.Contains(got, `integer("stock").notNull()`) {
+	got := w.fileAt(applied, schemaPath)
+	if !strings.Contains(got, `integer("stock").notNull()`) {
 		t.Errorf("%s lacks the column:\n%s", schemaPath, got)
+	}
+	before, after := strings.Split(w.fileAt(sha, schemaPath), "\n"), strings.Split(got, "\n")
+	if at := check.Annotations[i].StartLine; before[at-1] == after[at-1] || !strings.HasPrefix(after[at-1], "import { integer") {
+		t.Errorf("the check pointed at line %d of %s, want the first below the head that changed:\n%s", at, schemaPath, got)
 	}
 
 	// The same press again under another delivery id, and by a comment: nothing more is committed.
@@ -316,6 +321,15 @@ func TestSpecApplyWithoutPermission(t *testing.T) {
 	}
 	if answer := w.answerTo(pr, "octo-dev", "/flaresmith spec apply"); !strings.Contains(answer, "Contents: read and write") {
 		t.Errorf("answer: %s", answer)
+	}
+	body := `{"repository": "` + testRepo + `", "branch": "feature/stock", "headSha": "` + sha + `"}`
+	answer := w.postSpec(w.github.UserToken("octo-dev"), body)
+	w.wantSpecError(answer, http.StatusForbidden, "INTEGRATION_NOT_PERMITTED_GITHUB")
+	if !strings.Contains(answer.text, "Contents: read and write") {
+		t.Errorf("answer: %s", answer.text)
+	}
+	if dry := w.postSpec(w.github.UserToken("octo-dev"), strings.TrimSuffix(body, "}")+`, "dryRun": true}`); dry.Status != http.StatusOK || dry.Summary.Status != "drift" {
+		t.Errorf("dry run: %s", dry.text)
 	}
 	if got := w.branch("feature/stock"); got != sha {
 		t.Errorf("the branch moved")

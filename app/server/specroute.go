@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"mime"
 	"net/http"
 	"regexp"
@@ -29,6 +30,8 @@ const (
 	maxBranchName = 255
 	// Tokens that nobody vouched for yet are asked about so often, for all callers together.
 	tokensPerSecond, tokensAtOnce = 5, 20
+	// Each person may ask so often, whether it is a dry run or not: what costs is the comparison.
+	specEvery, specAtOnce = 5 * time.Second, 24
 )
 
 // specOrder is the body of POST /specs/apply.
@@ -58,6 +61,7 @@ type specAPI struct {
 		TokenPerson(ctx context.Context, token string) (preview.Person, error)
 	}
 	tokens *rate.Limiter
+	asked  *personLimit
 	logger *slog.Logger
 	failed func(code, severity string)
 }
@@ -85,7 +89,7 @@ func (a *specAPI) apply(c *gin.Context) {
 	refused.RequestID = id
 	a.failed(refused.Code, refused.Severity)
 	if refused.after > 0 {
-		c.Header("Retry-After", strconv.Itoa(int(refused.after.Seconds())))
+		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(refused.after.Seconds()))))
 	}
 	if refused.status == http.StatusUnauthorized {
 		c.Header("WWW-Authenticate", "Bearer")
@@ -93,12 +97,17 @@ func (a *specAPI) apply(c *gin.Context) {
 	refused.write(c.Writer, c.Request, refused.status)
 }
 
-// answer checks in this order: who asks, what is asked for, whether they may. Whoever may not even see the repository
+// answer checks in this order: who asks, how often, what is asked for, whether they may. Whoever may not even see the repository
 // is told that there is none.
 func (a *specAPI) answer(ctx context.Context, r *http.Request, w http.ResponseWriter, id string) (specsync.Outcome, *specRefusal) {
 	people, refused := a.who(ctx, r)
 	if refused != nil {
 		return specsync.Outcome{}, refused
+	}
+	if wait := a.asked.take(people[0].ID, time.Now()); wait > 0 {
+		limited := refuse(http.StatusTooManyRequests, "RATE_LIMIT_USER", "You ask too often.", "Try again after the time in Retry-After.")
+		limited.RetryPolicy, limited.after = retrySafe, wait
+		return specsync.Outcome{}, limited
 	}
 	order, refused := readSpecOrder(r, w)
 	if refused != nil {
@@ -241,7 +250,7 @@ func (a *specAPI) refusal(ctx context.Context, id string, o specsync.Outcome, er
 		r = refuse(http.StatusConflict, "SPEC_HEAD_MOVED", "The branch is at another commit.", "Look at it, and ask again with that one.")
 	case errors.Is(err, specsync.ErrInvalid):
 		r = refuse(http.StatusUnprocessableEntity, "SPEC_INVALID", "Nothing can be generated from these specs.", "Repair what details.problems lists.")
-		r.Details = map[string]any{"problems": o.Invalid[:min(len(o.Invalid), 200)]}
+		r.Details = map[string]any{"problems": o.Problems[:min(len(o.Problems), 200)]}
 	case errors.Is(err, specsync.ErrNoSpecs):
 		r = refuse(http.StatusUnprocessableEntity, "SPEC_MISSING", "The branch has no specs.", "Add a folder specs.")
 	case errors.Is(err, specsync.ErrDefaultBranch):

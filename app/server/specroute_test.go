@@ -2,11 +2,14 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +34,8 @@ type specAnswer struct {
 			Problems []struct{ Message string }
 		}
 	}
-	text string
+	text   string
+	header http.Header
 }
 
 func (w *world) postSpec(token, body string, headers ...string) specAnswer {
@@ -56,7 +60,7 @@ func (w *world) postSpec(token, body string, headers ...string) specAnswer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := specAnswer{Status: response.StatusCode, text: string(text)}
+	a := specAnswer{Status: response.StatusCode, text: string(text), header: response.Header}
 	if err := json.Unmarshal(text, &a); err != nil {
 		w.t.Fatalf("%s: %v", text, err)
 	}
@@ -148,6 +152,12 @@ func TestPostSpecsApply(t *testing.T) {
 	if len(broken.Error.Details.Problems) == 0 {
 		t.Errorf("no problems: %s", broken.text)
 	}
+	text := w.scrape()
+	for attempt, n := range map[string]int{"applied": 1, "conflicts": 1, "invalid": 1, "moved": 0} {
+		if want := fmt.Sprintf(`(?m)^spec_apply_duration_seconds_count\{outcome="%s"\} %d$`, attempt, n); !regexp.MustCompile(want).Match(text) {
+			t.Errorf("no line %s", want)
+		}
+	}
 	for _, token := range []string{dev, guest} {
 		if strings.Contains(w.log.String(), token) {
 			t.Error("the log has somebody's token")
@@ -180,6 +190,28 @@ func TestPostSpecsApplySignedIn(t *testing.T) {
 	if got := w.postSpec("", body, "Cookie", cookie); got.Status != 200 || got.Commit != w.branch("stock") {
 		t.Errorf("answer: %s", got.text)
 	}
+}
+
+// Somebody who asks all the time is told when to come back, and others are answered meanwhile.
+func TestPostSpecsApplyTooOften(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), nil)
+	w.settle()
+	cookie := sessionOf(t, w, "octo-dev")
+	asked := 0
+	var got specAnswer
+	for got.Status != http.StatusTooManyRequests && asked < 500 {
+		got = w.postSpec("", `{}`, "Cookie", cookie)
+		asked++
+	}
+	w.wantSpecError(got, http.StatusTooManyRequests, "RATE_LIMIT_USER")
+	if asked <= specAtOnce {
+		t.Errorf("refused after %d", asked)
+	}
+	if after, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || after < 1 || after > 5 {
+		t.Errorf("Retry-After: %q", got.header.Get("Retry-After"))
+	}
+	w.wantSpecError(w.postSpec(w.github.UserToken("octo-guest"), `{}`), http.StatusBadRequest, "SPEC_REQUEST_INVALID")
 }
 
 // sessionOf signs a person in, as a browser does from a status page, and gives the cookies.

@@ -31,7 +31,7 @@ const (
 	testRepo   = "acme/shop"
 	testSecret = "webhook-secret"
 	checkName  = "Flaresmith / Preview"
-	patience   = 3 * time.Minute // two full processors and the race detector make more than one of a few seconds
+	patience   = 5 * time.Minute // two full processors and the race detector make more than one of a few seconds
 )
 
 // firstID keeps the ids of two worlds apart, and so the names of their previews on one Postgres.

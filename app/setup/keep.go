@@ -47,8 +47,7 @@ func (k *Keeper) App(ctx context.Context) (App, error) {
 	}
 	text, err := k.Box.Open(kept.Sealed, purpose(kept.ID))
 	if err != nil {
-		return App{}, fmt.Errorf("secrets of the GitHub App %s, sealed with master key %s, while the current one is %s: %w: put the old key behind the new one in MASTER_ENC_KEY, or give the App by GITHUB_APP_ID and its siblings",
-			kept.Slug, secretbox.KeyIDOf(kept.Sealed), k.Box.KeyID(), err)
+		return App{}, k.unopened(kept, err)
 	}
 	var s secrets
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -56,6 +55,12 @@ func (k *Keeper) App(ctx context.Context) (App, error) {
 	}
 	return App{ID: kept.ID, Slug: kept.Slug, ClientID: kept.ClientID, PrivateKey: preview.Secret(s.PrivateKey),
 		WebhookSecret: preview.Secret(s.WebhookSecret), ClientSecret: preview.Secret(s.ClientSecret)}, nil
+}
+
+// unopened is why an App's secrets can't be opened, and what to do.
+func (k *Keeper) unopened(kept store.GitHubApp, why error) error {
+	return fmt.Errorf("secrets of the GitHub App %s, sealed with master key %s, while the current one is %s: %w: put the old key behind the new one in MASTER_ENC_KEY, or give the App by GITHUB_APP_ID and its siblings",
+		kept.Slug, secretbox.KeyIDOf(kept.Sealed), k.Box.KeyID(), why)
 }
 
 // Keep seals and stores an App. Another one that is there already is preview.ErrConflict.
@@ -81,8 +86,11 @@ func (k *Keeper) Rotate(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	resealed, changed, err := k.Box.Rewrap(kept.Sealed, purpose(kept.ID))
-	if err != nil || !changed {
-		return false, err
+	switch {
+	case err != nil:
+		return false, k.unopened(kept, err)
+	case !changed:
+		return false, nil
 	}
 	return true, k.Store.ResealGitHubApp(ctx, kept.Sealed, resealed)
 }

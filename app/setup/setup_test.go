@@ -176,8 +176,8 @@ func (b *bench) atGitHub(c *http.Client, owner string) string {
 	return b.get(b.browser(), b.github.URL()+create[1]).location
 }
 
-func (b *bench) finished() (setup.App, bool) {
-	ctx, cancel := context.WithTimeout(b.t.Context(), 50*time.Millisecond)
+func (b *bench) finished(within time.Duration) (setup.App, bool) {
+	ctx, cancel := context.WithTimeout(b.t.Context(), within)
 	defer cancel()
 	app, err := b.Wait(ctx)
 	return app, err == nil
@@ -200,14 +200,14 @@ func TestSetup(t *testing.T) {
 		t.Errorf("wrong owner: %d\n%s", got.status, got.text)
 	}
 	back := b.atGitHub(me, "acme")
-	if _, done := b.finished(); done {
+	if _, done := b.finished(50 * time.Millisecond); done {
 		t.Error("done too early")
 	}
 	got := b.get(me, back)
 	if got.status != http.StatusOK || !strings.Contains(got.text, b.github.URL()+"/apps/flaresmith/installations/new") {
 		t.Fatalf("%d\n%s", got.status, got.text)
 	}
-	app, done := b.finished()
+	app, done := b.finished(time.Minute)
 	if !done || app.ID != 7 || app.Slug != "flaresmith" || app.ClientID != b.github.ClientID() ||
 		app.ClientSecret.Reveal() != b.github.ClientSecret() || app.PrivateKey.Reveal() != string(b.github.AppKeyPEM()) || app.WebhookSecret == "" {
 		t.Errorf("%v %+v", done, app)
@@ -315,7 +315,7 @@ func TestSetupDatabaseDown(t *testing.T) {
 	if got := b.get(me, back); got.status != http.StatusOK || !strings.Contains(got.text, "The App is there") {
 		t.Fatalf("%d\n%s", got.status, got.text)
 	}
-	if app, done := b.finished(); !done || app.ID != 7 {
+	if app, done := b.finished(time.Minute); !done || app.ID != 7 {
 		t.Errorf("%v %+v", done, app)
 	}
 }
@@ -396,6 +396,9 @@ func TestRotation(t *testing.T) {
 	}
 	if _, err := keeper(second).App(t.Context()); err == nil || !strings.Contains(err.Error(), "MASTER_ENC_KEY") {
 		t.Errorf("the new key alone: %v", err)
+	}
+	if changed, err := keeper(second).Rotate(t.Context()); changed || err == nil || !strings.Contains(err.Error(), "put the old key behind the new one in MASTER_ENC_KEY") {
+		t.Errorf("rotate without the old key: %v %v", changed, err)
 	}
 	for _, want := range []bool{true, false} {
 		if changed, err := keeper(second, first).Rotate(t.Context()); changed != want || err != nil {

@@ -30,9 +30,54 @@ const (
 	maxBreaking = 20 // in a commit's message
 )
 
-// apply commits what the specs at sha ask for to the branch, if that is still there. What an earlier attempt did is
-// found again: where its answer got lost, the branch is at a commit that was written down before.
+// Attempt is how an attempt to apply ended.
+type Attempt string
+
+// The ends of attempts.
+const (
+	AttemptApplied   Attempt = "applied"
+	AttemptClean     Attempt = "clean" // there was nothing to commit
+	AttemptConflicts Attempt = "conflicts"
+	AttemptInvalid   Attempt = "invalid"
+	AttemptMoved     Attempt = "moved"   // the branch went on meanwhile
+	AttemptRefused   Attempt = "refused" // GitHub does not let the App commit
+	AttemptFailed    Attempt = "failed"
+)
+
+// Attempts are all of them.
+func Attempts() []Attempt {
+	return []Attempt{AttemptApplied, AttemptClean, AttemptConflicts, AttemptInvalid, AttemptMoved, AttemptRefused, AttemptFailed}
+}
+
+func attempt(done Applied, err error) Attempt {
+	switch {
+	case errors.Is(err, ErrConflicts):
+		return AttemptConflicts
+	case errors.Is(err, ErrInvalid):
+		return AttemptInvalid
+	case errors.Is(err, ErrMoved):
+		return AttemptMoved
+	case errors.Is(err, preview.ErrNotPermitted):
+		return AttemptRefused
+	case err != nil:
+		return AttemptFailed
+	case done.Commit != "":
+		return AttemptApplied
+	}
+	return AttemptClean
+}
+
+// apply makes one attempt, and tells of it.
 func (s *Syncer) apply(ctx context.Context, p preview.Project, branch, sha, actor string, fallback []byte) (Applied, error) {
+	began := s.Now()
+	done, err := s.commit(ctx, p, branch, sha, actor, fallback)
+	s.Attempted(attempt(done, err), s.Now().Sub(began))
+	return done, err
+}
+
+// commit commits what the specs at sha ask for to the branch, if that is still there. What an earlier attempt did is
+// found again: where its answer got lost, the branch is at a commit that was written down before.
+func (s *Syncer) commit(ctx context.Context, p preview.Project, branch, sha, actor string, fallback []byte) (Applied, error) {
 	r, err := s.compareAt(ctx, p, sha, fallback)
 	done := Applied{Result: r}
 	switch {
@@ -42,7 +87,7 @@ func (s *Syncer) apply(ctx context.Context, p preview.Project, branch, sha, acto
 		return done, ErrInvalid
 	case r.Report.Summary.HasConflicts:
 		return done, ErrConflicts
-	case r.None, r.Report.Summary.Status == drift.Clean:
+	case r.NoSpecs, r.Report.Summary.Status == drift.Clean:
 		return done, nil
 	}
 	if err := s.guard(ctx, p, sha, &done.Result); err != nil {
@@ -67,7 +112,6 @@ func (s *Syncer) apply(ctx context.Context, p preview.Project, branch, sha, acto
 		return done, err
 	}
 	done.Commit = commit
-	done.Report.Applied(s.Now())
 	return done, nil
 }
 
@@ -83,28 +127,34 @@ func (s *Syncer) guard(ctx context.Context, p preview.Project, sha string, r *Re
 	if err != nil {
 		return err
 	}
+	var names []string
+	for _, c := range r.Report.ChangedFiles {
+		names = append(names, c.Path)
+	}
 	var foreign []drift.Conflict
-	look := func(name string) {
-		for i, char := range name {
-			if char == '/' && blobs[name[:i]] != "" {
-				foreign = append(foreign, drift.Conflict{Path: name[:i], Reason: drift.ManualDivergence, Resolution: "A link, a submodule or a file is where a folder should be: move it away; then apply again."})
-				return
-			}
-		}
-		if blobs[name] != r.blobs[name] {
+	for _, name := range append(names, drift.ManifestPath) {
+		if above := blobAbove(blobs, name); above != "" {
+			foreign = append(foreign, drift.Conflict{Path: above, Reason: drift.ManualDivergence, Resolution: "A link, a submodule or a file is where a folder should be: move it away; then apply again."})
+		} else if blobs[name] != r.blobs[name] {
 			foreign = append(foreign, drift.Conflict{Path: name, Reason: drift.ManualDivergence, Resolution: "What is committed here is not in the repository's archive as it is, such as a link, or a file with attributes for export: move it away; then apply again."})
 		}
 	}
-	for _, c := range r.Report.ChangedFiles {
-		look(c.Path)
-	}
-	look(drift.ManifestPath)
 	if len(foreign) == 0 {
 		return nil
 	}
 	r.Report.Conflicts = append(r.Report.Conflicts, foreign...)
 	r.Report.Mismatch(nil) // judges anew
 	return ErrConflicts
+}
+
+// blobAbove is what is a file where a path has a folder, if anything is.
+func blobAbove(blobs map[string]string, name string) string {
+	for i, char := range name {
+		if char == '/' && blobs[name[:i]] != "" {
+			return name[:i]
+		}
+	}
+	return ""
 }
 
 // files are what a commit changes: what the report says, and the manifest.
@@ -169,10 +219,10 @@ type Request struct {
 // Outcome is what a request came to. Its JSON is the drift report, with where it holds.
 type Outcome struct {
 	drift.Report
-	Branch  string            `json:"branch"`
-	HeadSHA string            `json:"headSha"` // that the report is of
-	Commit  string            `json:"commit"`  // that was made; empty: none
-	Invalid []preview.Problem `json:"-"`
+	Branch   string            `json:"branch"`
+	HeadSHA  string            `json:"headSha"` // that the report is of
+	Commit   string            `json:"commit"`  // that was made; empty: none
+	Problems []preview.Problem `json:"-"`
 }
 
 // ErrNoSpecs is returned where a commit has neither specs nor anything that was generated from some.
@@ -187,8 +237,7 @@ var ErrDefaultBranch = errors.New("nothing is committed to the default branch")
 // because its answer got lost finds what it did.
 func (s *Syncer) Apply(ctx context.Context, r Request) (Outcome, error) {
 	done := Outcome{Branch: r.Branch}
-	l := &look{Syncer: s, project: r.Project}
-	served, err := l.served(ctx)
+	config, served, err := s.configuration(ctx, r.Project)
 	if err != nil {
 		return done, err
 	}
@@ -198,39 +247,42 @@ func (s *Syncer) Apply(ctx context.Context, r Request) (Outcome, error) {
 	if !r.DryRun && r.Branch == r.Project.DefaultBranch {
 		return done, ErrDefaultBranch
 	}
-	if done.HeadSHA, err = s.GitHub.BranchHead(ctx, r.Project, r.Branch); err != nil {
+	if done.HeadSHA, done.Commit, err = s.position(ctx, r); err != nil {
 		return done, err
 	}
-	before := ""
-	if r.HeadSHA != "" && done.HeadSHA != r.HeadSHA {
-		if !r.DryRun {
-			if before, err = s.Store.SpecCommit(ctx, r.Project.ID, r.Branch, r.HeadSHA, done.HeadSHA); err != nil {
-				return done, err
-			}
-		}
-		if before == "" {
-			return done, ErrMoved
-		}
-	}
 	var made Applied
-	if r.DryRun || before != "" {
-		made.Result, err = s.compareAt(ctx, r.Project, done.HeadSHA, l.config)
+	if r.DryRun || done.Commit != "" {
+		made.Result, err = s.compareAt(ctx, r.Project, done.HeadSHA, config)
 	} else {
-		made, err = s.apply(ctx, r.Project, r.Branch, done.HeadSHA, r.Actor, l.config)
+		made, err = s.apply(ctx, r.Project, r.Branch, done.HeadSHA, r.Actor, config)
+		done.Commit = made.Commit
 	}
-	done.Report, done.Invalid = made.Report, made.Problems
+	done.Report, done.Problems = made.Report, made.Problems
 	switch {
 	case err != nil:
 		return done, err
-	case made.None:
+	case made.NoSpecs:
 		return done, ErrNoSpecs
 	case len(made.Problems) > 0:
 		return done, ErrInvalid
-	case before != "":
-		done.Commit = before
+	case done.Commit != "":
 		done.Applied(s.Now())
-	case made.Commit != "":
-		done.Commit = made.Commit
 	}
 	return done, nil
+}
+
+// position is where a request finds its branch, and the commit there if an equal request made it before. Anywhere
+// else than the request says is ErrMoved.
+func (s *Syncer) position(ctx context.Context, r Request) (head, commit string, err error) {
+	head, err = s.GitHub.BranchHead(ctx, r.Project, r.Branch)
+	if err != nil || r.HeadSHA == "" || r.HeadSHA == head {
+		return head, "", err
+	}
+	if !r.DryRun {
+		commit, err = s.Store.SpecCommit(ctx, r.Project.ID, r.Branch, r.HeadSHA, head)
+	}
+	if err == nil && commit == "" {
+		err = ErrMoved
+	}
+	return head, commit, err
 }

@@ -30,9 +30,9 @@ func applyAction() report.Action {
 // checkOf words a result. The conclusion is success where all is as the specs say, action_required where applying
 // makes it so, failure where a person has to change something first, and skipped where there is nothing to compare.
 func checkOf(pr preview.PullRequest, r Result) report.Check {
-	c := report.Check{Name: CheckName, HeadSHA: pr.HeadSHA, ExternalID: fmt.Sprintf("spec:%d", pr.Number), Status: "completed"}
+	c := completed(pr)
 	switch {
-	case r.None:
+	case r.NoSpecs:
 		c.Conclusion, c.Title = skipped, "There are no specs"
 		c.Summary = "This commit has no folder `specs`, and nothing that was generated from one.\n"
 		return c
@@ -44,7 +44,7 @@ func checkOf(pr preview.PullRequest, r Result) report.Check {
 	}
 	switch r.Report.Summary.Status {
 	case drift.Conflicts:
-		c.Conclusion, c.Title = failure, conflictTitle(r.Report)
+		c.Conclusion, c.Title = failure, r.Report.ConflictTitle()
 	case drift.Drift:
 		c.Conclusion, c.Title = actionRequired, count(len(r.Report.ChangedFiles), "file")+" not as the specs say"
 		if !pr.Fork {
@@ -59,8 +59,14 @@ func checkOf(pr preview.PullRequest, r Result) report.Check {
 
 // skippedCheck is for a head that touches no specs, where an earlier one did.
 func skippedCheck(pr preview.PullRequest) report.Check {
-	return report.Check{Name: CheckName, HeadSHA: pr.HeadSHA, ExternalID: fmt.Sprintf("spec:%d", pr.Number), Status: "completed",
-		Conclusion: skipped, Title: "No specs are touched", Summary: "This pull request changes neither specs nor what is said of them.\n"}
+	c := completed(pr)
+	c.Conclusion, c.Title = skipped, "No specs are touched"
+	c.Summary = "This pull request changes neither specs nor what is said of them.\n"
+	return c
+}
+
+func completed(pr preview.PullRequest) report.Check {
+	return report.Check{Name: CheckName, HeadSHA: pr.HeadSHA, ExternalID: fmt.Sprintf("spec:%d", pr.Number), Status: "completed"}
 }
 
 // annotations point at the first line that drifted of each file that is there, and at what is in the way.
@@ -91,14 +97,7 @@ func summary(pr preview.PullRequest, r drift.Report) string {
 	default:
 		b.WriteString("**What to do:** press *Apply*, or comment `/flaresmith spec apply`: what the specs ask for is committed to this branch.\n")
 	}
-	section(&b, "Conflicts", len(r.Conflicts), func(i int) string {
-		c := r.Conflicts[i]
-		place := c.Path
-		if c.Line > 0 {
-			place = fmt.Sprintf("%s:%d", c.Path, c.Line)
-		}
-		return fmt.Sprintf("%s %s: %s", report.CodeSpan(place), report.CodeSpan(string(c.Reason)), report.Escape(clip(c.Resolution)))
-	})
+	conflictSection(&b, r)
 	section(&b, "Files", len(r.ChangedFiles), func(i int) string {
 		c := r.ChangedFiles[i]
 		return fmt.Sprintf("%s %s (+%d −%d)", report.CodeSpan(clip(c.Path)), c.ChangeType, c.LinesAdded, c.LinesRemoved)
@@ -109,6 +108,17 @@ func summary(pr preview.PullRequest, r drift.Report) string {
 	})
 	section(&b, "Notes", len(r.Notes), func(i int) string { return report.Escape(clip(r.Notes[i].String())) })
 	return b.String()
+}
+
+func conflictSection(b *strings.Builder, r drift.Report) {
+	section(b, "Conflicts", len(r.Conflicts), func(i int) string {
+		c := r.Conflicts[i]
+		place := c.Path
+		if c.Line > 0 {
+			place = fmt.Sprintf("%s:%d", c.Path, c.Line)
+		}
+		return fmt.Sprintf("%s %s: %s", report.CodeSpan(clip(place)), report.CodeSpan(string(c.Reason)), report.Escape(clip(c.Resolution)))
+	})
 }
 
 func section(b *strings.Builder, title string, n int, line func(int) string) {
@@ -137,24 +147,6 @@ func clip(text string) string {
 		return string(r[:most-1]) + "…"
 	}
 	return text
-}
-
-// conflictTitle tells files in the way from specs that contradict themselves.
-func conflictTitle(r drift.Report) string {
-	mismatches := 0
-	for _, c := range r.Conflicts {
-		if c.Reason == drift.SchemaMismatch {
-			mismatches++
-		}
-	}
-	files := count(len(r.Conflicts)-mismatches, "file") + " in the way of what the specs say"
-	switch mismatches {
-	case 0:
-		return files
-	case len(r.Conflicts):
-		return "The specs contradict themselves in " + count(mismatches, "place")
-	}
-	return files + ", and the specs contradict themselves in " + count(mismatches, "place")
 }
 
 func count(n int, noun string) string {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
-	"github.com/flaresmith/flaresmith/codegen/drift"
 )
 
 // The arguments of the command.
@@ -25,6 +24,9 @@ type answer struct {
 	commit  string
 }
 
+func done(text, commit string) answer {
+	return answer{text: text, outcome: preview.CommandDone, commit: commit}
+}
 func refused(text string) answer { return answer{text: text, outcome: preview.CommandRefused} }
 func invalid(text string) answer { return answer{text: text, outcome: preview.CommandInvalid} }
 
@@ -82,7 +84,7 @@ func (l *look) decide(ctx context.Context, c preview.Command) (answer, error) {
 	}
 	if verb == argumentCheck {
 		l.forced, l.published.NewCheck = true, true
-		return answer{text: "Checking the specs: see the check *" + CheckName + "*.\n", outcome: preview.CommandDone}, nil
+		return done("Checking the specs: see the check *"+CheckName+"*.\n", ""), nil
 	}
 	return l.applyHere(ctx, c)
 }
@@ -94,34 +96,27 @@ func (l *look) applyHere(ctx context.Context, c preview.Command) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
-	done, err := l.apply(ctx, l.project, l.pr.HeadRef, l.pr.HeadSHA, c.Actor, l.config)
+	made, err := l.apply(ctx, l.project, l.pr.HeadRef, l.pr.HeadSHA, c.Actor, l.config)
 	switch {
-	case err == nil && done.Commit != "":
-		l.pr.HeadSHA = done.Commit
-		return answer{text: fmt.Sprintf("Applied: %s in %s.\n", count(len(done.Report.ChangedFiles), "file"), done.Commit), outcome: preview.CommandDone, commit: done.Commit}, nil
-	case err == nil && done.None:
+	case err == nil && made.Commit != "":
+		l.pr.HeadSHA = made.Commit
+		return done(fmt.Sprintf("Applied: %s in %s.\n", count(len(made.Report.ChangedFiles), "file"), made.Commit), made.Commit), nil
+	case err == nil && made.NoSpecs:
 		return invalid("Not done: there are no specs here.\n"), nil
 	case err == nil && before != "":
-		return answer{text: "Applied in " + before + ".\n", outcome: preview.CommandDone, commit: before}, nil
+		return done("Applied in "+before+".\n", before), nil
 	case err == nil:
-		return answer{text: "Nothing to do: all files are as the specs say.\n", outcome: preview.CommandDone}, nil
+		return done("Nothing to do: all files are as the specs say.\n", ""), nil
 	case errors.Is(err, ErrMoved):
 		return invalid("Not done: the branch went on to another commit meanwhile. Comment again to apply to that.\n"), nil
 	case errors.Is(err, ErrInvalid):
-		return invalid("Not done: nothing can be generated from these specs.\n" + problemList(done.Problems)), nil
+		return invalid("Not done: nothing can be generated from these specs.\n" + problemList(made.Problems)), nil
 	case errors.Is(err, ErrConflicts):
-		return invalid("Not done: " + conflictTitle(done.Report) + ".\n" + conflictList(done.Report)), nil
+		var conflicts strings.Builder
+		conflictSection(&conflicts, made.Report)
+		return invalid("Not done: " + made.Report.ConflictTitle() + ".\n" + conflicts.String()), nil
 	case errors.Is(err, preview.ErrNotPermitted):
 		return invalid("Not done: GitHub does not let this App commit to the branch. The App needs the permission *Contents: read and write*, and no rule of the branch may forbid it.\n"), nil
 	}
 	return answer{}, err
-}
-
-func conflictList(r drift.Report) string {
-	var b strings.Builder
-	section(&b, "Conflicts", len(r.Conflicts), func(i int) string {
-		c := r.Conflicts[i]
-		return fmt.Sprintf("%s %s: %s", report.CodeSpan(clip(c.Path)), report.CodeSpan(string(c.Reason)), report.Escape(clip(c.Resolution)))
-	})
-	return b.String()
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -33,8 +32,8 @@ type Result struct {
 	Report drift.Report
 	// Problems are what is wrong with specs, configuration or layout: then there is nothing else.
 	Problems []preview.Problem
-	// None: the commit has neither specs nor anything that was generated.
-	None bool
+	// NoSpecs: the commit has neither specs nor anything that was generated.
+	NoSpecs bool
 
 	next  drift.Manifest
 	lines map[string]int    // of each file that is changed, the first line that is
@@ -46,23 +45,24 @@ type Result struct {
 // result; an error is ours.
 func Compare(source fs.FS, fallback []byte) (Result, error) {
 	r, err := compare(source, fallback)
+	if err == nil {
+		return r, nil
+	}
 	var problems spec.Problems
 	var invalid *preview.InvalidError
 	switch {
-	case err == nil:
-		return r, nil
 	case errors.As(err, &problems):
+		r = Result{}
 		for _, p := range problems {
 			r.Problems = append(r.Problems, preview.Problem{Path: p.File, Line: p.Line, Column: p.Column, Message: p.Message})
 		}
+		return r, nil
 	case errors.As(err, &invalid):
-		r.Problems = invalid.Problems
+		return Result{Problems: invalid.Problems}, nil
 	case ours(err):
 		return Result{}, fmt.Errorf("compare with the specs: %w", err)
-	default:
-		r.Problems = []preview.Problem{{Message: err.Error()}}
 	}
-	return Result{Problems: r.Problems}, nil
+	return Result{Problems: []preview.Problem{{Message: err.Error()}}}, nil
 }
 
 // ours tells trouble with this machine's disk from a repository in which a file is where a folder should be.
@@ -72,12 +72,12 @@ func ours(err error) bool {
 }
 
 func compare(source fs.FS, fallback []byte) (Result, error) {
-	manifest, err := readManifest(source)
+	head, err := readHead(source)
 	if err != nil {
 		return Result{}, err
 	}
-	if _, err := fs.Stat(source, specsFolder); errors.Is(err, fs.ErrNotExist) && len(manifest.Files) == 0 {
-		return Result{None: true}, nil
+	if _, err := fs.Stat(source, specsFolder); errors.Is(err, fs.ErrNotExist) && len(head.Files) == 0 {
+		return Result{NoSpecs: true}, nil
 	}
 	if err := bound(source); err != nil {
 		return Result{}, err
@@ -90,14 +90,18 @@ func compare(source fs.FS, fallback []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if in.Current(manifest, source) {
-		return Result{Report: drift.Unchanged(manifest), next: manifest}, nil
+	if in.Current(head, source) {
+		return Result{Report: drift.Unchanged(head)}, nil
+	}
+	manifest, err := drift.ReadManifest(source)
+	if err != nil {
+		return Result{}, err
 	}
 	files, err := in.Generate()
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{}
+	var r Result
 	// Everything at a commit is committed.
 	r.Report, r.next, err = codegen.Plan(source, files, manifest, func([]string) (map[string]bool, error) { return nil, nil }) //nolint:nilnil // nobody
 	if err != nil {
@@ -106,11 +110,11 @@ func compare(source fs.FS, fallback []byte) (Result, error) {
 	return r, r.locate(source)
 }
 
-func readManifest(source fs.FS) (drift.Manifest, error) {
+func readHead(source fs.FS) (drift.Head, error) {
 	if info, err := fs.Stat(source, drift.ManifestPath); err == nil && info.Size() > maxManifest {
-		return drift.Manifest{}, preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("The file is larger than %d MB.", maxManifest>>20)})
+		return drift.Head{}, preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("The file is larger than %d MB.", maxManifest>>20)})
 	}
-	return drift.ReadManifest(source)
+	return drift.ReadHead(source)
 }
 
 // bound refuses specs that would take too much to read.
@@ -142,17 +146,12 @@ func bound(source fs.FS) error {
 
 // configured is what the commit's configuration says of specs, or the fallback.
 func configured(source fs.FS, fallback []byte) (codegen.Options, error) {
-	data := fallback
-	file, err := source.Open(repoconfig.Path)
-	switch {
-	case err == nil:
-		defer file.Close()
-		const enough = 1 << 20 // more than what is refused as too large
-		if data, err = io.ReadAll(io.LimitReader(file, enough)); err != nil {
-			return codegen.Options{}, fmt.Errorf("configuration: %w", err)
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return codegen.Options{}, fmt.Errorf("configuration: %w", err)
+	data, found, err := repoconfig.Read(source)
+	if err != nil {
+		return codegen.Options{}, err
+	}
+	if !found {
+		data = fallback
 	}
 	c, problems := repoconfig.Parse(data)
 	if len(problems) > 0 {
@@ -223,9 +222,14 @@ func blobID(content []byte) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// firstDifference is the number of the first line in which two texts differ, and of the last one where one goes on.
+// firstDifference is the number of the first line of a in which b differs, and of the last one where one goes on. A
+// generated file's head differs whenever anything does, so it counts only where nothing else does.
 func firstDifference(a, b []byte) int {
 	line := 1
+	if bodyA, bodyB := drift.Body(a), drift.Body(b); !bytes.Equal(bodyA, bodyB) {
+		line += bytes.Count(a[:len(a)-len(bodyA)], []byte("\n"))
+		a, b = bodyA, bodyB
+	}
 	for len(a) > 0 && len(b) > 0 {
 		first, restA, _ := bytes.Cut(a, []byte("\n"))
 		second, restB, _ := bytes.Cut(b, []byte("\n"))

@@ -29,8 +29,10 @@ type Config struct {
 	Sources   Sources
 	// DetailsURL is where a person sees more; may be nil.
 	DetailsURL func(preview.Project) string
-	Now        func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: discard
+	// Attempted is told how each attempt to apply ended, and how long it took; may be nil.
+	Attempted func(a Attempt, took time.Duration)
+	Now       func() time.Time // nil: time.Now
+	Logger    *slog.Logger     // nil: discard
 }
 
 // Syncer looks at specs. It is safe for concurrent use.
@@ -50,6 +52,9 @@ func New(c Config) *Syncer {
 	if c.DetailsURL == nil {
 		c.DetailsURL = func(preview.Project) string { return "" }
 	}
+	if c.Attempted == nil {
+		c.Attempted = func(Attempt, time.Duration) {}
+	}
 	return &Syncer{Config: c, slots: make(chan struct{}, atOnce)}
 }
 
@@ -60,7 +65,7 @@ type look struct {
 	pr        preview.PullRequest
 	lease     preview.SpecLease
 	published report.Published
-	config    []byte // of the default branch, or the organisation's
+	config    []byte // that counts where the head has none
 	forced    bool   // a person asked for the check
 }
 
@@ -109,8 +114,8 @@ func (l *look) run(ctx context.Context, number int) error {
 	if len(commands) == 0 && (!l.pr.Open || l.published.CheckSHA == l.pr.HeadSHA && !l.published.NewCheck) {
 		return nil
 	}
-	served, err := l.served(ctx)
-	if err != nil {
+	served := false
+	if l.config, served, err = l.configuration(ctx, l.project); err != nil {
 		return err
 	}
 	for _, c := range commands {
@@ -124,32 +129,23 @@ func (l *look) run(ctx context.Context, number int) error {
 	return l.check(ctx)
 }
 
-// served reports whether anything is done in the repository at all: the operator listed it, and its default branch or
-// its organisation has a configuration. That decides about nothing else here but what counts where a head has none.
-func (l *look) served(ctx context.Context) (bool, error) {
-	_, err := l.Store.Entitlement(ctx, l.project)
-	if errors.Is(err, preview.ErrNotFound) {
-		return false, nil
+// configuration is the valid configuration of the default branch or the organisation, as it is or was last: it counts
+// where a head has none. Nothing is done in a repository that has none, or that the operator did not list.
+func (s *Syncer) configuration(ctx context.Context, p preview.Project) (data []byte, served bool, err error) {
+	if _, err := s.Store.Entitlement(ctx, p); errors.Is(err, preview.ErrNotFound) {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, err
 	}
-	if err != nil {
-		return false, err
-	}
-	found := false
-	l.config, found, err = l.fallback(ctx, l.project)
-	return found, err
-}
-
-// fallback is the valid configuration of the default branch, as it is or was last.
-func (s *Syncer) fallback(ctx context.Context, p preview.Project) (data []byte, found bool, err error) {
-	data, found, err = s.GitHub.ConfigFile(ctx, p, p.DefaultBranch)
+	data, found, err := s.GitHub.ConfigFile(ctx, p, p.DefaultBranch)
 	if err != nil || !found {
-		return nil, found, err
+		return nil, false, err
 	}
 	if _, problems := repoconfig.Parse(data); len(problems) == 0 {
 		return data, true, nil
 	}
-	good, _, err := s.Store.GoodConfig(ctx, p.ID)
-	return good, true, err
+	data, _, err = s.Store.GoodConfig(ctx, p.ID)
+	return data, true, err
 }
 
 // check compares and publishes.

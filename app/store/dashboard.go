@@ -61,7 +61,7 @@ func (s *Store) LastPasses(ctx context.Context, environmentIDs []string, each in
 func (s *Store) OutputsOf(ctx context.Context, environmentIDs []string) (map[string]preview.Outputs, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT environment_id, kind, worker, outputs FROM resources WHERE environment_id = ANY ($1::uuid[])
-		ORDER BY digest <> '', updated_at`, environmentIDs)
+		ORDER BY outputs <> '{}', updated_at`, environmentIDs)
 	if err != nil {
 		return nil, fmt.Errorf("outputs of environments: %w", classed(err))
 	}

@@ -13,7 +13,7 @@ import (
 // Ledger lists what was begun for the environment and not forgotten, by kind and Worker; of what is at two places, what was
 // finished last is first.
 func (s *Store) Ledger(ctx context.Context, environmentID string) ([]preview.LedgerEntry, error) {
-	rows, err := s.pool.Query(ctx, `SELECT kind, worker, name, place, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind, worker, digest = '', updated_at DESC`, environmentID)
+	rows, err := s.pool.Query(ctx, `SELECT kind, worker, name, place, digest, outputs FROM resources WHERE environment_id = $1 ORDER BY kind, worker, outputs = '{}', updated_at DESC`, environmentID)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of %s: %w", environmentID, classed(err))
 	}
@@ -44,12 +44,12 @@ func (s *Store) Places(ctx context.Context) ([]string, error) {
 	return places, nil
 }
 
-// RecordIntent notes that a resource is about to be created or changed at a place.
+// RecordIntent notes that a resource is about to be created or changed at a place. It has no digest until that is finished.
 func (s *Store) RecordIntent(ctx context.Context, l preview.Lease, key preview.Key, name, place string) error {
 	return s.leased(ctx, l, `
 		INSERT INTO resources (environment_id, kind, worker, name, place)
 		SELECT id, $3, $4, $5, $6 FROM environments WHERE id = $1 AND lease_token = $2
-		ON CONFLICT (environment_id, kind, worker, place) DO UPDATE SET name = excluded.name, updated_at = now()`,
+		ON CONFLICT (environment_id, kind, worker, place) DO UPDATE SET name = excluded.name, digest = '', updated_at = now()`,
 		key.Kind, key.Worker, name, place)
 }
 

@@ -46,7 +46,7 @@ func TestMigrateConcurrentlyAndTwice(t *testing.T) {
 		}
 	}
 	// Postgres ends a session a moment after its client has closed the connection.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		locks := scalar[int](t, s, `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
 			WHERE locktype = 'advisory' AND d.datname = current_database()`)
 		if locks == 0 {

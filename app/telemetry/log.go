@@ -62,6 +62,8 @@ func (h handler) attr(a slog.Attr) slog.Attr {
 	switch value.Kind() {
 	case slog.KindString:
 		value = slog.StringValue(h.redact.Text(value.String()))
+	case slog.KindDuration: // as people write it: JSON has nanoseconds
+		value = slog.StringValue(value.Duration().String())
 	case slog.KindGroup:
 		members := value.Group()
 		clean := make([]slog.Attr, len(members))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -35,7 +36,7 @@ func TestHandlerRedacts(t *testing.T) {
 	logger.Info("m", slog.Group("g", "a", hidden, slog.Group("h", "b", token)))
 	logger.With("a", hidden).WithGroup("g").Info("m", "b", hidden)
 	logger.Info("m", "struct", masked{Name: "x", Token: token}, "map", map[string]string{"k": hidden}, "bytes", []byte(hidden), "stringer", text{hidden})
-	logger.Info("m", "list", []string{"a", "b"}, "struct", masked{Name: "x"}, "nil", nil)
+	logger.Info("m", "list", []string{"a", "b"}, "struct", masked{Name: "x"}, "nil", nil, "wait", 20*time.Second)
 	logger.Info("m", "key "+hidden, "x")
 	slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Printf("http: panic serving: %s", token) // as http.Server does
 	for line := range strings.Lines(out.String()) {
@@ -53,7 +54,7 @@ func TestHandlerRedacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(plain, "time")
-	want := map[string]any{"level": "INFO", "msg": "m", "list": []any{"a", "b"}, "struct": map[string]any{"Name": "x", "Token": ""}, "nil": nil}
+	want := map[string]any{"level": "INFO", "msg": "m", "list": []any{"a", "b"}, "struct": map[string]any{"Name": "x", "Token": ""}, "nil": nil, "wait": "20s"}
 	if diff := cmp.Diff(want, plain); diff != "" {
 		t.Errorf("a line without secrets (-want +got):\n%s", diff)
 	}

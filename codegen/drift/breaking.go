@@ -1,77 +1,84 @@
 package drift
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
-// The kinds of promises: what deployed code, data and other people rely on.
-const (
-	TablePromise     = "table"
-	ColumnPromise    = "column"    // table.column
-	FieldPromise     = "field"     // Schema.property, of required ones
-	OperationPromise = "operation" // GET /products/{id}
-)
-
-// BreakingChange is a promise that the specs kept when files were generated last, and no longer do.
+// BreakingChange is a promise that the specs kept when files were generated last, and no longer do, or something new
+// that is asked of data and clients that are there.
 type BreakingChange struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Note string `json:"note"` // how to get there without harm
 }
 
-// Breaking compares the promises of two manifests. Columns of a table that is gone are not listed again.
-func Breaking(old, next Manifest) []BreakingChange {
-	changes := []BreakingChange{}
-	gone := map[string]bool{}
-	for _, kind := range []string{TablePromise, ColumnPromise, FieldPromise, OperationPromise} {
-		removed, added := without(old.Promises[kind], next.Promises[kind]), without(next.Promises[kind], old.Promises[kind])
-		for _, name := range removed {
-			owner, _, _ := strings.Cut(name, ".")
-			if kind == TablePromise {
-				gone[name] = true
-			} else if kind == ColumnPromise && gone[owner] {
-				continue
-			}
-			changes = append(changes, BreakingChange{kind, name, migration(kind, name, removed, added)})
-		}
-	}
-	return changes
+// Breaking compares the promises of two manifests, and notes what harms only who is not prepared for it. Of what is
+// gone, its parts are not listed again, and of what an older manifest does not tell, nothing is said.
+func Breaking(old, next Manifest) ([]BreakingChange, []spec.Problem) {
+	c := &comparison{old: old.Promises, next: next.Promises, changes: []BreakingChange{}}
+	c.tables()
+	c.columns()
+	c.uniques()
+	c.checks()
+	c.enums()
+	c.fields()
+	c.parameters()
+	c.limits()
+	c.values()
+	c.operations()
+	return c.changes, c.notes
 }
 
-func without(a, b []string) []string {
-	other := make(map[string]bool, len(b))
-	for _, name := range b {
-		other[name] = true
-	}
-	return slices.DeleteFunc(slices.Clone(a), func(name string) bool { return other[name] })
+// comparison collects the changes, those of a kind by name.
+type comparison struct {
+	old, next Promises
+	changes   []BreakingChange
+	notes     []spec.Problem
 }
 
-// migration is the note of one change. Where just one thing came for one that went, it may be a new name.
-func migration(kind, name string, removed, added []string) string {
-	owner, member, _ := strings.Cut(name, ".")
-	switch kind {
-	case TablePromise:
-		note := fmt.Sprintf("Deploy code that does not use the table first, keep a copy of its rows, then: DROP TABLE %s;", quoteName(name))
-		if len(removed) == 1 && len(added) == 1 {
-			note += fmt.Sprintf(" If it only has a new name: ALTER TABLE %s RENAME TO %s;", quoteName(name), quoteName(added[0]))
-		}
-		return note
-	case ColumnPromise:
-		note := fmt.Sprintf("Deploy code that does not use the column first, keep a copy of its values, then: ALTER TABLE %s DROP COLUMN %s;", quoteName(owner), quoteName(member))
-		of := func(name string) bool { return !strings.HasPrefix(name, owner+".") }
-		went, came := slices.DeleteFunc(slices.Clone(removed), of), slices.DeleteFunc(slices.Clone(added), of)
-		if len(went) == 1 && len(came) == 1 {
-			note += fmt.Sprintf(" If it only has a new name: ALTER TABLE %s RENAME COLUMN %s TO %s;", quoteName(owner), quoteName(member), quoteName(strings.TrimPrefix(came[0], owner+".")))
-		}
-		return note
-	case FieldPromise:
-		return "Clients rely on this field: it is gone, or optional now. Keep it, marked as deprecated, until none reads it, or offer a new version of the operations that carry it."
-	}
-	return "Clients call this operation: keep it, marked as deprecated, until none does, and answer 410 Gone after that."
+func (c *comparison) add(kind, name, note string) {
+	c.changes = append(c.changes, BreakingChange{kind, name, note})
 }
 
+// removed, added and kept are the names of one kind, sorted.
+func (c *comparison) removed(kind string) []string { return without(c.old[kind], c.next[kind]) }
+func (c *comparison) added(kind string) []string   { return without(c.next[kind], c.old[kind]) }
+
+func (c *comparison) kept(kind string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.old[kind])), func(name string) bool { return !c.next.has(kind, name) })
+}
+
+func without(a, b map[string]string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(a)), func(name string) bool { _, there := b[name]; return there })
+}
+
+func (p Promises) has(kind, name string) bool {
+	_, there := p[kind][name]
+	return there
+}
+
+// covers tells whether every value of one list of types is one of another, too.
+func covers(types, other string) bool {
+	if other == "" {
+		return true
+	}
+	have := strings.Split(types, "|")
+	for one := range strings.SplitSeq(other, "|") {
+		general, _, _ := strings.Cut(one, ":")
+		if !slices.ContainsFunc(have, func(h string) bool {
+			return h == AnyType || h == one || h == general || h == "number" && one == "integer"
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// quoteName writes a name as SQL does.
 func quoteName(name string) string {
 	for i := range len(name) {
 		if c := name[i]; c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9' || i == 0) {

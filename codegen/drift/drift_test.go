@@ -110,7 +110,7 @@ func TestPlan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Plan(tt.disk, Manifest{Files: tt.manifest}, []string{"t"}, tt.files, func([]string) (map[string]bool, error) { return tt.dirty, nil })
+			got, err := Plan(tt.disk, Manifest{Head: Head{Files: tt.manifest}}, []string{"t"}, tt.files, func([]string) (map[string]bool, error) { return tt.dirty, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,16 +130,52 @@ func TestPlan(t *testing.T) {
 
 func TestReadManifest(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct{ content, want string }{
-		"damaged":     {"<<<<<<< HEAD", "damaged"},
-		"outside":     {`{"files": {"../x": {}}}`, "outside its folder"},
-		"unknown key": {`{"file": {}}`, "damaged"},
-	} {
-		t.Run(name, func(t *testing.T) {
+	written, err := Manifest{
+		Head:     Head{Generation: 5, Inputs: "i", Files: map[string]Entry{"a\n  \"promises\": ": {Target: "t", SHA256: "s", Once: true}, "b": {Target: "t"}}},
+		Promises: Promises{TablePromise: {"as": "primary key (id)"}},
+	}.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := string(written)
+	with := func(old, fresh string) string { return strings.Replace(m, old, fresh, 1) }
+	tests := []struct{ name, content, want string }{
+		{"as it is written", m, ""},
+		{"without promises", `{"generation": 5, "inputs": "i", "files": {}}`, ""},
+		{"on one line", strings.ReplaceAll(m, "\n", ""), ""},
+		{"with other ends of lines", strings.ReplaceAll(m, "\n", "\r\n"), ""},
+		{"in another order", "{\n  \"generation\": 5,\n  \"promises\": {},\n  \"files\": {\"a\": {}}\n}\n", ""},
+		{"older promises", with(`{
+      "as": "primary key (id)"
+    }`, `["as"]`), ""},
+		{"files behind the promises", strings.TrimSuffix(m, "\n}\n") + ",\"files\": {\"c\": {\"target\": \"t\", \"sha256\": \"s\"}}}", ""},
+		{"more behind its end", m + ">>>>>>> theirs\n", "damaged"},
+		{"an unknown key behind the promises", strings.TrimSuffix(m, "\n}\n") + ", \"x\": 1}", "damaged"},
+		{"empty", "", "damaged"},
+		{"not merged", "<<<<<<< HEAD", "damaged"},
+		{"promises that are not merged", with("    \"table\"", "<<<<<<< HEAD\n    \"table\""), "damaged"},
+		{"cut off", m[:len(m)-8], "damaged"},
+		{"outside", with(`"b"`, `"../b"`), "outside its folder"},
+		{"outside, without promises", `{"files": {"../x": {}}}`, "outside its folder"},
+		{"unknown key", with("generation", "generator"), "damaged"},
+		{"unknown key, without promises", `{"file": {}}`, "damaged"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := ReadManifest(fstest.MapFS{ManifestPath: file(tt.content)})
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want %q", err, tt.want)
+			disk := fstest.MapFS{ManifestPath: file(tt.content)}
+			whole, err := ReadManifest(disk)
+			head, headErr := ReadHead(disk)
+			if tt.want == "" {
+				if diff := cmp.Diff(whole.Head, head); diff != "" || err != nil || headErr != nil {
+					t.Errorf("%v, %v\n%s", err, headErr, diff)
+				}
+				return
+			}
+			for _, err := range []error{err, headErr} {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("got %v, want %q", err, tt.want)
+				}
 			}
 		})
 	}
@@ -172,7 +208,7 @@ func TestLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.Fields(string(out))[:2]
-		added, removed := lines(tt[0], tt[1])
+		added, removed := lines([]byte(tt[0]), []byte(tt[1]))
 		if diff := cmp.Diff(want, []string{strconv.Itoa(added), strconv.Itoa(removed)}); diff != "" {
 			t.Errorf("%.30q to %.30q (-git +ours):\n%s", tt[0], tt[1], diff)
 		}

@@ -1,16 +1,19 @@
 package drift
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // maxEdits bounds the search for the shortest edit: beyond it, lines are only counted.
 const maxEdits = 1000
 
 // lines counts the lines that an edit from a to b adds and removes, as git does for most edits.
-func lines(a, b string) (added, removed int) {
-	if a == "" || b == "" {
+func lines(a, b []byte) (added, removed int) {
+	if len(a) == 0 || len(b) == 0 {
 		return count(b), count(a)
 	}
-	x, y := split(a), split(b)
+	x, y := split(string(a)), split(string(b))
 	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
 		x, y = x[1:], y[1:]
 	}
@@ -29,9 +32,9 @@ func lines(a, b string) (added, removed int) {
 	return added, edits - added
 }
 
-func count(s string) int {
-	lines := strings.Count(s, "\n")
-	if s != "" && !strings.HasSuffix(s, "\n") {
+func count(content []byte) int {
+	lines := bytes.Count(content, []byte("\n"))
+	if len(content) > 0 && content[len(content)-1] != '\n' {
 		lines++
 	}
 	return lines

@@ -166,7 +166,7 @@ func (r *Report) add(path string, old []byte, there bool, content []byte) {
 	default:
 		r.Summary.FilesCreated++
 	}
-	c.LinesAdded, c.LinesRemoved = lines(string(old), string(content))
+	c.LinesAdded, c.LinesRemoved = lines(old, content)
 	r.ChangedFiles = append(r.ChangedFiles, c)
 }
 
@@ -208,6 +208,31 @@ func (r *Report) Refused() bool {
 	return slices.ContainsFunc(r.Conflicts, func(c Conflict) bool { return c.Reason != SchemaMismatch })
 }
 
+// ConflictTitle tells in a line files in the way from specs that contradict themselves.
+func (r *Report) ConflictTitle() string {
+	mismatches := 0
+	for _, c := range r.Conflicts {
+		if c.Reason == SchemaMismatch {
+			mismatches++
+		}
+	}
+	counted := func(n int, noun string) string {
+		if n == 1 {
+			return "1 " + noun
+		}
+		return fmt.Sprintf("%d %ss", n, noun)
+	}
+	files := counted(len(r.Conflicts)-mismatches, "file") + " in the way of what the specs say"
+	contradictions := "specs contradict themselves in " + counted(mismatches, "place")
+	switch mismatches {
+	case 0:
+		return files
+	case len(r.Conflicts):
+		return "The " + contradictions
+	}
+	return files + ", and the " + contradictions
+}
+
 func (r *Report) judge() {
 	r.Summary.HasConflicts = len(r.Conflicts) > 0
 	switch {
@@ -235,9 +260,9 @@ func emptyReport() Report {
 }
 
 // Unchanged is the report of files that are known to be as their manifest says.
-func Unchanged(m Manifest) Report {
+func Unchanged(h Head) Report {
 	r := emptyReport()
-	r.Summary.TotalFiles = len(m.Files)
+	r.Summary.TotalFiles = len(h.Files)
 	r.judge()
 	return r
 }

@@ -1,7 +1,13 @@
 package ir
 
 import (
+	"cmp"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
@@ -14,13 +20,10 @@ var keywordTypes = []struct { //nolint:gochecknoglobals // a constant table
 }{
 	{"properties", Object}, {"required", Object}, {"additionalProperties", Object}, {"patternProperties", Object},
 	{"minProperties", Object}, {"maxProperties", Object}, {"propertyNames", Object},
-	{"items", Array}, {"prefixItems", Array}, {"minItems", Array}, {"maxItems", Array}, {"uniqueItems", Array}, {"contains", Array},
+	{"items", Array}, {"prefixItems", Array}, {"unevaluatedItems", Array}, {"minItems", Array}, {"maxItems", Array}, {"uniqueItems", Array}, {"contains", Array},
 	{"pattern", String}, {"minLength", String}, {"maxLength", String},
 	{"minimum", Number}, {"maximum", Number}, {"exclusiveMinimum", Number}, {"exclusiveMaximum", Number}, {"multipleOf", Number},
 }
-
-var unsupported = []string{ //nolint:gochecknoglobals // a constant table
-	"if", "dependentSchemas", "dependentRequired", "dependencies", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "minContains", "maxContains"}
 
 // schema reads one schema. outer is the types that the schema around it allows for the same value.
 func (b *builder) schema(n *spec.Node, outer Types) *Schema {
@@ -33,30 +36,56 @@ func (b *builder) schema(n *spec.Node, outer Types) *Schema {
 		b.doc.Problem(n, "here should be a schema, not %s", n.Kind)
 		return s
 	}
-	ref := n.Get("$ref")
+	ref := b.referenceOf(n)
 	if ref != nil && (b.old || len(n.Children) == 1) {
 		b.reference(ref, s)
 		b.meta(n, s)
+		b.ignored(n, s)
 		return s
 	}
 	b.meta(n, s)
+	b.keywords(n)
+	if ref != nil {
+		outer |= b.typesBehind(n)
+	}
+	outer = cmp.Or(outer, b.typesWithin(n))
 	b.types(n, s, outer)
 	b.enum(n, s)
 	b.scalars(n, s)
 	b.list(n, s)
 	b.object(n, s)
-	b.branches(n, s)
-	for _, keyword := range unsupported {
-		if found := n.Get(keyword); found != nil {
-			b.note(found, "%s is not checked by the generated schemas", keyword)
-		}
-	}
+	outer = cmp.Or(s.Types, outer)
+	b.branches(n, s, outer)
+	b.conditions(n, s, outer)
 	if ref != nil {
 		target := &Schema{Node: ref}
 		b.reference(ref, target)
 		b.beside(s, target)
 	}
 	return s
+}
+
+// ignored is what stands beside a $ref in OpenAPI 3.0 and old drafts, which say that it does not count. People mean
+// nullable all the same.
+func (b *builder) ignored(n *spec.Node, s *Schema) {
+	for i := range n.Children {
+		switch child := &n.Children[i]; {
+		case child.Key == "nullable" && child.True() && !b.tuples:
+			s.Nullable = true
+			b.note(child, "OpenAPI 3.0 ignores nullable beside $ref: it is read as it is meant, so that null is valid")
+		case child.Key == "enum" || child.Key == "allOf" || child.Key == "anyOf" || child.Key == "oneOf" || isAbout(child.Key):
+			b.note(child, "%s beside $ref does not count in OpenAPI 3.0, nor in JSON Schema up to draft 7: it is not checked", child.Key)
+		}
+	}
+}
+
+func isAbout(keyword string) bool {
+	for _, k := range keywordTypes {
+		if k.keyword == keyword {
+			return true
+		}
+	}
+	return false
 }
 
 // beside joins what stands beside a $ref, as 3.1 allows, to its target.
@@ -70,9 +99,43 @@ func (b *builder) beside(s, target *Schema) {
 	s.All = append([]*Schema{target}, s.All...)
 }
 
+// keywords reports keywords of the wrong kind that would be taken for not being there.
+func (b *builder) keywords(n *spec.Node) {
+	for i := range n.Children {
+		child, want := &n.Children[i], spec.Missing
+		switch child.Key {
+		case "nullable", "uniqueItems", "readOnly", "writeOnly":
+			want = spec.Bool
+		case "pattern", "format":
+			want = spec.String
+		case "patternProperties", "discriminator":
+			want = spec.Object
+		}
+		if want == spec.Missing || child.Kind == want {
+			continue
+		}
+		if child.Key == "discriminator" && child.Is(spec.String) { // as Swagger 2.0 has it
+			b.note(child, "discriminator should be an object with a propertyName: it is not used")
+			continue
+		}
+		b.doc.Problem(child, "%s should be %s, not %s", child.Key, want, child.Kind)
+	}
+}
+
+// referenceOf is the keyword of a schema that refers to another. What is dynamic leads to the one schema that has the anchor: another
+// one would have to be in the document, too.
+func (b *builder) referenceOf(n *spec.Node) *spec.Node {
+	for _, keyword := range []string{"$ref", "$dynamicRef", "$recursiveRef"} {
+		if found := n.Get(keyword); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
 func (b *builder) reference(ref *spec.Node, s *Schema) {
 	if !ref.Is(spec.String) {
-		b.doc.Problem(ref, "$ref should be a text, not %s", ref.Kind)
+		b.doc.Problem(ref, "%s should be a text, not %s", ref.Key, ref.Kind)
 		return
 	}
 	s.Ref = b.refer(ref)
@@ -94,7 +157,7 @@ func (b *builder) types(n *spec.Node, s *Schema, outer Types) {
 	switch t := n.Get("type"); {
 	case t == nil:
 		s.Types = b.infer(n, outer)
-	case t.Is(spec.String):
+	case t.Is(spec.String), t.Is(spec.Null):
 		s.Types = b.typeOf(t)
 	case t.Is(spec.Array):
 		if b.old && !b.tuples {
@@ -120,24 +183,65 @@ func (b *builder) types(n *spec.Node, s *Schema, outer Types) {
 	}
 }
 
-func (b *builder) typeOf(n *spec.Node) Types {
-	switch n.String() {
-	case "null":
-		return Null
-	case "boolean":
-		return Boolean
-	case "object":
-		return Object
-	case "array":
-		return Array
-	case "string":
-		return String
-	case "number":
-		return Number
-	case "integer":
-		return Integer
+// typesBehind are the types that the target of a reference says: keywords beside the reference are about them.
+func (b *builder) typesBehind(n *spec.Node) Types {
+	var types Types
+	target := b.follow(n)
+	switch t := target.Get("type"); {
+	case t.Is(spec.String):
+		types = typesByName[t.Text]
+	case t.Is(spec.Array):
+		for i := range t.Children {
+			types |= typesByName[t.Children[i].String()]
+		}
 	}
-	b.doc.Problem(n, "%q is no type of JSON Schema", n.Text)
+	if types != 0 && target.Get("nullable").True() {
+		types |= Null
+	}
+	return types
+}
+
+// typesWithin are the types that the first branch of allOf says which says any.
+func (b *builder) typesWithin(n *spec.Node) Types {
+	branches := n.Get("allOf")
+	if !branches.Is(spec.Array) {
+		return 0
+	}
+	for i := range branches.Children {
+		if types := b.typesBehind(&branches.Children[i]); types != 0 {
+			return types
+		}
+	}
+	return 0
+}
+
+var typesByName = map[string]Types{ //nolint:gochecknoglobals // a constant table
+	"null": Null, "boolean": Boolean, "object": Object, "array": Array, "string": String, "number": Number, "integer": Integer,
+}
+
+// meantTypes are what people write from the habits of other languages.
+var meantTypes = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"int": "integer", "int32": "integer with format int32", "int64": "integer with format int64", "long": "integer with format int64", "float": "number with format float", "double": "number with format double", "decimal": "number",
+	"bool": "boolean", "text": "string", "str": "string", "date": "string with format date", "datetime": "string with format date-time", "date-time": "string with format date-time", "timestamp": "string with format date-time",
+	"uuid": "string with format uuid", "email": "string with format email", "file": "string with format binary", "binary": "string with format binary", "enum": "string beside enum", "map": "object with additionalProperties", "dict": "object with additionalProperties",
+	"list": "array", "any": "no type at all",
+}
+
+func (b *builder) typeOf(n *spec.Node) Types {
+	if t, known := typesByName[n.String()]; known {
+		return t
+	}
+	if n.Is(spec.Null) { // which YAML reads null without quotes as
+		b.note(n, "the type is null without quotes, or empty: it is read as \"null\"")
+		return Null
+	}
+	hint := ""
+	if meant := meantTypes[strings.ToLower(n.String())]; meant != "" {
+		hint = ": write " + meant
+	} else if typesByName[strings.ToLower(n.String())] != 0 {
+		hint = ": write " + strings.ToLower(n.String())
+	}
+	b.doc.Problem(n, "%q is no type of JSON Schema%s", n.Text, hint)
 	return 0
 }
 
@@ -154,6 +258,10 @@ func (b *builder) infer(n *spec.Node, outer Types) Types {
 		if outer.Has(k.means) || k.means == Number && outer.Has(Integer) {
 			return outer
 		}
+		if outer&^Null != 0 {
+			b.note(found, "%s is about %s, which this is not: it is not checked", k.keyword, plural(k.means))
+			continue
+		}
 		b.note(found, "the schema has no type; read as %s, because of %s", typeName(k.means), k.keyword)
 		return k.means
 	}
@@ -164,12 +272,20 @@ func typeName(t Types) string {
 	return map[Types]string{Object: "an object", Array: "an array", String: "a string", Number: "a number"}[t]
 }
 
+func plural(t Types) string {
+	return map[Types]string{Object: "objects", Array: "arrays", String: "strings", Number: "numbers"}[t]
+}
+
 // enum reads enum and const. Values of other types than the schema's are never valid.
 func (b *builder) enum(n *spec.Node, s *Schema) {
 	var values []spec.Node
 	if list := n.Get("enum"); list != nil {
 		if !list.Is(spec.Array) {
 			b.doc.Problem(list, "enum should be a list, not %s", list.Kind)
+			return
+		}
+		if len(list.Children) == 0 { // what somebody's tool left: no value would ever do
+			b.note(list, "the enum is empty, and no value could be valid: it is not read")
 			return
 		}
 		values = list.Children
@@ -193,6 +309,7 @@ func (b *builder) enum(n *spec.Node, s *Schema) {
 		}
 	}
 	s.Types &^= Null
+	s.Enum = slices.DeleteFunc(s.Enum, func(value *spec.Node) bool { return !b.allowed(n, value) })
 	if len(s.Enum) == 0 {
 		*s = Schema{Node: s.Node, Meta: s.Meta, Nullable: s.Nullable, Never: !s.Nullable, Types: Null}
 		if s.Never {
@@ -202,6 +319,35 @@ func (b *builder) enum(n *spec.Node, s *Schema) {
 			s.Nullable = false
 		}
 	}
+}
+
+// allowed tells whether a value of an enum keeps the limits that stand beside it.
+func (b *builder) allowed(n, value *spec.Node) bool {
+	switch value.Kind {
+	case spec.String:
+		length := float64(utf8.RuneCountInString(value.Text))
+		if source := n.Get("pattern").String(); source != "" {
+			if pattern, err := regexp.Compile(source); err == nil && !pattern.MatchString(value.Text) {
+				return false
+			}
+		}
+		return within(n, "minLength", length, 1, false) && within(n, "maxLength", length, -1, false)
+	case spec.Number:
+		number, err := strconv.ParseFloat(value.Text, 64)
+		return err != nil || within(n, "minimum", number, 1, n.Get("exclusiveMinimum").True()) && within(n, "maximum", number, -1, n.Get("exclusiveMaximum").True()) &&
+			within(n, "exclusiveMinimum", number, 1, true) && within(n, "exclusiveMaximum", number, -1, true)
+	}
+	return true
+}
+
+// within compares with a limit, if there is one: sign is 1 of a lower one, and -1 of an upper one.
+func within(n *spec.Node, keyword string, number, sign float64, exclusive bool) bool {
+	found := n.Get(keyword)
+	if !found.Is(spec.Number) {
+		return true
+	}
+	limit, err := strconv.ParseFloat(found.Text, 64)
+	return err != nil || number*sign > limit*sign || !exclusive && number == limit
 }
 
 // typesOf lists the types that a value has: 3 is a number and an integer.
@@ -218,10 +364,22 @@ func typesOf(n *spec.Node) Types {
 	case spec.Object:
 		return Object
 	}
-	if strings.ContainsAny(n.Text, ".eE") {
+	if _, whole := wholeNumber(n.Text); !whole {
 		return Number
 	}
 	return Number | Integer
+}
+
+// wholeNumber writes a number without a fraction without it: to JSON Schema, 1.0 and 1e0 are integers as 1 is.
+func wholeNumber(text string) (string, bool) {
+	if !strings.ContainsAny(text, ".eE") {
+		return text, true
+	}
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
+		return text, false
+	}
+	return strconv.FormatFloat(number, 'f', 0, 64), true
 }
 
 // Equal compares two values as JSON does: the order of members does not count.
@@ -284,8 +442,8 @@ func (b *builder) limit(n *spec.Node, keyword string) string {
 }
 
 func (b *builder) count(n *spec.Node, keyword string) string {
-	text := b.limit(n, keyword)
-	if strings.ContainsAny(text, "-.eE") {
+	text, whole := wholeNumber(b.limit(n, keyword))
+	if !whole || strings.HasPrefix(text, "-") {
 		b.doc.Problem(n.Get(keyword), "%s should be a whole number, 0 or more", keyword)
 		return ""
 	}
@@ -307,7 +465,24 @@ func (b *builder) list(n *spec.Node, s *Schema) {
 	if contains := n.Get("contains"); contains != nil {
 		s.Contains = b.schema(contains, 0)
 	}
+	s.MinContains, s.MaxContains = b.count(n, "minContains"), b.count(n, "maxContains")
 	s.MinItems, s.MaxItems, s.Unique = b.count(n, "minItems"), b.count(n, "maxItems"), n.Get("uniqueItems").True()
+	b.unevaluatedItems(n, s)
+}
+
+// unevaluatedItems is what items is, where nothing but prefixItems describes items.
+func (b *builder) unevaluatedItems(n *spec.Node, s *Schema) {
+	rest := n.Get("unevaluatedItems")
+	if rest == nil || s.Items != nil {
+		return
+	}
+	for _, keyword := range []string{"allOf", "anyOf", "oneOf", "if", "contains", "$ref"} {
+		if n.Get(keyword) != nil {
+			b.note(rest, "unevaluatedItems beside %s is not checked by the generated schemas", keyword)
+			return
+		}
+	}
+	s.Items = b.schema(rest, 0)
 }
 
 func (b *builder) object(n *spec.Node, s *Schema) {
@@ -336,6 +511,11 @@ func (b *builder) object(n *spec.Node, s *Schema) {
 	}
 	if names := n.Get("propertyNames"); names != nil {
 		s.Names = b.schema(names, String)
+	}
+	if rest := n.Get("unevaluatedProperties"); rest != nil {
+		if u := (Unevaluated{Rest: b.schema(rest, 0)}); !u.Rest.Trivial() {
+			s.Unevaluated = &u
+		}
 	}
 	s.MinProperties, s.MaxProperties = b.count(n, "minProperties"), b.count(n, "maxProperties")
 }
@@ -378,18 +558,18 @@ func (s *Schema) elsewhere(name *spec.Node) *Schema {
 	return &Schema{Node: name}
 }
 
-func (b *builder) branches(n *spec.Node, s *Schema) {
+func (b *builder) branches(n *spec.Node, s *Schema, outer Types) {
 	if found := n.Get("allOf"); found != nil {
-		s.All = b.schemas(found, s.Types)
+		s.All = b.schemas(found, outer)
 	}
 	if found := n.Get("anyOf"); found != nil {
-		s.Any = b.schemas(found, s.Types)
+		s.Any = b.schemas(found, outer)
 	}
 	if found := n.Get("oneOf"); found != nil {
-		s.One = b.schemas(found, s.Types)
+		s.One = b.schemas(found, outer)
 	}
 	if not := n.Get("not"); not != nil {
-		s.Not = b.schema(not, s.Types)
+		s.Not = b.schema(not, outer)
 	}
 	s.Discriminator = n.Get("discriminator").Get("propertyName").String()
 }

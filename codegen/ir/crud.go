@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
@@ -109,7 +110,7 @@ func (f *crudFinder) operation(o *Operation) {
 }
 
 // versionSegment is what paths may begin with, before they name things.
-var versionSegment = regexp.MustCompile(`^(?:api|v\d+)$`)
+var versionSegment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:api|v\d+)$`) })
 
 // shape tells what an operation would do by its method and path: the path ends with a table's name, or with that
 // and a parameter.
@@ -170,7 +171,7 @@ func (f *crudFinder) path(c *CRUD, facts *[]string) error {
 		segments = segments[:len(segments)-1]
 	}
 	segments = segments[:len(segments)-1]
-	for len(segments) > 0 && versionSegment.MatchString(segments[0].Text) {
+	for len(segments) > 0 && versionSegment().MatchString(segments[0].Text) {
 		segments = segments[1:]
 	}
 	for len(segments) > 0 {
@@ -250,7 +251,9 @@ func (f *crudFinder) parameterPart(p *Parameter, c *Column) (CRUDPart, error) {
 }
 
 // harmless are headers that a handler need not know.
-var harmless = regexp.MustCompile(`(?i)^(?:accept|accept-language|content-type|authorization|user-agent|x-api-key|traceparent|.*(?:trace|request|correlation)-?id)$`)
+var harmless = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(?:accept|accept-language|content-type|authorization|user-agent|x-api-key|traceparent|.*(?:trace|request|correlation)-?id)$`)
+})
 
 // inputs gives the other parameters their meaning; one without a meaning might be a filter that is ignored.
 func (f *crudFinder) inputs(c *CRUD, facts *[]string) error {
@@ -261,7 +264,7 @@ func (f *crudFinder) inputs(c *CRUD, facts *[]string) error {
 		p := &c.Parameters[i]
 		switch {
 		case p.In == "path":
-		case p.In == "header" && harmless.MatchString(p.Name):
+		case p.In == "header" && harmless().MatchString(p.Name):
 		case p.In == "query" && c.List != nil:
 			if err := f.query(c, p, facts); err != nil {
 				return err
@@ -384,7 +387,7 @@ func componentName(s *Schema) string {
 func object(s *Schema) (*Schema, string) {
 	target := s.Deref()
 	switch {
-	case s.Nullable || target.Nullable:
+	case s.TakesNull():
 		return nil, "null, maybe"
 	case target.combined() || target.Not != nil:
 		return nil, "one of several things"

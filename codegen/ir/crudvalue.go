@@ -29,10 +29,9 @@ func partOf(name string, s *Schema, c *Column, way direction) (CRUDPart, string)
 
 // scalar follows to what says something, past a choice of that and null.
 func scalar(s *Schema) (*Schema, bool) {
-	nullable := s.Nullable
+	nullable := s.TakesNull()
 	for range maxRefs {
 		s = s.Deref()
-		nullable = nullable || s.Nullable
 		branches := append(slices.Clone(s.Any), s.One...)
 		rest := slices.DeleteFunc(branches, func(b *Schema) bool { return b.Ref == nil && b.Types == Null })
 		if len(rest) != 1 || len(s.All) > 0 {
@@ -40,7 +39,7 @@ func scalar(s *Schema) (*Schema, bool) {
 		}
 		nullable = nullable || len(s.Any)+len(s.One) > 1
 		s = rest[0]
-		nullable = nullable || s.Nullable
+		nullable = nullable || s.TakesNull()
 	}
 	return s, nullable
 }
@@ -64,7 +63,7 @@ func temporal(c *Column) bool { return c.Type.Name == "timestamp" || c.Type.Name
 
 // holds compares a schema with the type of a column, or of its items.
 func holds(s *Schema, c *Column, way direction) (number bool, why string) {
-	if s.combined() || s.Not != nil || s.Never {
+	if s.combined() || s.ruled() || s.Never {
 		return false, "it is one of several things"
 	}
 	values := c.Values
@@ -107,7 +106,11 @@ func holds(s *Schema, c *Column, way direction) (number bool, why string) {
 		if !text || s.Format != "date" {
 			return false, "the column holds a day, which wants the format date"
 		}
-	case "uuid", "text", "varchar", "char", "time", "inet", "cidr", "macaddr", "":
+	case "time":
+		if !text || s.Format == "time" || s.Format == "binary" {
+			return false, "the column holds a time of day without an offset, which the format time wants"
+		}
+	case "uuid", "text", "varchar", "char", "inet", "cidr", "macaddr", "":
 		if !text || s.Format == "binary" {
 			return false, "the column holds text"
 		}

@@ -11,7 +11,9 @@ func (b *builder) discriminators() {
 			if s.Discriminator != "" && !s.told() {
 				s.Discriminator = ""
 			}
-			s.Children(walk)
+			for child := range s.Children {
+				walk(child)
+			}
 		}
 		walk(c.Schema)
 	}
@@ -25,7 +27,7 @@ func (s *Schema) told() bool {
 	seen := map[string]bool{}
 	for _, branch := range branches {
 		object := branch.Deref()
-		if branch.Nullable || object.Nullable || object.Types != Object || object.combined() || object.Enum != nil || object.Never {
+		if branch.TakesNull() || object.Types != Object || object.combined() || object.Enum != nil || object.Never {
 			return false
 		}
 		values := object.required(s.Discriminator)
@@ -46,8 +48,8 @@ func (s *Schema) told() bool {
 func (s *Schema) required(name string) []*spec.Node {
 	for _, p := range s.Properties {
 		if p.Name == name && p.Required {
-			if value := p.Schema.Deref(); !p.Schema.Nullable && !value.Nullable {
-				return value.Enum
+			if !p.Schema.TakesNull() {
+				return p.Schema.Deref().Enum
 			}
 		}
 	}

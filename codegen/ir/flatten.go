@@ -39,7 +39,21 @@ func (f *flattener) component(c *Component) {
 }
 
 func (f *flattener) schema(s *Schema) {
-	s.Children(f.schema)
+	for child := range s.Children {
+		f.schema(child)
+	}
+	defer s.closes()
+	s.All = slices.DeleteFunc(s.All, func(branch *Schema) bool {
+		switch {
+		case branch.Trivial(): // as what only describes the reference beside it
+			s.Meta = s.Meta.over(branch.Meta)
+		case branch.onlyConditions():
+			s.Conditions = append(s.Conditions, branch.Conditions...)
+		default:
+			return false
+		}
+		return true
+	})
 	if len(s.All) == 0 {
 		return
 	}
@@ -84,7 +98,7 @@ func (m Meta) over(other Meta) Meta {
 // merge joins branches that are plain objects.
 func (f *flattener) merge(s *Schema) {
 	own := *s
-	own.All, own.Nullable = nil, false
+	own.All, own.Nullable, own.Conditions, own.Unevaluated = nil, false, nil, nil
 	if !own.Trivial() && !own.plainObject() {
 		return
 	}
@@ -108,13 +122,11 @@ func (f *flattener) merge(s *Schema) {
 	if len(branches) == 0 {
 		return
 	}
-	nullable := s.Nullable || own.Trivial() && !slices.ContainsFunc(s.All, func(branch *Schema) bool {
-		return !branch.Nullable && !branch.Deref().Nullable
-	})
+	nullable := s.Nullable || own.Trivial() && !slices.ContainsFunc(s.All, func(branch *Schema) bool { return !branch.Accepts().Has(Null) })
 	if !own.Trivial() {
 		branches = append(branches, &own)
 	}
-	merged := Schema{Types: Object, Nullable: nullable, Meta: s.Meta, Node: s.Node}
+	merged := Schema{Types: Object, Nullable: nullable, Conditions: s.Conditions, Unevaluated: s.Unevaluated, Meta: s.Meta, Node: s.Node}
 	index := map[string]int{}
 	for _, branch := range branches {
 		for _, p := range branch.Properties {
@@ -124,9 +136,16 @@ func (f *flattener) merge(s *Schema) {
 	*s = merged
 }
 
+// onlyConditions tells whether a schema says nothing but its conditions.
+func (s *Schema) onlyConditions() bool {
+	rest := *s
+	rest.Conditions = nil
+	return len(s.Conditions) > 0 && rest.Trivial()
+}
+
 // plainObject tells whether an object says nothing but which properties it has.
 func (s *Schema) plainObject() bool {
-	return s.Types == Object && s.Enum == nil && !s.combined() && s.Not == nil && s.Additional == nil &&
+	return s.Types == Object && s.Enum == nil && !s.combined() && !s.ruled() && s.Additional == nil &&
 		len(s.Patterns) == 0 && s.Names == nil && s.MinProperties == "" && s.MaxProperties == ""
 }
 
@@ -153,14 +172,15 @@ func (f *flattener) property(s *Schema, index map[string]int, p Property) {
 
 // implied tells whether every value of other is a text, and s asks for no more.
 func implied(s, other *Schema) bool {
+	null := other.TakesNull()
 	other = other.Deref()
 	plain := Schema{Types: String, Meta: s.Meta, Node: s.Node}
-	return s.Types == String && s.same(&plain) && !other.Nullable && len(other.Enum) > 0 &&
+	return s.Types == String && s.same(&plain) && !null && len(other.Enum) > 0 &&
 		!slices.ContainsFunc(other.Enum, func(value *spec.Node) bool { return value.Kind != spec.String })
 }
 
 // same tells whether two schemas without anything below them say the same.
 func (s *Schema) same(other *Schema) bool {
 	return s.Ref == nil && s.Enum == nil && s.Nullable == other.Nullable && s.Format == other.Format && s.Pattern == other.Pattern &&
-		s.MinLength == other.MinLength && s.MaxLength == other.MaxLength && !s.combined() && s.Not == nil
+		s.MinLength == other.MinLength && s.MaxLength == other.MaxLength && !s.combined() && !s.ruled()
 }

@@ -89,7 +89,7 @@ func address(server *spec.Node) string {
 }
 
 // security finds the scheme of an operation: the first of its own list, or else of the document's. It
-// is nil where none is asked for.
+// is nil where none is asked for. One that is not declared counts, too: a slip must not open an operation.
 func (b *builder) security(operation *spec.Node) *Security {
 	list := operation.Get("security")
 	if list == nil {
@@ -98,6 +98,7 @@ func (b *builder) security(operation *spec.Node) *Security {
 	if !list.Is(spec.Array) {
 		return nil
 	}
+	var undeclared *Security
 	for i := range list.Children {
 		for j := range list.Children[i].Children {
 			name := list.Children[i].Children[j].Key
@@ -105,23 +106,27 @@ func (b *builder) security(operation *spec.Node) *Security {
 			if at >= 0 {
 				return &b.model.Document.Schemes[at]
 			}
+			b.note(&list.Children[i].Children[j], "components.securitySchemes has no %q: nothing is known of how it authorizes a request", name)
+			if undeclared == nil {
+				undeclared = &Security{Name: name}
+			}
 		}
 	}
-	return nil
+	return undeclared
 }
 
 // media lists the types of a body's content. Of several JSON types, the first that has a schema counts, which is
 // json; forms have schemas of their own.
 func (b *builder) media(n *spec.Node, json *Schema) []Media {
-	content := b.follow(n).Get("content")
+	content := b.follow(b.follow(n).Get("content"))
 	if !content.Is(spec.Object) {
 		return nil
 	}
 	var all []Media
 	found := false
 	for i := range content.Children {
-		node := &content.Children[i]
-		m := Media{Type: node.Key, Example: b.example(node)}
+		node := b.follow(&content.Children[i])
+		m := Media{Type: content.Children[i].Key, Example: b.example(node)}
 		switch schema := node.Get("schema"); {
 		case m.JSON():
 			if found || json != nil && schema == nil {
@@ -136,6 +141,7 @@ func (b *builder) media(n *spec.Node, json *Schema) []Media {
 		}
 		all = append(all, m)
 	}
+	b.parts += len(all)
 	return all
 }
 
@@ -167,44 +173,29 @@ func isForm(media string) bool {
 	return media == "multipart/form-data" || media == "application/x-www-form-urlencoded"
 }
 
+// unreadForms notes what is asked of the fields of a form together: routes read them one by one.
+func (b *builder) unreadForms() {
+	for i := range b.model.Operations {
+		for _, media := range b.model.Operations[i].Bodies {
+			if !media.Form() || media.Schema == nil {
+				continue
+			}
+			if s := media.Schema.Deref(); s.combined() || s.ruled() {
+				b.note(media.Schema.Node, "routes read the fields of a form one by one: what this asks of several together is not checked")
+			}
+		}
+	}
+}
+
+func lowerFirst(name string) string { return strings.ToLower(name[:1]) + name[1:] }
+
 // ident makes the name of an operation in code, which no other has.
 func (b *builder) ident(id string) string {
-	name := Pascal(id)
-	base := strings.ToLower(name[:1]) + name[1:]
-	name = base
+	base := lowerFirst(Pascal(id))
+	name := base
 	for n := 2; b.idents[name]; n++ {
 		name = base + strconv.Itoa(n)
 	}
 	b.idents[name] = true
 	return name
-}
-
-// Segment is a part of a path between slashes.
-type Segment struct {
-	Text  string // as in the document
-	Param string // the name, where all of it is one parameter
-	Mixed bool   // it has parameters and other text, or what means one to Hono
-}
-
-// Segments splits the path.
-func (o *Operation) Segments() []Segment {
-	var all []Segment
-	for text := range strings.SplitSeq(strings.TrimPrefix(o.Path, "/"), "/") {
-		s := Segment{Text: text, Mixed: strings.HasPrefix(text, ":") || strings.Contains(text, "*")}
-		if strings.ContainsAny(text, "{}") {
-			name, _ := strings.CutPrefix(text, "{")
-			name, whole := strings.CutSuffix(name, "}")
-			if whole = whole && text[0] == '{' && name != "" && !strings.ContainsAny(name, "{}"); whole {
-				s.Param = name
-			}
-			s.Mixed = !whole
-		}
-		all = append(all, s)
-	}
-	return all
-}
-
-// Mixed tells whether a segment of the path is neither fixed nor just a parameter, as in /{id}.json.
-func (o *Operation) Mixed() bool {
-	return slices.ContainsFunc(o.Segments(), func(s Segment) bool { return s.Mixed })
 }

@@ -70,6 +70,7 @@ func (b *databaseBuilder) collect(m *spec.DataModel, e *spec.Entity) {
 // merge takes the facts of all parts, in the order of trust.
 func (b *databaseBuilder) merge(g *merged) {
 	slices.SortStableFunc(g.parts, func(x, y part) int { return cmp.Compare(x.Notation, y.Notation) })
+	var referring []*fieldFacts // ALTER TABLE … ADD FOREIGN KEY says nothing else of its column
 	for _, p := range g.parts {
 		if first := g.parts[0]; p.file != first.file && !p.Extends && len(p.Fields) > 0 {
 			b.note(p.place(), "%s is described in %s:%d:%d, too, and this does not say that it extends it: their fields are joined", p.Name, first.file, first.Line, first.Column)
@@ -78,6 +79,10 @@ func (b *databaseBuilder) merge(g *merged) {
 		for i := range p.Fields {
 			f := &p.Fields[i]
 			key := fieldKey(f.Name)
+			if p.Extends && p.Notation == spec.SQL && f.Ref != nil && f.Type == (spec.Type{}) {
+				referring = append(referring, newFacts(p, f))
+				continue
+			}
 			old := g.byKey[key]
 			if old == nil && f.Column != "" {
 				old = g.byKey[fieldKey(f.Column)]
@@ -98,6 +103,13 @@ func (b *databaseBuilder) merge(g *merged) {
 			if f.Type.Name != "" || f.Type.Enum != "" || len(f.Values) > 0 || f.Ref != nil || f.Optional != spec.Unsaid || f.HasDefault {
 				b.join(g, old, newFacts(p, f))
 			}
+		}
+	}
+	for _, f := range referring {
+		if old := g.byKey[fieldKey(f.Name)]; old != nil {
+			b.join(g, old, f)
+		} else {
+			b.note(f.place, "the foreign key is of a column %s that nothing describes: it is not generated", f.Name)
 		}
 	}
 }
@@ -181,6 +193,7 @@ func (b *databaseBuilder) join(g *merged, f, other *fieldFacts) {
 	f.Identity, f.OnUpdate, f.Indexed = f.Identity || other.Identity, f.OnUpdate || other.OnUpdate, f.Indexed || other.Indexed
 	f.Checks = append(f.Checks, other.Checks...)
 	f.Doc, f.Scoped = cmp.Or(f.Doc, other.Doc), cmp.Or(f.Scoped, other.Scoped)
+	f.AnyCase, f.OrNull = f.AnyCase || other.AnyCase, f.OrNull || other.OrNull
 	if strings.ToLower(f.Name) == f.Name && other.Column == "" && f.Column == "" && f.Name != other.Name {
 		f.Column, f.Name = f.Name, other.Name // TypeScript keeps the name that people use
 	}
@@ -194,8 +207,14 @@ func (b *databaseBuilder) joinType(f, other *fieldFacts, disagree func(counts, s
 		shape := f.Type.Shape
 		f.typed, f.Type = other.typed, other.Type
 		f.Type.Shape = cmp.Or(f.Type.Shape, shape)
-	} else if other.typed != nil && !compatible(f.Type, other.Type, len(f.Values)+len(other.Values) > 0) {
-		disagree(f.typed, other.typed, "the type", typeText(f.Type), typeText(other.Type))
+	} else if other.typed != nil {
+		switch values := len(f.Values)+len(other.Values) > 0; {
+		case !compatible(f.Type, other.Type, values):
+			disagree(f.typed, other.typed, "the type", typeText(f.Type), typeText(other.Type))
+		case f.typed.notation >= spec.Interface && imprecise(f.Type) && !imprecise(other.Type) && other.Type.Name != "" && !values:
+			f.typed, other.Type.Shape = other.typed, f.Type.Shape
+			f.Type = other.Type
+		}
 	}
 	mine, theirs := cmp.Or(f.Type.Length, f.Max), cmp.Or(other.Type.Length, other.Max)
 	switch {
@@ -231,7 +250,15 @@ func compatible(a, b spec.Type, values bool) bool {
 		return true
 	}
 	family := families[a.Name]
-	return family != "" && family == families[b.Name] || !b.Exact && b.Name == "text" && a.Name != "boolean" && families[a.Name] != "number" && !values
+	written := func(as, t spec.Type) bool { // a text may stand for what is written as one
+		return !as.Exact && as.Name == "text" && t.Name != "boolean" && families[t.Name] != "number" && !values
+	}
+	return family != "" && family == families[b.Name] || written(a, b) || written(b, a)
+}
+
+// imprecise tells a type that is only said to be a text or a number.
+func imprecise(t spec.Type) bool {
+	return !t.Exact && (t.Name == "text" || t.Name == "double precision") && t.Length == ""
 }
 
 func typeText(t spec.Type) string {
@@ -255,7 +282,7 @@ func sameSQL(a, b string) bool { return normalSQL(a) == normalSQL(b) }
 func normalSQL(s string) string {
 	s, _, _ = strings.Cut(s, "::")
 	var b strings.Builder
-	for _, piece := range sqlPiece.FindAllString(s, -1) {
+	for _, piece := range sqlPiece().FindAllString(s, -1) {
 		if piece[0] != '\'' {
 			piece = strings.ToLower(strings.Join(strings.Fields(piece), ""))
 		}

@@ -23,6 +23,8 @@ func Build(file string, root *spec.Node) (*Model, spec.Problems) {
 		return nil, b.doc.Problems()
 	}
 	b.references(root)
+	b.structured(root, openAPIStructure(), "the document")
+	b.paths()
 	b.components()
 	b.operations()
 	return b.build()
@@ -57,8 +59,15 @@ func (b *builder) build() (*Model, spec.Problems) {
 	if problems := b.doc.Problems(); len(problems) > 0 {
 		return nil, problems
 	}
+	b.evaluate()
 	b.flattenAll()
+	b.repeated()
+	if problems := b.doc.Problems(); len(problems) > 0 {
+		return nil, problems
+	}
 	b.discriminators()
+	b.written()
+	b.unreadForms()
 	b.name()
 	b.model.Components = ordered(b.found)
 	b.model.Notes = b.model.Notes.Sorted()
@@ -77,12 +86,17 @@ type builder struct {
 	parameters map[*spec.Node]*Parameter
 	forms      map[*spec.Node]*Schema
 	idents     map[string]bool // of operations
+	parts      int             // of operations: parameters, answers and types of content
 	loose      []*Schema       // schemas outside of components
 }
 
 func (b *builder) version() bool {
 	version := b.doc.Root.Get("openapi")
-	switch text := version.String(); {
+	text := version.String()
+	if version.Is(spec.Number) { // openapi: 3.1
+		text = version.Text
+	}
+	switch {
 	case text == "3.0" || strings.HasPrefix(text, "3.0."):
 		b.old = true
 	case text == "3.1" || strings.HasPrefix(text, "3.1."):
@@ -91,7 +105,7 @@ func (b *builder) version() bool {
 	case version == nil:
 		b.doc.Problem(b.doc.Root, "this is no OpenAPI document: it has no \"openapi\" with a version")
 	default:
-		b.doc.Problem(version, "this version of OpenAPI is not supported: 3.0 and 3.1 are")
+		b.doc.Problem(version, "this version of OpenAPI, %q, is not supported: 3.0 and 3.1 are", version.Text)
 	}
 	return len(b.doc.Problems()) == 0
 }
@@ -99,12 +113,8 @@ func (b *builder) version() bool {
 // components collects what components.schemas names.
 func (b *builder) components() {
 	schemas := b.doc.Root.Get("components").Get("schemas")
-	if schemas == nil {
-		return
-	}
 	if !schemas.Is(spec.Object) {
-		b.doc.Problem(schemas, "components.schemas should be an object, not %s", schemas.Kind)
-		return
+		return // which is told, or there are none
 	}
 	for i := range schemas.Children {
 		child := &schemas.Children[i]
@@ -129,8 +139,16 @@ func (b *builder) fill(c *Component) {
 // refer finds or makes the component that a reference names.
 func (b *builder) refer(n *spec.Node) *Component {
 	ref := n.Text
+	if n.Key == "$recursiveRef" {
+		ref = b.doc.Recursive(n)
+	}
 	if c, ok := b.byPointer[ref]; ok {
 		return c
+	}
+	if anchor, named := strings.CutPrefix(ref, "#"); named && anchor != "" && anchor[0] != '/' {
+		if pointer, why := b.doc.Anchor(anchor); why == "" {
+			ref = pointer
+		}
 	}
 	tokens := spec.Tokens(ref)
 	pointer := "#"

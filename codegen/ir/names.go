@@ -13,7 +13,7 @@ var reserved = strings.Fields( //nolint:gochecknoglobals // a constant table
 	eval export extends false finally for from function get if implements import in infer instanceof interface is keyof let module
 	namespace never new null number object of package private protected public readonly require return set static string super
 	switch symbol this throw true try type typeof undefined unique unknown using var void while with yield z
-	Array Object Set String Number JSON RegExp NaN Infinity globalThis`)
+	Array Object Set String Number JSON RegExp NaN Infinity globalThis equal matching containing when EvaluatedMembers describes evaluated`)
 
 // name gives every component an identifier of its own: its name where that is one, otherwise the
 // name in Pascal case. Schemas of components.schemas choose first.

@@ -1,9 +1,11 @@
 package ir
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
@@ -11,10 +13,13 @@ import (
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"} //nolint:gochecknoglobals // a constant table
 
 // statusPattern is what a response may be for.
-var statusPattern = regexp.MustCompile(`^(?:[1-5][0-9]{2}|[1-5][Xx]{2}|default)$`)
+var statusPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[1-5][0-9]{2}|[1-5][Xx]{2}|default)$`) })
 
 // maxOperations bounds what a document can ask for: each operation may repeat a large schema.
 const maxOperations = 20_000
+
+// maxParts bounds the parameters, answers and types of content of all operations together: many paths may share an item that has many.
+const maxParts = 500_000
 
 // Operation is what one method of one path does.
 type Operation struct {
@@ -33,6 +38,7 @@ type Operation struct {
 	Result               *Schema   // JSON of the first response with a status of 2xx; nil when there is none
 	Requirements         []string  // ids that name the operation, or that it names
 	place                spec.Problem
+	unwritten            map[*Schema]bool
 }
 
 // Parameter is a value that a request carries outside of its body.
@@ -49,6 +55,9 @@ type Parameter struct {
 // operations reads all operations. The schemas that stand inline in request bodies and responses
 // become components that are named after their operation.
 func (b *builder) operations() {
+	if hooks := b.doc.Root.Get("webhooks"); hooks.Is(spec.Object) && len(hooks.Children) > 0 {
+		b.note(hooks, "webhooks are not generated, as they are calls to somebody else: only the schemas under components are")
+	}
 	paths := b.doc.Root.Get("paths")
 	b.model.Document = b.document()
 	if !paths.Is(spec.Object) {
@@ -57,6 +66,9 @@ func (b *builder) operations() {
 	b.parameters, b.forms, b.idents = map[*spec.Node]*Parameter{}, map[*spec.Node]*Schema{}, map[string]bool{}
 	for i := range paths.Children {
 		path := &paths.Children[i]
+		if strings.HasPrefix(path.Key, "x-") {
+			continue
+		}
 		item := b.follow(path)
 		for _, method := range methods {
 			operation := item.Get(method)
@@ -67,7 +79,10 @@ func (b *builder) operations() {
 				b.doc.Problem(operation, "there are more than %d operations", maxOperations)
 				return
 			}
-			b.operation(path.Key, method, item, operation)
+			if b.operation(path.Key, method, item, operation); b.parts > maxParts {
+				b.doc.Problem(operation, "all operations together have more than %d parameters and answers", maxParts)
+				return
+			}
 		}
 	}
 }
@@ -80,15 +95,18 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 	}
 	if o.ID == "" {
 		o.ID = Pascal(method + "_" + strings.NewReplacer("{", "by_", "}", "").Replace(path))
-		o.ID = strings.ToLower(o.ID[:1]) + o.ID[1:]
+		o.ID = lowerFirst(o.ID)
 	}
-	o.Ident, o.Security = b.ident(o.ID), b.security(n)
+	if o.Ident, o.Security = b.ident(o.ID), b.security(n); o.Ident != lowerFirst(Pascal(o.ID)) {
+		b.note(cmp.Or(n.Get("operationId"), n), "another operation is called %s: this one is called %s in code", o.ID, o.Ident)
+	}
 	if tags := n.Get("tags"); tags.Is(spec.Array) && len(tags.Children) > 0 {
 		o.Tag = tags.Children[0].String()
 	}
 	name := Pascal(o.ID)
 	b.parametersOf(item, &o)
 	b.parametersOf(n, &o)
+	b.pathParameters(n, &o)
 	if body := n.Get("requestBody"); body != nil {
 		o.Body = b.content(body, name+"Body", "Body")
 		o.BodyRequired = b.follow(body).Get("required").True()
@@ -100,7 +118,10 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 			if strings.HasPrefix(status.Key, "x-") {
 				continue
 			}
-			if !statusPattern.MatchString(status.Key) { // it is put into code
+			if b.parts++; b.parts > maxParts {
+				return
+			}
+			if !statusPattern().MatchString(status.Key) { // it is put into code
 				b.doc.Problem(status, "%q is no status of a response: want one such as 200 or 4XX, or default", status.Key)
 				continue
 			}
@@ -111,8 +132,11 @@ func (b *builder) operation(path, method string, item, n *spec.Node) {
 			o.Responses = append(o.Responses, Response{status.Key, b.follow(status).Get("description").String(), b.media(status, result)})
 		}
 	}
-	if o.Mixed() {
-		b.note(n, "a segment of the path %q is neither fixed nor just a parameter, which Hono can't match: there is no route for it", path)
+	if calls := n.Get("callbacks"); calls.Is(spec.Object) && len(calls.Children) > 0 {
+		b.note(calls, "the callbacks of %s %s are not generated, as they are calls to somebody else", o.Method, path)
+	}
+	if o.Unclear() {
+		b.note(n, "in the path %q, nobody can tell where one parameter ends and the next one begins: there is no route for it", path)
 	}
 	b.model.Operations = append(b.model.Operations, o)
 }
@@ -124,6 +148,9 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 		return
 	}
 	for i := range list.Children {
+		if b.parts++; b.parts > maxParts {
+			return
+		}
 		p := b.parameter(&list.Children[i])
 		if p == nil {
 			continue
@@ -133,6 +160,27 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 			o.Parameters = append(o.Parameters, *p)
 		} else {
 			o.Parameters[at] = *p
+		}
+	}
+}
+
+// pathParameters brings the parameters of a path in line with its text: one that is only there is a text.
+func (b *builder) pathParameters(n *spec.Node, o *Operation) {
+	var names []string
+	for _, s := range o.Segments() {
+		names = append(names, s.Params()...)
+	}
+	o.Parameters = slices.DeleteFunc(o.Parameters, func(p Parameter) bool {
+		gone := p.In == "path" && !slices.Contains(names, p.Name)
+		if gone {
+			b.note(n, "the path %q has no {%s}: this parameter is left out", o.Path, p.Name)
+		}
+		return gone
+	})
+	for _, name := range names {
+		if !slices.ContainsFunc(o.Parameters, func(p Parameter) bool { return p.In == "path" && p.Name == name }) {
+			b.note(n, "no parameter describes {%s} of the path %q: it is read as a text", name, o.Path)
+			o.Parameters = append(o.Parameters, Parameter{Name: name, In: "path", Required: true, Style: "simple", Schema: &Schema{Types: String, Node: &spec.Node{Kind: spec.Object}}})
 		}
 	}
 }
@@ -148,14 +196,18 @@ func (b *builder) parameter(n *spec.Node) *Parameter {
 	p.Example = b.example(n)
 	p.style(n)
 	schema := n.Get("schema")
-	if content := n.Get("content"); schema == nil && content.Is(spec.Object) && len(content.Children) > 0 {
-		schema = content.Children[0].Get("schema")
+	if content := b.follow(n.Get("content")); schema == nil && content.Is(spec.Object) && len(content.Children) > 0 {
+		schema = b.follow(&content.Children[0]).Get("schema")
 		p.JSON = isJSON(content.Children[0].Key)
 	}
 	switch {
-	case p.Name == "" || !slices.Contains([]string{"path", "query", "header", "cookie"}, p.In):
+	case p.Name == "" || p.In == "":
+		p = nil // which is told
+	case !slices.Contains([]string{"path", "query", "header", "cookie"}, p.In):
+		b.doc.Problem(n.Get("in"), "in is %q: a parameter is in path, query, header or cookie", p.In)
 		p = nil
 	case schema == nil:
+		b.note(n, "the parameter %q has no schema: it is read as any text", p.Name)
 		p.Schema = &Schema{Node: n}
 	case p.Style == "deepObject":
 		b.note(n, "the object %q is spread over parameters: routes pass it on unread", p.Name)
@@ -199,14 +251,13 @@ func (b *builder) content(n *spec.Node, name, suffix string) *Schema {
 			name = Pascal(tokens[len(tokens)-1]) + suffix
 		}
 	}
-	content := target.Get("content")
+	content := b.follow(target.Get("content"))
 	if !content.Is(spec.Object) {
 		return nil
 	}
 	for i := range content.Children {
-		media := &content.Children[i]
-		schema := media.Get("schema")
-		if !isJSON(media.Key) || schema == nil {
+		schema := b.follow(&content.Children[i]).Get("schema")
+		if !isJSON(content.Children[i].Key) || schema == nil {
 			continue
 		}
 		if ref := schema.Get("$ref"); ref.Is(spec.String) && len(schema.Children) == 1 {

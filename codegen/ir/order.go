@@ -72,7 +72,9 @@ func Uses(s *Schema) []*Component {
 			uses = append(uses, s.Ref)
 			return
 		}
-		s.Children(walk)
+		for child := range s.Children {
+			walk(child)
+		}
 	}
 	walk(s)
 	slices.SortFunc(uses, func(a, b *Component) int { return cmp.Compare(a.Ident, b.Ident) })

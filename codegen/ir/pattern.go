@@ -227,6 +227,9 @@ func (r *patternReader) class() string {
 		if r.at == len(r.text) {
 			return "a [ without its ]"
 		}
+		if r.peek() == '[' && r.at+1 < len(r.text) && r.text[r.at+1] == ':' {
+			return "JavaScript knows no class such as [:alpha:]"
+		}
 		low, why := r.member()
 		if why != "" {
 			return why
@@ -328,7 +331,7 @@ func (r *patternReader) escape(inClass bool) string {
 	case strings.ContainsRune(`^$\.*+?()[]{}|/`, c), inClass && c == '-':
 		return ""
 	}
-	if r.unicode {
+	if letter := c | 0x20; r.unicode || letter >= 'a' && letter <= 'z' { // as \A and \z, which other languages have
 		return `JavaScript knows no \` + string(c)
 	}
 	return ""

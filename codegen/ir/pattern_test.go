@@ -16,6 +16,10 @@ func TestParsePattern(t *testing.T) {
 		{`a]`, `/a]/`},
 		{"a\nb", "/a\\u000ab/u"},
 		{`[\x41-\x5a]`, `/[\x41-\x5a]/u`},
+		{`\A\d+\z`, ``},
+		{`[\w-.]\p{L}`, ``},
+		{`^[[:alpha:]]+$`, ``},
+		{`[:a]`, `/[:a]/u`},
 		{`(a`, ``},
 		{`a)`, ``},
 		{`[a`, ``},
@@ -43,7 +47,7 @@ func TestParsePattern(t *testing.T) {
 func TestIdent(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"Product": "Product", "code-scanning-alert": "CodeScanningAlert", "9lives": "_9lives", "import": "import_", "z": "z_",
+		"Product": "Product", "code-scanning-alert": "CodeScanningAlert", "9lives": "_9lives", "import": "import_", "z": "z_", "equal": "equal_", "matching": "matching_",
 		"a.b/c": "ABC", "日本": "Schema", "": "Schema", "Array": "Array_", "x_1": "x_1",
 	} {
 		if got := Ident(name); got != want {

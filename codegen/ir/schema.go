@@ -16,6 +16,16 @@ const (
 	Integer
 )
 
+const allTypes = Null | Boolean | Object | Array | String | Number | Integer
+
+// Wide adds what is contained: a number may be an integer.
+func Wide(t Types) Types {
+	if t.Has(Number) {
+		t |= Integer
+	}
+	return t
+}
+
 // Has tells whether the set contains t.
 func (s Types) Has(t Types) bool { return s&t != 0 }
 
@@ -41,6 +51,8 @@ type Schema struct {
 	Unique             bool
 	Contains           *Schema
 
+	MinContains, MaxContains string
+
 	Properties                   []Property
 	Additional                   *Schema // nil when nothing is said
 	Patterns                     []PatternProperty
@@ -49,6 +61,8 @@ type Schema struct {
 
 	All, Any, One []*Schema
 	Not           *Schema
+	Conditions    []Condition
+	Unevaluated   *Unevaluated
 	Discriminator string // property that tells the branches of One or Any apart, and every branch requires
 
 	Meta Meta
@@ -93,10 +107,13 @@ func (s *Schema) Closed() bool {
 
 // Trivial tells whether the schema accepts every value.
 func (s *Schema) Trivial() bool {
-	return s.Ref == nil && !s.Never && s.Types == 0 && s.Enum == nil && !s.combined() && s.Not == nil && !s.Nullable
+	return s.Ref == nil && !s.Never && s.Types == 0 && s.Enum == nil && !s.combined() && !s.ruled() && !s.Nullable
 }
 
 func (s *Schema) combined() bool { return len(s.All)+len(s.Any)+len(s.One) > 0 }
+
+// ruled tells whether the schema says something that its type does not show.
+func (s *Schema) ruled() bool { return s.Not != nil || len(s.Conditions) > 0 || s.Unevaluated != nil }
 
 // Deref follows references to the schema that says something.
 func (s *Schema) Deref() *Schema {
@@ -109,24 +126,76 @@ func (s *Schema) Deref() *Schema {
 	return s
 }
 
+// TakesNull tells whether null is valid because it is said so, at the schema or at one that it refers to.
+func (s *Schema) TakesNull() bool {
+	for range maxRefs {
+		if s.Nullable || s.Ref == nil || s.Ref.Schema == nil {
+			break
+		}
+		s = s.Ref.Schema
+	}
+	return s.Nullable
+}
+
 const maxRefs = 100
 
+// Accepts tells which types the values of a schema may have, as far as its own keywords say it.
+func (s *Schema) Accepts() Types {
+	target := s.Deref()
+	types := Wide(target.Types)
+	switch {
+	case target.Never:
+		types = 0
+	case target.Enum != nil:
+		types = 0
+		for _, value := range target.Enum {
+			if value.Kind == spec.Number {
+				types |= Number | Integer
+			} else {
+				types |= typesOf(value)
+			}
+		}
+	case types == 0:
+		types = allTypes
+	}
+	if s.TakesNull() {
+		types |= Null
+	}
+	return types
+}
+
 // Children calls yield for every schema directly below.
-func (s *Schema) Children(yield func(*Schema)) {
+func (s *Schema) Children(yield func(*Schema) bool) {
 	for _, list := range [][]*Schema{s.All, s.Any, s.One, s.Prefix} {
 		for _, child := range list {
-			yield(child)
+			if !yield(child) {
+				return
+			}
 		}
 	}
 	for i := range s.Properties {
-		yield(s.Properties[i].Schema)
+		if !yield(s.Properties[i].Schema) {
+			return
+		}
 	}
 	for i := range s.Patterns {
-		yield(s.Patterns[i].Schema)
+		if !yield(s.Patterns[i].Schema) {
+			return
+		}
 	}
 	for _, child := range []*Schema{s.Items, s.Contains, s.Additional, s.Names, s.Not} {
-		if child != nil {
-			yield(child)
+		if child != nil && !yield(child) {
+			return
 		}
+	}
+	for _, c := range s.Conditions {
+		for _, child := range []*Schema{c.If, c.Then, c.Else} {
+			if child != nil && !yield(child) {
+				return
+			}
+		}
+	}
+	if s.Unevaluated != nil {
+		yield(s.Unevaluated.Rest)
 	}
 }

@@ -6,13 +6,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
 // Snake is a name as SQL writes it: projectId is project_id, MCPTool is mcp_tool.
 func Snake(name string) string {
+	for _, word := range [...][2]string{{"OAuth", "Oauth"}, {"GitHub", "Github"}, {"GitLab", "Gitlab"}} { // one word each
+		name = strings.ReplaceAll(name, word[0], word[1])
+	}
 	var b strings.Builder
-	runes := []rune(strings.NewReplacer("OAuth", "Oauth", "GitHub", "Github", "GitLab", "Gitlab").Replace(name)) // one word each
+	runes := []rune(name)
 	for i, r := range runes {
 		switch {
 		case r == '-' || r == ' ' || r == '.':
@@ -72,12 +76,17 @@ func Plural(name string) string {
 
 // Singular undoes Plural for the common cases.
 func Singular(name string) string {
+	ends := func(suffixes ...string) bool {
+		return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(name, s) })
+	}
 	switch {
-	case strings.HasSuffix(name, "ies") && len(name) > 4:
+	case ends("movies", "cookies", "caches", "ouses", "auses"): // of a word that ends with e
+		return name[:len(name)-1]
+	case ends("ies") && len(name) > 4 && !ends("series"):
 		return name[:len(name)-3] + "y"
-	case strings.HasSuffix(name, "sses"), strings.HasSuffix(name, "xes"), strings.HasSuffix(name, "ches"), strings.HasSuffix(name, "shes"), strings.HasSuffix(name, "uses"):
+	case ends("sses", "xes", "ches", "shes", "uses"):
 		return name[:len(name)-2]
-	case strings.HasSuffix(name, "ss"), strings.HasSuffix(name, "us"), strings.HasSuffix(name, "is"), strings.HasSuffix(name, "series"):
+	case ends("ss", "us", "is", "news", "series"):
 		return name
 	}
 	return strings.TrimSuffix(name, "s")
@@ -99,13 +108,15 @@ var sqlWords = strings.Fields("all analyse analyze and any array as asc asymmetr
 // sqlFunctions are the words of expressions that are no columns.
 var sqlFunctions = strings.Fields("and or not null true false array any all case when then else end is in between like ilike similar char_length length cardinality array_length now interval lower upper trim coalesce date_trunc jsonb_typeof text int integer numeric boolean timestamptz date abs") //nolint:gochecknoglobals // a constant table
 
-var sqlPiece = regexp.MustCompile(`'(?:[^']|'')*'|"[^"]*"|[A-Za-z_][A-Za-z0-9_]*|[^A-Za-z_'"]+|.`)
+var sqlPiece = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`'(?:[^']|'')*'|"[^"]*"|[A-Za-z_][A-Za-z0-9_]*|[^A-Za-z_'"]+|.`)
+})
 
 // expression writes the names of fields in an expression as their columns'. It tells the words that
 // are neither columns nor SQL.
 func expression(text string, column func(name string) (string, bool)) (sql string, unknown []string) {
 	var b strings.Builder
-	for _, piece := range sqlPiece.FindAllString(text, -1) {
+	for _, piece := range sqlPiece().FindAllString(text, -1) {
 		first := piece[0]
 		if first == '\'' || first == '"' || first != '_' && (first|0x20 < 'a' || first|0x20 > 'z') {
 			b.WriteString(piece)
@@ -117,6 +128,10 @@ func expression(text string, column func(name string) (string, bool)) (sql strin
 				name = `"` + name + `"`
 			}
 			b.WriteString(name)
+			continue
+		}
+		if lower == "regexp" { // as SQLite and MySQL have it
+			b.WriteByte('~')
 			continue
 		}
 		if !slices.Contains(sqlFunctions, lower) {

@@ -2,6 +2,7 @@ package ir
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -71,6 +72,10 @@ func (b *databaseBuilder) columns(t *TableModel) {
 			b.note(f.place, "%s.%s lists rows of another table: it gets no column", t.Name, f.Name)
 			continue
 		}
+		if key := b.navigates(t, f); key != nil {
+			b.note(f.place, "%s.%s is the row that %s refers to: it gets no column", t.Name, f.Name, key.Name)
+			continue
+		}
 		c := &Column{Name: limited(cmp.Or(f.Column, Snake(f.Name))), place: f.place, Doc: f.Doc}
 		if names[c.Name] {
 			b.conflict(spec.Problem{}, f.place, "%s has a column %s already", t.Name, c.Name)
@@ -88,6 +93,7 @@ func (b *databaseBuilder) columns(t *TableModel) {
 		}
 		idents[c.Ident] = true
 		b.columnType(t, f, c, &inferred)
+		c.Type.Length, c.Type.Precision = strings.TrimLeft(c.Type.Length, "0"), leadingZeros.ReplaceAllString(c.Type.Precision, "$1")
 		b.nullable(f, c, &inferred)
 		b.defaults(f, c)
 		t.Columns = append(t.Columns, c)
@@ -108,6 +114,9 @@ func (b *databaseBuilder) columns(t *TableModel) {
 	}
 }
 
+// leadingZeros make an octal number in JavaScript, or an error.
+var leadingZeros = regexp.MustCompile(`\b0+(\d)`)
+
 // isList tells a field that holds rows of another entity, such as posts: Post[].
 func (b *databaseBuilder) isList(f *fieldFacts) bool {
 	if f.Type.Name != "" || f.Type.Enum == "" || !f.Type.Array {
@@ -115,6 +124,18 @@ func (b *databaseBuilder) isList(f *fieldFacts) bool {
 	}
 	_, isEnum := b.enums[spec.Key(f.Type.Enum)]
 	return !isEnum && b.byKey[spec.Key(f.Type.Enum)] != nil
+}
+
+// navigates finds the field whose reference another one stands for, as in project: Project beside projectId.
+func (b *databaseBuilder) navigates(t *TableModel, f *fieldFacts) *fieldFacts {
+	key := t.merged.byKey[fieldKey(f.Name+"Id")]
+	if f.Type.Name != "" || f.Type.Enum == "" || f.Type.Array || key == nil || b.byKey[spec.Key(f.Type.Enum)] == nil {
+		return nil
+	}
+	if key.Ref == nil {
+		key.Ref, key.referenced = &spec.Reference{Entity: f.Type.Enum}, f.typed
+	}
+	return key
 }
 
 // columnType decides the type, and what follows from it: enum, values, checks.
@@ -146,6 +167,8 @@ func (b *databaseBuilder) columnType(t *TableModel, f *fieldFacts, c *Column, in
 		if c.Type.Length == "" {
 			b.note(f.place, "inferred: %s.%s is a list of real numbers: the vector's length is not said", t.Name, c.Name)
 			c.Type = spec.Type{Name: "real", Array: true}
+		} else {
+			b.note(f.place, "%s.%s needs the extension pgvector, which the specs don't make: CREATE EXTENSION vector;", t.Name, c.Name)
 		}
 	case "integer", "bigint", "smallint", "numeric", "double precision", "real":
 		for _, limit := range []struct{ operator, value string }{{">=", f.Min}, {"<=", f.Max}} {
@@ -187,6 +210,10 @@ func (b *databaseBuilder) namedType(t *TableModel, f *fieldFacts, c *Column) {
 	}
 	if len(f.Values) > 0 {
 		c.Enum, c.Type = b.enum(Snake(f.Type.Enum), f.Values), spec.Type{Name: "enum", Array: f.Type.Array}
+		return
+	}
+	if f.Type.Shape != "" { // a list of what is no entity
+		c.Type = spec.Type{Name: "jsonb", Shape: f.Type.Shape}
 		return
 	}
 	b.note(f.place, "inferred: %s.%s is text: the type %s is not known", t.Name, c.Name, f.Type.Enum)
@@ -241,16 +268,25 @@ func (b *databaseBuilder) nullable(f *fieldFacts, c *Column, inferred *inferredF
 		c.NotNull = true
 		inferred.required = append(inferred.required, c.Name)
 	}
+	if f.OrNull {
+		b.note(f.place, "inferred: null, which stands among the values of %s, is none of them: it is %s", c.Name, map[bool]string{false: "optional", true: "required"}[c.NotNull])
+	}
 }
 
 func (b *databaseBuilder) defaults(f *fieldFacts, c *Column) {
-	c.OnUpdate = f.OnUpdate
+	c.OnUpdate = f.OnUpdate && strings.HasPrefix(c.Type.Name, "timestamp")
 	whole := c.Type.Name == "integer" || c.Type.Name == "bigint" || c.Type.Name == "smallint"
 	if c.Identity = f.Identity && whole; c.Identity {
 		c.NotNull, c.Always = true, f.Always
 		return
 	}
+	if f.OnUpdate && !c.OnUpdate {
+		b.note(f.place, "%s is updated by something that is not said: only times are", c.Name)
+	}
 	if !f.HasDefault {
+		if f.Vague != "" && !f.Primary && fieldKey(c.Name) != "id" { // keys have a default, or tell of theirs
+			b.note(f.place, "the default %s of %s is not generated: it does not say which value that is", f.Vague, c.Name)
+		}
 		return
 	}
 	if strings.Count(f.Default, "'")%2 != 0 {
@@ -270,7 +306,8 @@ func (b *databaseBuilder) defaults(f *fieldFacts, c *Column) {
 	case literal && (whole || c.Type.Name == "boolean" || c.Type.Name == "numeric" || c.Type.Name == "double precision" || c.Type.Name == "real"):
 		b.note(f.place, "the default %s of %s is no %s: it is not generated", f.Default, c.Name, c.Type.Name)
 		c.Default = ""
-	case literal && c.Type.Name == "uuid" || literal && strings.HasPrefix(c.Type.Name, "timestamp"):
+	case !literal && strings.Contains(f.Default, "(") && f.defaulted != nil && f.defaulted.notation > spec.Drizzle && f.Default != "now()" && f.Default != "gen_random_uuid()",
+		literal && c.Type.Name == "uuid" || literal && strings.HasPrefix(c.Type.Name, "timestamp"):
 		b.note(f.place, "the default %s of %s is not generated: write it in SQL", f.Default, c.Name)
 		c.Default = ""
 	}

@@ -48,6 +48,7 @@ func (b *databaseBuilder) indexes(t *TableModel) {
 			}
 		}
 		b.scoped(t, f)
+		b.anyCase(t, f)
 	}
 }
 
@@ -60,6 +61,13 @@ func fullStatement(t *TableModel, p part) *part {
 		}
 	}
 	return nil
+}
+
+// anyCase notes what is said to be unique whatever the case: the constraint tells cases apart.
+func (b *databaseBuilder) anyCase(t *TableModel, f *fieldFacts) {
+	if f.AnyCase && f.column != nil && (f.Unique || f.Scoped != "") {
+		b.note(f.place, "%s.%s is said to be unique case-insensitively, but a and A differ in the constraint that is generated", t.Name, f.column.Name)
+	}
 }
 
 // scoped looks for the constraint that "unique per org" speaks of.
@@ -128,10 +136,26 @@ func columnsKey(i TableIndex) string {
 	return b.String()
 }
 
-// sameColumns tells of a second index over the same columns that is another one.
+// uniqueAnyway tells an index over a column that is unique by itself.
+func (t *TableModel) uniqueAnyway(index TableIndex) bool {
+	if len(index.Columns) != 1 || index.Columns[0].Column == nil {
+		return false
+	}
+	f := t.merged.byKey[fieldKey(index.Columns[0].Column.Name)]
+	return f != nil && (f.Unique || f.Primary)
+}
+
+// sameColumns tells of a second index over the same columns that is another one. A list of indexes for speed does not
+// deny what the table itself says to be unique.
 func (b *databaseBuilder) sameColumns(t *TableModel, index TableIndex, other, p part, place spec.Place) {
-	for _, old := range t.Indexes {
-		if columnsKey(old) == columnsKey(index) && old.Unique != index.Unique && other.Notation != p.Notation {
+	for i := range t.Indexes {
+		old := &t.Indexes[i]
+		if columnsKey(*old) == columnsKey(index) && old.Unique != index.Unique && other.Notation != p.Notation && !t.uniqueAnyway(index) {
+			if other.IndexOf && index.Unique && !slices.ContainsFunc(t.merged.parts, func(q part) bool { return q.Notation == other.Notation && len(q.Fields) > 0 }) {
+				old.Unique = true
+				b.note(at(p.file, place, ""), "inferred: the index %s of %s is unique, as %s says", old.Name, t.Name, p.Notation)
+				return
+			}
 			b.conflict(other.place(), at(p.file, place, ""), "%s says another index over the same columns of %s than %s: only one of them is unique", p.Notation, t.Name, other.Notation)
 		}
 	}
@@ -181,6 +205,7 @@ func (b *databaseBuilder) indexNamed(name string) bool {
 // column or SQL.
 func (b *databaseBuilder) checks(t *TableModel) {
 	seen := map[string]bool{}
+	listed := map[*Column]string{} // the check of a column's values
 	add := func(check spec.Check, c *Column, trusted bool, place spec.Problem) {
 		sql, unknown := expression(check.Expression, t.columnName)
 		if len(unknown) > 0 && !trusted {
@@ -195,6 +220,13 @@ func (b *databaseBuilder) checks(t *TableModel) {
 			return
 		}
 		seen[normalSQL(sql)] = true
+		if c != nil && strings.HasPrefix(sql, c.Name+" IN (") && !strings.Contains(sql, " OR ") {
+			if first := listed[c]; first != "" {
+				b.conflict(c.place, place, "%s is checked twice: %s, but %s is said first, and counts", c.Name, sql, first)
+				return
+			}
+			listed[c] = sql
+		}
 		name := check.Name
 		if name == "" {
 			name = t.Name + checkSuffix(sql)
@@ -237,7 +269,7 @@ func checkSuffix(sql string) string {
 
 // firstColumn is the column that a condition begins with.
 func firstColumn(t *TableModel, text string) *Column {
-	for _, piece := range sqlPiece.FindAllString(text, -1) {
+	for _, piece := range sqlPiece().FindAllString(text, -1) {
 		if c := t.column(piece); c != nil {
 			return c
 		}

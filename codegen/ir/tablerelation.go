@@ -32,6 +32,9 @@ func (b *databaseBuilder) reference(t *TableModel, f *fieldFacts, c *Column, pla
 		b.note(place, "%s.%s refers to %s, which no data model describes: no foreign key is generated", t.Name, c.Name, f.Ref.Entity)
 		return
 	}
+	if f.Ref.Schema != "" {
+		b.note(place, "%s.%s refers to %s in the schema %s: this is read as the table of that name here", t.Name, c.Name, f.Ref.Entity, f.Ref.Schema)
+	}
 	target := g.table
 	foreign := target.column(f.Ref.Field)
 	if f.Ref.Field == "" {
@@ -173,7 +176,8 @@ func (b *databaseBuilder) relations() {
 				name = strings.ToLower(target.Row[:1]) + target.Row[1:]
 			}
 			t.relate(TableRelation{Name: name, Table: target, Column: c, Foreign: c.References.Column, Pairwise: pairwise}, c.Ident)
-			back := TableRelation{Name: Camel(t.Name), Many: c.Unique == "" && !c.Primary, Table: t, Pairwise: pairwise}
+			// Drizzle knows no way back by name to one row that may be missing: it is a list of one, or none
+			back := TableRelation{Name: Camel(t.Name), Many: c.Unique == "" && !c.Primary || pairwise != "", Table: t, Pairwise: pairwise}
 			if !back.Many {
 				back.Name = Camel(Singular(t.Name))
 			}

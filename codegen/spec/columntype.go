@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,7 +26,9 @@ var typeWords = map[string]string{ //nolint:gochecknoglobals // a constant table
 	"decimal": "numeric", "numeric": "numeric", "money": "numeric",
 	"bool": "boolean", "boolean": "boolean",
 	"datetime": "timestamptz", "timestamp": "timestamp", "timestamptz": "timestamptz", "timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp",
-	"date": "date", "time": "time", "timetz": "time", "interval": "interval", "duration": "interval", "instant": "timestamptz",
+	"date": "date", "time": "time", "timetz": "time", "interval": "interval", "duration": "interval", "timespan": "interval", "instant": "timestamptz",
+	"localdatetime": "timestamptz", "zoneddatetime": "timestamptz", "offsetdatetime": "timestamptz", "datetimeoffset": "timestamptz",
+	"localdate": "date", "dateonly": "date", "localtime": "time", "timeonly": "time", "bigdecimal": "numeric", "short": "smallint", "int16": "smallint",
 	"json": "jsonb", "jsonb": "jsonb", "object": "jsonb", "map": "jsonb", "record": "jsonb", "dict": "jsonb", "dictionary": "jsonb", "array": "jsonb", "list": "jsonb",
 	"bytea": "bytea", "bytes": "bytea", "binary": "bytea", "blob": "bytea", "buffer": "bytea",
 	"inet": "inet", "cidr": "cidr", "macaddr": "macaddr", "tsvector": "tsvector", "vector": "vector",
@@ -35,12 +36,12 @@ var typeWords = map[string]string{ //nolint:gochecknoglobals // a constant table
 }
 
 // inexact are words that people use for several types of Postgres.
-var inexact = strings.Fields("guid string str int number float double datetime timestamp json object map record dict dictionary array list bytes binary blob buffer email url uri enum duration instant long money decimal integer") //nolint:gochecknoglobals // a constant table
+var inexact = strings.Fields("guid string str int number float double datetime timestamp json object map record dict dictionary array list bytes binary blob buffer email url uri enum duration timespan instant localdatetime zoneddatetime offsetdatetime datetimeoffset localdate dateonly localtime timeonly bigdecimal short int16 long money decimal integer") //nolint:gochecknoglobals // a constant table
 
 var (
-	typeCall  = regexp.MustCompile(`^(?i)([a-z][a-z0-9]*(?: (?:varying|precision|with time zone|without time zone))?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?`)
-	arrayOf   = regexp.MustCompile(`^(?i)(?:(?:array|list|set)\s*(?:<|\[|of\s+)\s*([a-z][a-z0-9 ]*?)s?\s*[>\]]?)$`)
-	zoneAfter = regexp.MustCompile(`^(?i)\s*(with|without) time zone`)
+	typeCall  = lazily(`^(?i)([a-z][a-z0-9]*(?: (?:varying|precision|with time zone|without time zone))?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?`)
+	arrayOf   = lazily(`^(?i)(?:(?:array|i?list|set|hashset|i?collection|ienumerable)\s*(?:<|\[|of\s+)\s*([a-z][a-z0-9 ]*?)s?\s*[>\]]?)$`)
+	zoneAfter = lazily(`^(?i)\s*(with|without) time zone`)
 )
 
 // parseType reads a type at the beginning of a text, and gives what follows it. In SQL, timestamp
@@ -52,6 +53,9 @@ func parseType(text string, sql bool) (Type, string, bool) {
 		if strings.EqualFold(m[1], "string") || ok && rest == "" && t.Name != "jsonb" && t.Name != "enum" {
 			t.Array, t.Exact = true, false
 			return t, "", true
+		}
+		if entityIdent.MatchString(m[1]) && m[1][0] < 'a' && !ok { // rows of another table, perhaps
+			return Type{Enum: m[1], Array: true, Shape: "unknown[]"}, "", true
 		}
 		return Type{Name: "jsonb", Shape: "unknown[]"}, "", true
 	}

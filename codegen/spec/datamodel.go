@@ -71,6 +71,7 @@ type Field struct {
 	Min, Max   string // lengths of a text, or limits of a number
 	Values     []string
 	Optional   Said
+	OrNull     bool // null stood among values without quotes, as if it were one of them
 	Primary    bool
 	Unique     bool
 	Indexed    bool
@@ -78,16 +79,19 @@ type Field struct {
 	Always     bool // with Identity: nobody else may give the number
 	OnUpdate   bool // set to the present time on every update
 	Default    string
-	HasDefault bool // Default is an expression of SQL, literals included
+	HasDefault bool   // Default is an expression of SQL, literals included
+	Vague      string // a default that does not say what it is, as "auto"
 	Ref        *Reference
 	Checks     []Check
 	Members    []Field // of a JSON object
 	Scoped     string  // "unique per org": unique together with something
+	AnyCase    bool    // "case-insensitive", of a unique text
 	Doc        string
 }
 
 // Reference is a foreign key. Field is empty where only the entity is named.
 type Reference struct {
+	Schema             string // another one than public, if it is said
 	Entity, Field      string
 	OnDelete, OnUpdate string // in small letters, or empty
 }

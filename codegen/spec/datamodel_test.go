@@ -28,6 +28,7 @@ func summary(f Field) string {
 	add(f.Identity, "identity")
 	add(f.HasDefault, "default="+f.Default)
 	add(f.Scoped != "", "per="+f.Scoped)
+	add(f.AnyCase, "any-case")
 	for _, c := range f.Checks {
 		words = append(words, "check="+c.Expression)
 	}
@@ -58,6 +59,25 @@ func TestFields(t *testing.T) {
 			[]string{"id integer required identity", "n varchar length=20 optional default='x'", "t bigint optional default=0 →things.id/"}},
 		{"constraints of a table", "| name | type | constraints |\n|---|---|---|\n| id | uuid | PK, default gen_random_uuid() |\n| user_id | uuid | FK->users(id) on delete cascade, not null |\n| n | int | not null default 0 |",
 			[]string{"id uuid primary default=gen_random_uuid()", "user_id uuid required →users.id/cascade", "n integer required default=0"}},
+		{"alternatives to null", "| Field | Type | Notes |\n|---|---|---|\n| a | `string \\| null` | |\n| b | `str \\| None` | max 9 |\n| c | `'x' \\| 'y' \\| null` | |\n| d | `string \\| number` | |\n| e | text | x|y|null |",
+			[]string{"a text optional", "b text ..9 optional", "c enum x|y optional", "d jsonb string | number", "e text x|y optional"}},
+		{"alternatives to null in bullets", "- a: string | null\n- b: 'x' | 'y' | null\n- c: str | None",
+			[]string{"a text optional", "b enum x|y optional", "c text optional"}},
+		{"values that are called none", "| Field | Type | Notes |\n|---|---|---|\n| a | none \\| daily \\| weekly | |\n| b | `none \\| daily` | |\n| c | text | none|daily |\n| d | text | 'None' | 'All' |\n| e | `'nil' \\| 'x'` | |\n| f | None \\| Inline \\| Full | |\n| g | text | Inline|None|null |\n| h | `'x' \\| 'y' \\| undefined` | |\n| i | `Status \\| None` | |\n| j | `email \\| none` | |\n| k | text | `'null'`|`'x'` |",
+			[]string{"a enum none|daily|weekly", "b enum none|daily", "c text none|daily", "d text None|All", "e enum nil|x", "f enum None|Inline|Full", "g text Inline|None optional", "h enum x|y optional", "i Status optional", "j text email|none", "k text null|x"}},
+		{"values that are called none, in bullets", "- a: none|daily|weekly\n- b (none | daily)\n- c (text, none|daily|null)\n- d: 'none' | 'undefined' | null\n- e: none|daily, default none\n- f: Status | None",
+			[]string{"a enum none|daily|weekly", "b enum none|daily", "c text none|daily optional", "d enum none|undefined optional", "e enum none|daily default='none'", "f Status optional"}},
+		{"what a reference's parentheses say", "| Field | Type | Notes |\n|---|---|---|\n| a | uuid | FK to users (single-user stub) |\n| b | uuid | FK → users (id) |\n| c | uuid | FK (users.id), NOT NULL |\n| d | text | Planned (default) → Active → Done |",
+			[]string{"a uuid →users./", "b uuid →users.id/", "c uuid required →users.id/", "d text"}},
+		{"chains of arrows", "| Field | Type | Notes |\n|---|---|---|\n| a | uuid | FK → users.id → cascade |\n| b | uuid | FK -> users -> on delete cascade |\n| c | uuid | References users(id) → set null |\n| d | text | → active → done |\n| e | text | draft → active → done |\n| f | uuid | → users.id |\n| g | uuid | → FK users → cascade |\n| h | uuid | FK → users.id → orgs.id |",
+			[]string{"a uuid →users.id/", "b uuid →users./cascade", "c uuid optional →users.id/", "d text", "e text", "f uuid →users.id/", "g uuid →users./", "h uuid →users.id/"}},
+		{"chains of arrows in a column for references", "| Field | Type | References |\n|---|---|---|\n| a | uuid | users(id) → cascade |\n| b | uuid | FK → users.id |\n| c | uuid | → users.id |\n| d | uuid | users.id, on delete cascade |\n| e | uuid | refunds |\n| f | uuid | References `users`(`id`) |",
+			[]string{"a uuid →users.id/", "b uuid →users.id/", "c uuid →users.id/", "d uuid →users.id/cascade", "e uuid →refunds./", "f uuid →users.id/"}},
+		{"unique within something", "| Field | Type | Notes |\n|---|---|---|\n| a | int | unique within ProjectId. Defines the order |\n| b | text | unique per user (case-insensitive) |",
+			[]string{"a integer per=ProjectId", "b text per=user any-case"}},
+		{"times of other languages", "- a: LocalDateTime\n- b: DateTimeOffset?\n- c: LocalDate\n- d: BigDecimal",
+			[]string{"a timestamptz", "b timestamptz optional", "c date", "d numeric"}},
+		{"a computed property", "- `a` (DateTime?) - Revoked\n- `b` (bool) - Computed property based on a", []string{"a timestamptz optional"}},
 		{"titles in another language", "| 字段名 | 类型 | 约束 |\n|---|---|---|\n| id | uuid | PK |", []string{"id uuid primary"}},
 		{"titles that nobody knows", "| Nimi | Tüüp |\n|---|---|\n| id | uuid |\n| n | int |", []string{"id uuid", "n integer"}},
 		{"SQL", "```sql\nCREATE TABLE xs (\n id BIGSERIAL PRIMARY KEY,\n a VARCHAR(9) NOT NULL DEFAULT 'it''s',\n b NUMERIC(10, 2) CHECK (b > 0),\n c TEXT[] DEFAULT '{}', -- a comment, NOT NULL\n d UUID REFERENCES s.ys (id) ON DELETE SET NULL,\n e TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()\n);\n```",
@@ -210,5 +230,123 @@ func TestShape(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
 		}
+	}
+}
+
+// Indexes beside a table whose fields another notation describes.
+func TestIndexBesideSQL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"uq_a: UNIQUE (owner)": "owner", "idx_a: lower(owner)": "owner", "idx_a: app_items(owner)": "owner", "idx_a: items (owner)": "owner", "idx_a: owner (lookup)": "owner", "idx_a on app_items (owner)": "owner"} {
+		model, problems := ParseDataModel("data-model.md", []byte("## Item\n\n```sql\nCREATE TABLE items (id uuid PRIMARY KEY, owner uuid);\n```\n\n**Indexes**:\n- "+text+"\n"))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		var got []string
+		for _, e := range model.Entities {
+			for _, index := range e.Indexes {
+				got = append(got, index.Columns[0].Name)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s, notes: %v", text, got, want, model.Notes)
+		}
+	}
+}
+
+// A line that says no columns makes no index, and a note.
+func TestIndexWithoutColumns(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"idx_tags: GIN", "uq_items: UNIQUE", "idx_a on items (lower(owner))", "idx_a: items"} {
+		model, problems := ParseDataModel("data-model.md", []byte("## Item (items)\n\n- id (uuid)\n- owner (uuid)\n\n**Indexes**:\n- "+text+"\n"))
+		if len(problems) > 0 || len(model.Entities[0].Indexes) > 0 || !strings.Contains(model.Notes.Error(), "it names no columns") {
+			t.Errorf("%s: %+v, %v", text, model, problems)
+		}
+	}
+}
+
+// A name before the columns of an index is its own, unless it is that of the table, or the column itself.
+func TestIndexNames(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ text, want string }{
+		{"- (owner, made DESC)", " owner,made-"},
+		{"- `by_owner` on (owner)", "by_owner owner"},
+		{"- by_owner on items (owner, made)", "by_owner owner,made"},
+		{"- UNIQUE INDEX idx_items_owner (owner)", "idx_items_owner owner unique"},
+		{"- items_owner_idx (owner)", "items_owner_idx owner"},
+		{"- items (owner)", " owner"},
+		{"- Index on (owner)", " owner"},
+		{"- owner (unique)", " owner unique"},
+		{"- `idx_items_owner`: owner (for lookups)", "idx_items_owner owner"},
+		{"- `idx_items_unique`: owner + made (UNIQUE)", "idx_items_unique owner,made unique"},
+		{"- `idx_items_made` on made DESC", "idx_items_made made-"},
+		{"- `idx_items_owner` on `items` (owner, made)", "idx_items_owner owner,made"},
+		{"- `idx_items_owner`: (owner, made DESC)", "idx_items_owner owner,made-"},
+		{"- `idx_items_owner` on owner (UNIQUE)", "idx_items_owner owner unique"},
+		{"- [owner, made] (unique)", " owner,made unique"},
+		{"- UNIQUE INDEX on [owner, made]", " owner,made unique"},
+		{"- `uq_items_owner`: UNIQUE (owner)", "uq_items_owner owner unique"},
+		{"- uq_items_owner: UNIQUE(owner, made)", "uq_items_owner owner,made unique"},
+		{"- uq_items_owner: UNIQUE INDEX ON items (owner)", "uq_items_owner owner unique"},
+		{"- uq_items_owner: UNIQUE CONSTRAINT (owner)", "uq_items_owner owner unique"},
+		{"- uq_items_owner: UNIQUE owner", "uq_items_owner owner unique"},
+		{"- uq_items_owner: unique on owner, made", "uq_items_owner owner,made unique"},
+		{"- uq_items_owner: UNIQUE, (owner)", "uq_items_owner owner unique"},
+		{"- idx_tags: GIN (owner)", "idx_tags owner"},
+		{"- idx_tags: GIN index on owner", "idx_tags owner"},
+		{"- idx_tags: B-tree (owner, made)", "idx_tags owner,made"},
+		{"- idx_tags: HASH (owner)", "idx_tags owner"},
+		{"- idx_tags: USING gin (owner)", "idx_tags owner"},
+		{"- idx_tags ON items USING btree (owner, made DESC)", "idx_tags owner,made-"},
+		{"- idx_tags: composite index (owner, made)", "idx_tags owner,made"},
+		{"- idx_tags: partial index on (owner) where made is null", "idx_tags owner where made is null"},
+		{"- idx_a: items (owner)", "idx_a owner"},
+		{"- `idx_a`: `items(owner, made)`", "idx_a owner,made"},
+		{"- idx_a: on items (owner)", "idx_a owner"},
+		{"- idx_a: app_items (owner)", "idx_a owner"},
+		{"- idx_a on items (owner) UNIQUE", "idx_a owner unique"},
+		{"- idx_a on `items`(`owner`, made DESC) (UNIQUE)", "idx_a owner,made- unique"},
+		{"- idx_a on app_items (owner)", "idx_a owner"},
+		{"- idx_a: CREATE INDEX idx_a ON items (owner)", "idx_a owner"},
+		{"- idx_a: (owner) (unique)", "idx_a owner unique"},
+		{"- idx_a: (owner) where made is null", "idx_a owner where made is null"},
+		{"- idx_a: owner (unique, where made is null)", "idx_a owner unique where made is null"},
+		{"- idx_a: owner WHERE made IS NULL (partial)", "idx_a owner where made IS NULL"},
+		{"- idx_a: owner (lookup)", "idx_a owner"},
+		{"- idx_a: owner, made (composite)", "idx_a owner,made"},
+		{"- idx_a on owner (lookup)", "idx_a owner"},
+		{"- idx_a: hash", "idx_a hash"},
+		{"- idx_a: hash (unique)", "idx_a hash unique"},
+		{"- idx_a: hash, made", "idx_a hash,made"},
+		{"- idx_a: items (hash)", "idx_a hash"},
+		{"- idx_a: hash for lookups", "idx_a hash"},
+		{"- idx_a: lower(owner)", "idx_a owner"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			t.Parallel()
+			model, problems := ParseDataModel("data-model.md", []byte("# Data model\n\n## Item (items)\n\n- id (uuid) REQUIRED PRIMARY KEY\n- owner (uuid)\n- made (timestamp)\n- hash (text)\n\n**Indexes**:\n"+tt.text+"\n"))
+			if len(problems) > 0 || len(model.Entities) != 1 || len(model.Entities[0].Indexes) != 1 {
+				t.Fatalf("%+v, %v", model, problems)
+			}
+			index := model.Entities[0].Indexes[0]
+			var columns []string
+			for _, c := range index.Columns {
+				name := c.Name
+				if c.Descending {
+					name += "-"
+				}
+				columns = append(columns, name)
+			}
+			got := index.Name + " " + strings.Join(columns, ",")
+			if index.Unique {
+				got += " unique"
+			}
+			if index.Where != "" {
+				got += " where " + index.Where
+			}
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
 	}
 }

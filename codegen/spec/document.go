@@ -13,6 +13,7 @@ type Document struct {
 	Root     *Node
 	pointers map[string]*Node
 	members  map[*Node]map[string]*Node // of objects with many
+	anchors  *anchors
 	problems Problems
 }
 
@@ -46,11 +47,15 @@ func (d *Document) Resolve(ref string) (*Node, string) {
 	}
 	fragment, ok := strings.CutPrefix(ref, "#")
 	if !ok {
-		return nil, fmt.Sprintf("the reference %q leaves the document: only references within the file (#/…) are followed", shorten(ref))
+		return nil, fmt.Sprintf("the reference %q leaves the document: only references within the file (#/…) are followed; a bundler makes one file of several", shorten(ref))
 	}
 	n := d.Root
 	if fragment != "" && fragment[0] != '/' {
-		return nil, fmt.Sprintf("the reference %q is no JSON pointer: anchors are not supported", shorten(ref))
+		pointer, why := d.Anchor(fragment)
+		if why != "" {
+			return nil, fmt.Sprintf("the reference %q %s", shorten(ref), why)
+		}
+		return d.Resolve(pointer)
 	}
 	for _, token := range Tokens(ref) {
 		next := d.member(n, token)
@@ -97,7 +102,9 @@ func Tokens(ref string) []string {
 				token = plain
 			}
 		}
-		tokens[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		tokens[i] = unescapes.Replace(token)
 	}
 	return tokens
 }
+
+var unescapes = strings.NewReplacer("~1", "/", "~0", "~") //nolint:gochecknoglobals // a constant table

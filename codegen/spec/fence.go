@@ -1,29 +1,28 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
-	createTable = regexp.MustCompile(`(?i)\bcreate\s+(unlogged\s+)?table\b|\bcreate\s+type\b|\bcreate\s+(unique\s+)?index\b|\balter\s+table\b`)
-	pseudoTable = regexp.MustCompile(`(?m)^\s*"?[a-z_][a-z0-9_]*"?\s*\((?:\s*$|\s*"?[a-z_][a-z0-9_]*"?\s+(?i:uuid|text|varchar|char|int|integer|bigint|smallint|serial|bigserial|bool|boolean|timestamptz|timestamp|date|jsonb?|numeric|inet)\b)`)
+	createTable = lazily(`(?i)\bcreate\s+(unlogged\s+)?table\b|\bcreate\s+type\b|\bcreate\s+(unique\s+)?index\b|\balter\s+table\b`)
+	pseudoTable = lazily(`(?m)^\s*"?[a-z_][a-z0-9_]*"?\s*\((?:\s*$|\s*"?[a-z_][a-z0-9_]*"?\s+(?i:uuid|text|varchar|char|int|integer|bigint|smallint|serial|bigserial|bool|boolean|timestamptz|timestamp|date|jsonb?|numeric|inet)\b)`)
 	otherModels = []struct { //nolint:gochecknoglobals // a constant table
-		words *regexp.Regexp
+		words pattern
 		name  string
 	}{
-		{regexp.MustCompile(`\bmodels\.Model\b|\bmodels\.\w+Field\(`), "Django"},
-		{regexp.MustCompile(`\bSQLModel\b|\bMapped\[|\bColumn\(|\bBaseModel\b|@dataclass`), "Python classes"},
-		{regexp.MustCompile(`\{\s*get;\s*(set|init);`), "C#"},
-		{regexp.MustCompile(`@Entity\b|@Column\b`), "annotated classes"},
-		{regexp.MustCompile(`\bz\.object\(`), "Zod"},
-		{regexp.MustCompile(`\bgorm:"`), "Go"},
-		{regexp.MustCompile(`\bnew (mongoose\.)?Schema\(`), "Mongoose"},
+		{lazily(`\bmodels\.Model\b|\bmodels\.\w+Field\(`), "Django"},
+		{lazily(`\bSQLModel\b|\bMapped\[|\bColumn\(|\bBaseModel\b|@dataclass`), "Python classes"},
+		{lazily(`\{\s*get;\s*(set|init);`), "C#"},
+		{lazily(`@Entity\b|@Column\b`), "annotated classes"},
+		{lazily(`\bz\.object\(`), "Zod"},
+		{lazily(`\bgorm:"`), "Go"},
+		{lazily(`\bnew (mongoose\.)?Schema\(`), "Mongoose"},
 	}
-	drizzleTable  = regexp.MustCompile(`\bpgTable\(`)
-	interfaceHead = regexp.MustCompile(`(?m)^\s*(?:export\s+)?(?:interface\s+([A-Z][A-Za-z0-9_]*)[^{=]*\{|type\s+([A-Z][A-Za-z0-9_]*)\s*=\s*\{)`)
-	prismaModel   = regexp.MustCompile(`(?m)^\s*(model|enum)\s+([A-Za-z_][A-Za-z0-9_]*)\s*\{`)
-	diagramHead   = regexp.MustCompile(`(?m)^\s*erDiagram\b`)
+	drizzleTable  = lazily(`\bpgTable\(`)
+	interfaceHead = lazily(`(?m)^\s*(?:export\s+)?(?:interface\s+([A-Z][A-Za-z0-9_]*)[^{=]*\{|type\s+([A-Z][A-Za-z0-9_]*)\s*=\s*\{)`)
+	prismaModel   = lazily(`(?m)^\s*(model|enum)\s+([A-Za-z_][A-Za-z0-9_]*)\s*\{`)
+	diagramHead   = lazily(`(?m)^\s*erDiagram\b`)
 )
 
 // fenced reads a fence in the notation that it is in, or tells that there is none for it.

@@ -15,16 +15,19 @@ type jsonReader struct {
 	text  string
 	at    int
 	line  int32
-	start int // of the line
-	nodes int
+	start int    // of the line
 	open  []Node // the children of the containers that are being read, innermost last
 	slab  []Node // where finished children are cut from
+	plain []byte // of the last text with escapes
 }
 
 func parseJSON(file, text string) (*Node, Problems) {
+	separators := strings.Count(text, ",") + strings.Count(text, "[") + strings.Count(text, "{") // those in texts, too
+	if problems := tooMany(file, separators); problems != nil {
+		return nil, problems
+	}
 	r := &jsonReader{file: file, text: text, line: 1, open: make([]Node, 0, 1024)}
-	var root Node
-	err := r.value(&root, 0)
+	root, err := r.value(0)
 	if err == nil {
 		if r.space(); r.at < len(r.text) {
 			err = errors.New("there is something after the end of the document")
@@ -51,31 +54,34 @@ func (r *jsonReader) space() {
 	}
 }
 
-func (r *jsonReader) value(n *Node, depth int) error {
+// value reads a value. It is returned and not written to a place that is passed on, which would be memory of its own for each.
+func (r *jsonReader) value(depth int) (Node, error) {
 	r.space()
 	if r.at == len(r.text) {
-		return errors.New("the document ends too early")
-	}
-	if r.nodes++; r.nodes > maxNodes {
-		return errTooMany
+		return Node{}, errors.New("the document ends too early")
 	}
 	if depth > maxDepth {
-		return errTooDeep
+		return Node{}, errTooDeep
 	}
-	n.Line, n.Column = r.line, int32(r.at-r.start+1) //nolint:gosec // a document is smaller than maxSize
+	n := Node{Line: r.line, Column: int32(r.at - r.start + 1)} //nolint:gosec // a document is smaller than maxSize
+	var err error
 	switch c := r.text[r.at]; {
 	case c == '{':
-		return r.container(n, Object, '}', depth)
+		n.Kind = Object
+		n.Children, err = r.container(Object, '}', depth)
+		return n, err
 	case c == '[':
-		return r.container(n, Array, ']', depth)
+		n.Kind = Array
+		n.Children, err = r.container(Array, ']', depth)
+		return n, err
 	case c == '"':
 		n.Kind = String
-		var err error
 		n.Text, err = r.string()
-		return err
+		return n, err
 	case c == '-' || c >= '0' && c <= '9':
 		n.Kind = Number
-		return r.number(n)
+		n.Text, err = r.number()
+		return n, err
 	}
 	for _, word := range [...]struct {
 		text string
@@ -84,14 +90,13 @@ func (r *jsonReader) value(n *Node, depth int) error {
 		if strings.HasPrefix(r.text[r.at:], word.text) {
 			n.Kind, n.Text = word.kind, word.text
 			r.at += len(word.text)
-			return nil
+			return n, nil
 		}
 	}
-	return errors.New("here should be a value")
+	return n, errors.New("here should be a value")
 }
 
-func (r *jsonReader) container(n *Node, kind Kind, end byte, depth int) error {
-	n.Kind = kind
+func (r *jsonReader) container(kind Kind, end byte, depth int) ([]Node, error) {
 	r.at++
 	base := len(r.open)
 	for first := true; ; first = false {
@@ -100,19 +105,22 @@ func (r *jsonReader) container(n *Node, kind Kind, end byte, depth int) error {
 			r.at++
 			break
 		}
-		var child Node
+		key := ""
 		if kind == Object {
-			if err := r.key(&child); err != nil {
-				return err
+			var err error
+			if key, err = r.key(); err != nil {
+				return nil, err
 			}
 		}
-		if err := r.value(&child, depth+1); err != nil {
-			return err
+		child, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
 		}
+		child.Key = key
 		r.open = append(r.open, child)
 		r.space()
 		if r.at == len(r.text) {
-			return errors.New("the document ends too early")
+			return nil, errors.New("the document ends too early")
 		}
 		c := r.text[r.at]
 		if c == end {
@@ -120,32 +128,32 @@ func (r *jsonReader) container(n *Node, kind Kind, end byte, depth int) error {
 			break
 		}
 		if c != ',' {
-			return errors.New("here should be a comma or the end of the " + map[Kind]string{Object: "object", Array: "list"}[kind])
+			return nil, errors.New("here should be a comma or the end of the " + map[Kind]string{Object: "object", Array: "list"}[kind])
 		}
 		r.at++
 	}
-	n.Children = r.keep(r.open[base:])
+	children := r.keep(r.open[base:])
 	r.open = r.open[:base]
 	if kind == Object {
-		return r.doubled(n.Children)
+		return children, r.doubled(children)
 	}
-	return nil
+	return children, nil
 }
 
-func (r *jsonReader) key(child *Node) error {
+func (r *jsonReader) key() (string, error) {
 	if r.at == len(r.text) || r.text[r.at] != '"' {
-		return errors.New("here should be a key in quotes")
+		return "", errors.New("here should be a key in quotes")
 	}
-	var err error
-	if child.Key, err = r.string(); err != nil {
-		return err
+	key, err := r.string()
+	if err != nil {
+		return "", err
 	}
 	r.space()
 	if r.at == len(r.text) || r.text[r.at] != ':' {
-		return errors.New("here should be a colon")
+		return "", errors.New("here should be a colon")
 	}
 	r.at++
-	return nil
+	return key, nil
 }
 
 // keep copies finished children to a place of their own. Small lists share slabs.
@@ -167,32 +175,33 @@ func (r *jsonReader) keep(children []Node) []Node {
 const slabSize = 2048
 
 func (r *jsonReader) doubled(children []Node) error {
-	if key, ok := doubledKey(children); ok {
-		return errors.New("the object has the key " + strconv.Quote(shorten(key)) + " twice")
+	if child := doubledKey(children); child != nil {
+		r.line, r.start, r.at = child.Line, 0, int(child.Column)-1 // where that is told
+		return errors.New("the object has the key " + strconv.Quote(shorten(child.Key)) + " twice")
 	}
 	return nil
 }
 
-// doubledKey finds a key that an object has twice.
-func doubledKey(children []Node) (string, bool) {
+// doubledKey finds the second member with one key.
+func doubledKey(children []Node) *Node {
 	if len(children) <= 12 {
 		for i := range children {
 			for j := range i {
 				if children[i].Key == children[j].Key {
-					return children[i].Key, true
+					return &children[i]
 				}
 			}
 		}
-		return "", false
+		return nil
 	}
 	seen := make(map[string]struct{}, len(children))
 	for i := range children {
 		if _, ok := seen[children[i].Key]; ok {
-			return children[i].Key, true
+			return &children[i]
 		}
 		seen[children[i].Key] = struct{}{}
 	}
-	return "", false
+	return nil
 }
 
 func (r *jsonReader) string() (string, error) {
@@ -216,12 +225,13 @@ func (r *jsonReader) string() (string, error) {
 
 // escaped reads on from the first backslash of a text.
 func (r *jsonReader) escaped(from int) (string, error) {
-	b := append(make([]byte, 0, 2*(r.at-from)+64), r.text[from:r.at]...)
+	b := append(r.plain[:0], r.text[from:r.at]...)
 	for r.at < len(r.text) {
 		c := r.text[r.at]
 		switch {
 		case c == '"':
 			r.at++
+			r.plain = b
 			return string(b), nil
 		case c < ' ':
 			return "", errors.New("a text must not contain control characters")
@@ -279,16 +289,16 @@ func hex4(s string) (rune, bool) {
 	return rune(n), err == nil
 }
 
-func (r *jsonReader) number(n *Node) error {
+func (r *jsonReader) number() (string, error) {
 	from := r.at
 	for r.at < len(r.text) && strings.IndexByte("+-.eE0123456789", r.text[r.at]) >= 0 {
 		r.at++
 	}
-	n.Text = r.text[from:r.at]
-	if !validNumber(n.Text) {
-		return errors.New("no number: " + shorten(n.Text))
+	number := r.text[from:r.at]
+	if !validNumber(number) {
+		return "", errors.New("no number: " + shorten(number))
 	}
-	return nil
+	return number, nil
 }
 
 // validNumber checks the grammar of JSON.

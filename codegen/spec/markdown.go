@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -118,7 +117,7 @@ func (r *modelReader) sections() []*section {
 	return all
 }
 
-var boldName = regexp.MustCompile("^(?:\\*\\*|__)`?([A-Z][A-Za-z0-9]*|[a-z][a-z0-9]*_[a-z0-9_]*)`?(?:\\*\\*|__)$")
+var boldName = lazily("^(?:\\*\\*|__)`?([A-Z][A-Za-z0-9]*|[a-z][a-z0-9]*_[a-z0-9_]*)`?(?:\\*\\*|__)$")
 
 // boldTitle takes a paragraph that is one bold name for a heading, unless it is a label such as "Fields".
 func boldTitle(lines []line) (line, bool) {
@@ -188,5 +187,8 @@ func (r *modelReader) fence(n *ast.FencedCodeBlock) *fence {
 
 // plain takes the marks of emphasis and code out of a text.
 func plain(s string) string {
-	return strings.TrimSpace(strings.NewReplacer("**", "", "__", "", "`", "").Replace(s))
+	for _, mark := range [...]string{"**", "__", "`"} {
+		s = strings.ReplaceAll(s, mark, "")
+	}
+	return strings.TrimSpace(s)
 }

@@ -2,14 +2,17 @@ package spec
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 var (
-	fieldItem  = regexp.MustCompile("^[*_`]*([A-Za-z_][A-Za-z0-9_]*)(\\[\\])?(\\?)?[*_`]*\\s*([(（:])[*_`]*\\s*(.*)$")
-	indexItem  = regexp.MustCompile(`^(?i)(?:index|indexes|indices)\s*[:：]\s*(.+)$`)
-	uniqueItem = regexp.MustCompile(`^(?i)(unique|primary key|index|pk)\s*(?:constraint|index)?\s*(?:on|:)?\s*\(`)
-	notStored  = regexp.MustCompile(`(?i)\b(computed|derived|virtual|not stored|not persisted)\b`)
+	fieldItem  = lazily("^[*_`]*([A-Za-z_][A-Za-z0-9_]*)(\\[\\])?(\\?)?[*_`]*\\s*([(（:])[*_`]*\\s*(.*)$")
+	indexItem  = lazily(`^(?i)(?:index|indexes|indices)\s*[:：]\s*(.+)$`)
+	uniqueItem = lazily(`^(?i)(unique|primary key|index|pk)\s*(?:constraint|index)?\s*(?:on|:)?\s*\(`)
+	nullBehind = lazily(`^\s*\|\s*(?i:null|none|nil|undefined)\b`)
+	computed   = lazily(`(?i)(?:^|[-–—(]\s*)(?:computed|derived|calculated) (?:property|attribute|getter)\b`)
+	notStored  = lazily(`(?i)\b(computed|derived|virtual|not stored|not persisted)\b`)
 )
 
 // list reads a list of an entity's section, by the label before it.
@@ -66,7 +69,7 @@ func (r *modelReader) fields(items []item, e *Entity) {
 			r.note(i.at, "not read as a field: %q", shorten(plain(i.text)))
 			continue
 		}
-		if notStored.MatchString(i.text) && f.Type.Name == "" {
+		if notStored.MatchString(i.text) && f.Type.Name == "" || computed.MatchString(i.text) {
 			r.note(i.at, "%s is not stored, as it says: it gets no column", f.Name)
 			continue
 		}
@@ -127,13 +130,17 @@ func beforeDash(s string) string {
 	return s
 }
 
-var oneName = regexp.MustCompile(`^([A-Z][A-Za-z0-9]*)(\[\])?(\?)?(?:$|[\s,(])`)
+var oneName = lazily(`^([A-Z][A-Za-z0-9]*)(\[\])?(\?)?(?:$|[\s,(])`)
 
 // fieldType reads a type and what stands behind it: "string, 3..64", "enum: a|b", "uuid (fk → User)".
 func (r *modelReader) fieldType(f *Field, text string, l line) {
 	text = strings.TrimSpace(text)
+	without, orNull := withoutNull(text, isType)
+	if orNull = orNull && alternatives.MatchString(text); orNull {
+		f.Optional, text = Yes, without
+	}
 	if values, rest := union(text); values != nil {
-		f.Type, f.Values = Type{Name: "enum"}, values
+		f.Type, f.Values, f.OrNull = Type{Name: "enum"}, values, orNull && !allQuoted.MatchString(text)
 		qualify(f, rest)
 		return
 	}
@@ -160,8 +167,8 @@ func (r *modelReader) fieldType(f *Field, text string, l line) {
 	if after, found := strings.CutPrefix(rest, "?"); found {
 		f.Optional, rest = Yes, after
 	}
-	if after, found := strings.CutPrefix(strings.TrimSpace(rest), "| null"); found {
-		f.Optional, rest = Yes, after
+	if m := nullBehind.FindString(rest); m != "" {
+		f.Optional, rest = Yes, rest[len(m):]
 	}
 	if isSerial(strings.TrimSpace(text)) {
 		f.Identity = true
@@ -190,7 +197,7 @@ func (r *modelReader) fieldType(f *Field, text string, l line) {
 	qualify(f, rest)
 }
 
-var unionHead = regexp.MustCompile("^((?:[`'\"][A-Za-z0-9_-]+[`'\"]|[A-Za-z0-9_-]+)(?:\\s*\\|\\s*(?:[`'\"][A-Za-z0-9_-]+[`'\"]|[A-Za-z0-9_-]+))+)(.*)$")
+var unionHead = lazily("^((?:[`'\"][A-Za-z0-9_-]+[`'\"]|[A-Za-z0-9_-]+)(?:\\s*\\|\\s*(?:[`'\"][A-Za-z0-9_-]+[`'\"]|[A-Za-z0-9_-]+))+)(.*)$")
 
 // union reads 'a' | 'b' at the beginning of a text.
 func union(text string) (values []string, rest string) {
@@ -231,30 +238,45 @@ func (r *modelReader) members(f *Field, i item) {
 }
 
 var (
-	indexColumns = regexp.MustCompile(`\(([^()]*(?:\([^()]*\)[^()]*)*)\)`)
-	whereClause  = regexp.MustCompile(`(?i)\bwhere\s+(.+?)\s*\)?$`)
-	uniqueWord   = regexp.MustCompile(`(?i)\bunique\b`)
-	bareIndex    = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*(?i:(asc|desc))?$`)
+	indexColumns = lazily(`\(([^()]*(?:\([^()]*\)[^()]*)*)\)`)
+	whereClause  = lazily(`(?i)\bwhere\s+(.+?)\s*\)?$`)
+	uniqueWord   = lazily(`(?i)\bunique\b`)
+	bareIndex    = lazily(`^([A-Za-z_][A-Za-z0-9_]*)\s*(?i:(asc|desc))?$`)
+	// "idx_owner: owner_id", "idx_owner on owner_id, created_at DESC (UNIQUE)", "uq_owner: UNIQUE (owner_id)"
+	namedIndex = lazily(`(?i)^((?:idx|ix|uq|uniq|uk|index)_\w+|[a-z]\w*_(?:idx|index|uniq))\s*(:|\s(?:on|по)\s)\s*(.+)$`)
+	bareList   = lazily(`(?i)^([a-z_]\w*)(?: (?:asc|desc)\b)?(?:\s*[,+]\s*[a-z_]\w*(?: (?:asc|desc)\b)?)*`)
+	columnList = lazily(`^\(\s*[A-Za-z_]\w*(?: (?i:asc|desc))?(?:\s*,\s*[A-Za-z_]\w*(?: (?i:asc|desc))?)*\s*\)$`)
+	indexKind  = lazily(`(?i)^(?:create|unique|index|key|constraint|composite|partial|primary|foreign|btree|hash|gin|gist|spgist|brin|using|on)$`)
+	// "UNIQUE", "GIN index on", "on"
+	kindBefore  = lazily(`(?i)^(?:(?:(?:unique|index|key|constraint|composite|partial|btree|hash|gin|gist|spgist|brin)[\s:,]+)*on\b\s*|unique\b[\s:,]*)`)
+	indexRemark = lazily(`(?i)\(\s*(?:(?:unique|partial|composite|btree|gin|gist|brin|index|asc|desc|pk|fk)[\s,]*)+\)`)
+	// "by_owner on", "by_owner on items", "idx_owner", "items_owner_idx"
+	indexName = lazily(`(?i)^(?:unique\s+)?(?:index\s+)?(?:([a-z_]\w*)\s+on(?:\s+[a-z_]\w*)?|((?:idx|ix|uq|uniq)_\w+|[a-z]\w*_(?:idx|index|uniq))\s*:?)$`)
 )
 
 // indexes reads a line such as "(projectId, createdAt DESC) UNIQUE (where x IS NOT NULL)".
 func (r *modelReader) indexes(l line, e *Entity) {
-	if index, ok := r.index(l, e.Name); ok {
+	if index, ok := r.index(l, e); ok {
 		e.Indexes = append(e.Indexes, index)
 		return
 	}
 	r.note(l.at, "no index is made of %q: it names no columns", shorten(plain(l.text)))
 }
 
-// index reads the columns in the first parentheses, or a single name.
-func (r *modelReader) index(l line, owner string) (Index, bool) {
+// index reads the columns in the first parentheses, with the name before them, or a single column.
+func (r *modelReader) index(l line, e *Entity) (Index, bool) {
 	text := plain(l.text)
 	index := Index{Place: r.place(l.at), Unique: uniqueWord.MatchString(text)}
-	text = beforeDash(text)
+	text = beforeDash(bracketed(text))
 	inside, rest := "", ""
-	if m := indexColumns.FindStringSubmatchIndex(text); m != nil {
+	if name, columns, behind := named(text, e); columns != "" {
+		index.Name, inside, rest = name, columns, behind
+	} else if m := indexColumns.FindStringSubmatchIndex(text); m != nil {
 		inside, rest = text[m[2]:m[3]], text[m[1]:]
-		if head := strings.TrimSpace(text[:m[0]]); bareIndex.MatchString(head) && Key(head) != Key(owner) && !uniqueWord.MatchString(head) && !indexWord(head) {
+		head := strings.TrimSpace(text[:m[0]])
+		if named := indexName.FindStringSubmatch(head); named != nil && Key(named[1]+named[2]) != Key(e.Name) && !indexWord(named[1]+named[2]) {
+			index.Name = named[1] + named[2]
+		} else if bareIndex.MatchString(head) && Key(head) != Key(e.Name) && !uniqueWord.MatchString(head) && !indexWord(head) {
 			inside, rest = head, text // "email (unique)"
 		}
 	} else {
@@ -282,6 +304,54 @@ func (r *modelReader) index(l line, owner string) (Index, bool) {
 	return index, true
 }
 
+// named reads "idx_owner: owner_id + created_at DESC (UNIQUE)" and "idx_owner: UNIQUE (owner_id)". What stands before columns in
+// parentheses may be a kind of index or the table; a column with a remark in parentheses looks the same.
+func named(text string, e *Entity) (name, columns, rest string) {
+	m := namedIndex.FindStringSubmatch(strings.ReplaceAll(strings.ReplaceAll(text, "B-tree", "btree"), "b-tree", "btree"))
+	if m == nil {
+		return "", "", ""
+	}
+	text = kindBefore.ReplaceAllString(m[3], "")
+	list, first := "", ""
+	if found := bareList.FindStringSubmatch(text); found != nil {
+		list, first = found[0], found[1]
+	}
+	about := indexKind.MatchString(first) || Key(first) == Key(e.Name) || e.Table != "" && Key(first) == Key(e.Table)
+	if at := indexColumns.FindStringSubmatchIndex(text); at != nil && columnList.MatchString(text[at[0]:at[1]]) && !indexRemark.MatchString(text[at[0]:at[1]]) {
+		inside := text[at[2]:at[3]]
+		beside := list == first && strings.TrimSpace(text[len(list):at[0]]) == ""
+		outside, within := e.has(first), e.has(strings.Split(inside, ",")...)
+		if about || beside && m[2] != ":" {
+			within = within || !outside
+		} else {
+			within = beside && !outside && (first == "" || within || at[0] == len(list)) // lower(owner)
+		}
+		if within {
+			return m[1], inside, text[at[1]:]
+		}
+	}
+	if list == "" || about && !e.has(first) {
+		return "", "", ""
+	}
+	return m[1], strings.ReplaceAll(list, "+", ","), indexRemark.ReplaceAllString(text[len(list):], "")
+}
+
+// has tells whether all are fields. "made DESC" is made.
+func (e *Entity) has(columns ...string) bool {
+	return !slices.ContainsFunc(columns, func(column string) bool {
+		name, _, _ := strings.Cut(strings.TrimSpace(column), " ")
+		return !slices.ContainsFunc(e.Fields, func(f Field) bool { return Key(f.Name) == Key(name) })
+	})
+}
+
+// bracketed takes columns in brackets for those in parentheses: "[user_id, name] (unique)".
+func bracketed(text string) string {
+	if open := strings.IndexAny(text, "[("); open < 0 || text[open] != '[' {
+		return text
+	}
+	return strings.Replace(strings.Replace(text, "[", "(", 1), "]", ")", 1)
+}
+
 func indexWord(s string) bool {
 	switch strings.ToLower(s) {
 	case "index", "composite", "btree", "on", "partial", "constraint", "primary", "foreign":
@@ -299,13 +369,13 @@ func cutFold(s, word string) (before, after string, found bool) {
 }
 
 var (
-	comparison   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\s+(?:must|should) be)?\s*(>=|<=|>|<|≥|≤)\s*(-?\d+(?:\.\d+)?|[A-Za-z_][A-Za-z0-9_]*)(?:\s+and\s+(>=|<=|>|<|≥|≤)\s*(-?\d+(?:\.\d+)?|[A-Za-z_][A-Za-z0-9_]*))?\.?$`)
-	mustMatch    = regexp.MustCompile("^`?([A-Za-z_][A-Za-z0-9_]*)`?\\s+(?:must\\s+|should\\s+)?match(?:es)?\\s+(?:the )?(?:pattern|regex)?\\s*:?\\s*`(\\^[^`]*\\$)`")
-	notEmpty     = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*) (?:array )?must not be empty`)
-	checkCall    = regexp.MustCompile(`^(?i)check\s*\((.*)\)$`)
-	primaryWord  = regexp.MustCompile(`(?i)^\(?\s*(composite )?(primary key|pk)\b`)
-	uniqueColumn = regexp.MustCompile(`^(?i)([A-Za-z_][A-Za-z0-9_]*) (?:must be |is )?unique\.?$`)
-	present      = regexp.MustCompile(`^(?i)now$`)
+	comparison   = lazily(`^[A-Za-z_][A-Za-z0-9_]*(\s+(?:must|should) be)?\s*(>=|<=|>|<|≥|≤)\s*(-?\d+(?:\.\d+)?|[A-Za-z_][A-Za-z0-9_]*)(?:\s+and\s+(>=|<=|>|<|≥|≤)\s*(-?\d+(?:\.\d+)?|[A-Za-z_][A-Za-z0-9_]*))?\.?$`)
+	mustMatch    = lazily("^`?([A-Za-z_][A-Za-z0-9_]*)`?\\s+(?:must\\s+|should\\s+)?match(?:es)?\\s+(?:the )?(?:pattern|regex)?\\s*:?\\s*`(\\^[^`]*\\$)`")
+	notEmpty     = lazily(`^([A-Za-z_][A-Za-z0-9_]*) (?:array )?must not be empty`)
+	checkCall    = lazily(`^(?i)check\s*\((.*)\)$`)
+	primaryWord  = lazily(`(?i)^\(?\s*(composite )?(primary key|pk)\b`)
+	uniqueColumn = lazily(`^(?i)([A-Za-z_][A-Za-z0-9_]*) (?:must be |is )?unique\.?$`)
+	present      = lazily(`^(?i)now$`)
 )
 
 // constraint reads a line of "Constraints": unique and primary keys, comparisons, patterns, checks in
@@ -339,7 +409,7 @@ func (r *modelReader) constraint(l line, e *Entity) {
 		return
 	}
 	if uniqueWord.MatchString(text) || primaryWord.MatchString(text) {
-		if index, ok := r.index(l, e.Name); ok {
+		if index, ok := r.index(l, e); ok {
 			index.Primary = primaryWord.MatchString(text)
 			index.Unique = !index.Primary
 			e.Indexes = append(e.Indexes, index)
@@ -359,11 +429,17 @@ func sqlOperator(s string) string {
 	return s
 }
 
-var indexOfTable = regexp.MustCompile("^[*`]*([A-Za-z_][A-Za-z0-9_]*)\\s*(\\([^()]+\\))[*`]*\\s*(.*)$")
+var indexOfTable = lazily("^[*`]*([A-Za-z_][A-Za-z0-9_]*)\\s*(\\([^()]+\\))[*`]*\\s*(.*)$")
+
+// "User.email (unique)"
+var indexOfField = lazily(`^([A-Za-z_]\w*)\.([A-Za-z_]\w*(?:\s*[,+]\s*[A-Za-z_]\w*)*)\s*((?:\(.*|[-–—:].*)?)$`)
 
 // indexOf reads an index that names its table: `design_tokens(name)` unique index.
 func (r *modelReader) indexOf(l line, always bool) {
 	m := indexOfTable.FindStringSubmatch(strings.ReplaceAll(l.text, "` (", "(")) // `users` (email)
+	if dotted := indexOfField.FindStringSubmatch(plain(l.text)); m == nil && always && dotted != nil {
+		m = []string{"", dotted[1], "(" + strings.ReplaceAll(dotted[2], "+", ",") + ")", dotted[3]}
+	}
 	if m == nil || !always && !uniqueWord.MatchString(m[3]) {
 		if always {
 			r.note(l.at, "no index is made of %q: it names no table and columns", shorten(plain(l.text)))
@@ -380,7 +456,9 @@ func (r *modelReader) indexOf(l line, always bool) {
 	r.model.Entities = append(r.model.Entities, e)
 }
 
-var relationLine = regexp.MustCompile("^[*`]*([A-Za-z_][A-Za-z0-9_]*)(?:\\.([A-Za-z0-9_]+))?[*`]*\\s*(?:\\(?(1|one|\\*|n|m|many|0\\.\\.1|0\\.\\.\\*|1\\.\\.\\*)\\)?)?\\s*(?:[—–:-]|--+|→|->|<->|↔|to|-to-)+>?\\s*(?:\\(?(1|one|\\*|n|m|many|0\\.\\.1|0\\.\\.\\*|1\\.\\.\\*)\\)?)?\\s*[*`]*([A-Z][A-Za-z0-9_]*)(?:\\.([A-Za-z0-9_]+))?[*`]*(.*)$")
+var relationLine = lazily("^[*`]*([A-Za-z_][A-Za-z0-9_]*)(?:\\.([A-Za-z0-9_]+))?[*`]*\\s*(?:\\(?(1|one|\\*|n|m|many|0\\.\\.1|0\\.\\.\\*|1\\.\\.\\*)\\)?)?\\s*(?:[—–:-]|--+|→|->|<->|↔|to|-to-)+>?\\s*(?:\\(?(1|one|\\*|n|m|many|0\\.\\.1|0\\.\\.\\*|1\\.\\.\\*)\\)?)?\\s*[*`]*([A-Z][A-Za-z0-9_]*)(?:\\.([A-Za-z0-9_]+))?[*`]*(.*)$")
+
+var cardinality = lazily(`^\s*\(?(1|one|\*|n|m|many|0\.\.1|0\.\.\*|1\.\.\*)\b\)?`)
 
 // relation reads "Project 1—* Environment" and "`DesignToken.version` → `Snapshot.version`".
 func (r *modelReader) relation(l line) {
@@ -389,6 +467,13 @@ func (r *modelReader) relation(l line) {
 		return
 	}
 	many := func(s string) bool { return s != "" && s != "1" && s != "one" && s != "0..1" }
-	relation := Relation{Place: r.place(l.at), From: m[1], Field: m[2], To: m[5], ToField: m[6], FromMany: many(m[3]), ToMany: many(m[4])}
+	from, to := m[3], m[4]
+	if behind := cardinality.FindStringSubmatch(m[7]); to == "" && behind != nil { // Project (1) → Task (many)
+		to = behind[1]
+	}
+	relation := Relation{Place: r.place(l.at), From: m[1], Field: m[2], To: m[5], ToField: m[6], FromMany: many(from), ToMany: many(to)}
+	if relation.Field == "" && (from == "" || to == "") && !relation.FromMany && !relation.ToMany {
+		return // how many there are on the other side is not said
+	}
 	r.model.Relations = append(r.model.Relations, relation)
 }

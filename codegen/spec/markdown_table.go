@@ -1,12 +1,11 @@
 package spec
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var separator = regexp.MustCompile(`^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`)
+var separator = lazily(`^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`)
 
 // column says what a column of a Markdown table holds.
 type column uint8
@@ -39,12 +38,18 @@ var headers = map[string]column{ //nolint:gochecknoglobals // a constant table
 	"campo": nameColumn, "tipo": typeColumn, "feld": nameColumn, "typ": typeColumn, "champ": nameColumn, "обязательно": requiredColumn, "поле": nameColumn, "тип": typeColumn, "описание": wordsColumn,
 }
 
+var ofEntities = lazily(`^(?i)(entity|table|model|entities|tables|models)(?: name)?$`)
+
 // table reads a Markdown table of fields. The line of dashes may be missing.
 func (r *modelReader) table(lines []line, e *Entity) {
 	head := cells(lines[0].text)
 	columns := make([]column, len(head))
 	for i, title := range head {
 		columns[i] = headers[strings.ToLower(plain(title))]
+	}
+	if name := slices.Index(columns, nameColumn); name > 0 && slices.ContainsFunc(head[:name], func(s string) bool { return ofEntities.MatchString(plain(s)) }) {
+		r.note(lines[0].at, "not read: the rows of this table are of several entities")
+		return
 	}
 	rows := slices.DeleteFunc(slices.Clone(lines[1:]), func(l line) bool { return separator.MatchString(l.text) })
 	if !slices.Contains(columns, nameColumn) {
@@ -100,7 +105,7 @@ func cells(row string) []string {
 	return all
 }
 
-var fieldName = regexp.MustCompile("^[`*]*([A-Za-z_][A-Za-z0-9_]*)(\\?)?[`*]*(\\[\\])?$")
+var fieldName = lazily("^[`*]*([A-Za-z_][A-Za-z0-9_]*)(\\?)?[`*]*(\\[\\])?$")
 
 // row reads a row. What the bars of a list of values split is put together again, in the last column.
 func (r *modelReader) row(l line, columns []column, e *Entity) {
@@ -137,7 +142,7 @@ func (r *modelReader) row(l line, columns []column, e *Entity) {
 			qualify(&f, "default "+value)
 		}
 		if ref := plain(at(refColumn)); ref != "" && ref != "-" && ref != "—" {
-			qualify(&f, "→ "+strings.TrimLeft(ref, "→-> "))
+			qualify(&f, "references "+refersTo.ReplaceAllString(strings.TrimLeft(ref, "→-> "), ""))
 		}
 		qualify(&f, plain(at(keyColumn)))
 		for i, kind := range columns {
@@ -177,15 +182,25 @@ func saidInCell(f *Field, cell string, meaning Said) {
 	}
 }
 
-var refersFirst = regexp.MustCompile(`^(?i)(fk|foreign key|ref|references|→|->)`)
+var refersFirst = lazily(`^(?i)(fk|foreign key|ref|references|→|->)`)
+
+var refersTo = lazily(`^(?i)(?:(?:→|->|fk\b|foreign key\b|references\b)\s*)+`)
 
 // rowType reads the cell of the type and what else stands in it: "uuid nullable", "enum: a|b".
 func (r *modelReader) rowType(f *Field, text string, l line) {
 	if text == "" {
 		return
 	}
+	text, orNull := withoutNull(text, isType)
+	if orNull {
+		f.say(Yes)
+	}
 	if values := splitUnion(text); values != nil {
-		f.Type, f.Values = Type{Name: "enum"}, values
+		f.Type, f.Values, f.OrNull = Type{Name: "enum"}, values, orNull && !allQuoted.MatchString(text)
+		return
+	}
+	if shape, rest, ok := parseShape(text); ok && rest == "" && alternatives.MatchString(text) { // string | number
+		f.Type = Type{Name: "jsonb", Shape: shape}
 		return
 	}
 	if qualify(f, text); f.Ref != nil && refersFirst.MatchString(text) {
@@ -194,10 +209,6 @@ func (r *modelReader) rowType(f *Field, text string, l line) {
 	if shape, rest, ok := parseShape(text); ok && rest == "" && strings.ContainsAny(text, "<{") {
 		f.Type = Type{Name: "jsonb", Shape: shape}
 		return
-	}
-	if before, found := strings.CutSuffix(strings.ReplaceAll(text, " ", ""), "|null"); found && !strings.Contains(before, "|") {
-		f.say(Yes)
-		text = before
 	}
 	t, rest, ok := parseType(strings.TrimSuffix(text, "?"), false)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -104,11 +105,18 @@ func TestRefused(t *testing.T) {
 		{"deep json", "a.json", strings.Repeat("[", 1_000_000), "nested deeper"},
 		{"deep yaml", "a.yaml", strings.Repeat("[", 1_000_000), "nested deeper"},
 		{"deep block yaml", "a.yaml", strings.Repeat("- ", 100_000) + "x", "exceeded max depth"},
-		{"yaml bomb", "a.yaml", bomb, "aliases and values are too many"},
+		{"yaml bomb", "a.yaml", bomb, "aliases lead to too many values"},
 		{"alias of itself", "a.yaml", "a: &a [*a]\n", "the alias contains itself"},
 		{"two documents", "a.yaml", "a: 1\n---\nb: 2\n", "more than one document"},
 		{"not UTF-8", "a.json", "{\n\"a\": \"\xff\"}", "a.json:2:7: the file is not UTF-8"},
 		{"too large", "a.yaml", strings.Repeat("#", maxYAMLSize+1), "larger than 16 MB"},
+		{"too many in a list", "a.json", "[1" + strings.Repeat(",1", maxSeparators) + "]", "more than 1200000 values"},
+		{"too many lists", "a.json", "[[]" + strings.Repeat(",[]", maxSeparators/2) + "]", "more than 1200000 values"},
+		{"too many in a list of yaml", "a.yaml", "[1" + strings.Repeat(",1", maxSeparators) + "]", "more than 1200000 values"},
+		{"too many in a block", "a.yaml", strings.Repeat("- 1\n", maxSeparators/2+1), "more than 1200000 values"},
+		{"too many blocks", "a.yaml", strings.Repeat(strings.Repeat("- ", 150)+"1\n", maxSeparators/150), "more than 1200000 values"},
+		{"too many keys", "a.yaml", strings.Repeat("k:\n", maxSeparators/2+1), "more than 1200000 values"},
+		{"too many by a line's end of Unicode", "a.yaml", strings.Repeat("-\u2028", maxSeparators+1), "more than 1200000 values"},
 		{"empty", "a.yaml", "", "a.yaml:1:1: the file is empty"},
 		{"bad yaml", "a.yaml", "a: 1\nb: [\n", "no valid YAML"},
 		{"not a number", "a.yaml", "a: .nan\n", "no number: .nan"},
@@ -135,7 +143,10 @@ func TestRefused(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	root, problems := Parse("a.json", []byte(`{"a/b": {"c~d": [{"e": 1}]}, "per cent": 2}`))
+	root, problems := Parse("a.json", []byte(`{"a/b": {"c~d": [{"e": 1}]}, "per cent": 2,
+		"default": {"$anchor": "data"},
+		"schemas": {"default": {"allOf": [{"$anchor": "here", "title": 3}]}, "x": {"$anchor": "twice"}, "y%": {"$dynamicAnchor": "twice"}},
+		"properties": {"$anchor": {"type": "string"}}}`))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -144,7 +155,10 @@ func TestResolve(t *testing.T) {
 		{"#/a~1b/c~0d/0/e", "1", ""},
 		{"#/per%20cent", "2", ""},
 		{"#/nope", "", `there is no "nope"`},
-		{"#anchor", "", "anchors are not supported"},
+		{"#here", "", ""},
+		{"#nowhere", "", "no schema has this $anchor"},
+		{"#twice", "", "several schemas have this anchor"},
+		{"#data", "", "no schema has this $anchor"},
 		{"file:///etc/passwd", "", "leaves the document"},
 		{"https://example.com/a.json#/a", "", "leaves the document"},
 		{"", "", "leaves the document"},
@@ -157,6 +171,41 @@ func TestResolve(t *testing.T) {
 		if tt.want != "" && (got == nil || got.Text != tt.want) {
 			t.Errorf("%s: got %+v, want %s", tt.ref, got, tt.want)
 		}
+	}
+}
+
+func TestAnchor(t *testing.T) {
+	t.Parallel()
+	root, problems := Parse("a.json", []byte(`{"schemas": {"a/b": {"$recursiveAnchor": true, "items": {"anyOf": [{"$recursiveRef": "#"}, {"$anchor": "x"}]}}, "c": {"items": {"$recursiveRef": "#"}}, "d": {"$id": "https://a.example/d", "items": {"$recursiveRef": "#"}}}}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	d := NewDocument("a.json", root)
+	if pointer, why := d.Anchor("x"); pointer != "#/schemas/a~1b/items/anyOf/1" || why != "" {
+		t.Errorf("the anchor is at %q, %s", pointer, why)
+	}
+	items := func(name string) *Node { return root.Get("schemas").Get(name).Get("items") }
+	if inside := d.Recursive(items("a/b").Get("anyOf").Children[0].Get("$recursiveRef")); inside != "#/schemas/a~1b" {
+		t.Errorf("inside of the anchor: %q", inside)
+	}
+	if inside := d.Recursive(items("d").Get("$recursiveRef")); inside != "#/schemas/d" {
+		t.Errorf("inside of a schema with an $id: %q", inside)
+	}
+	if outside := d.Recursive(items("c").Get("$recursiveRef")); outside != "#" {
+		t.Errorf("outside of the anchor: %q", outside)
+	}
+}
+
+// TestLongAnchor: names that stand around very many values do not make as many pointers of their length.
+func TestLongAnchor(t *testing.T) {
+	t.Parallel()
+	root, problems := Parse("a.json", []byte(`{"`+strings.Repeat("a", 1<<20)+`": {"b": [{"$anchor": "x"}`+strings.Repeat(`, {"c": 1}`, 20_000)+`]}}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	start := time.Now()
+	if pointer, why := NewDocument("a.json", root).Anchor("x"); pointer != "" || !strings.Contains(why, "very long") || time.Since(start) > 10*time.Second {
+		t.Errorf("got %d bytes, %s, after %s", len(pointer), why, time.Since(start))
 	}
 }
 
@@ -207,4 +256,18 @@ func FuzzYAML(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestRefusedInLittleMemory: what is refused for its number of values takes no memory for them.
+func TestRefusedInLittleMemory(t *testing.T) {
+	for name, text := range map[string]string{"a.json": "[1" + strings.Repeat(",1", 8<<20) + "]", "a.yaml": "[1" + strings.Repeat(",1", 7<<20) + "]"} {
+		data := []byte(text)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, problems := Parse(name, data)
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; problems == nil || grown > 1<<20 {
+			t.Errorf("%s: %v, after %d bytes", name, problems, grown)
+		}
+	}
 }

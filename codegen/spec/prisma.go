@@ -1,22 +1,21 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
-	prismaField   = regexp.MustCompile(`^([A-Za-z_]\w*)\s+([A-Za-z_]\w*)(\[\])?(\?)?\s*(.*)$`)
-	prismaDefault = regexp.MustCompile(`@default\(((?:[^()]|\([^()]*\))*)\)`)
-	prismaMap     = regexp.MustCompile(`@map\(\s*"([^"]*)"\s*\)`)
-	prismaNative  = regexp.MustCompile(`@db\.(\w+)(?:\((\d+)(?:,\s*(\d+))?\))?`)
-	relationOf    = regexp.MustCompile(`@relation\(((?:[^()]|\([^()]*\))*)\)`)
-	listOf        = regexp.MustCompile(`(fields|references):\s*\[([^\]]*)\]`)
-	actionOf      = regexp.MustCompile(`(onDelete|onUpdate):\s*(\w+)`)
-	blockIndex    = regexp.MustCompile(`^@@(id|unique|index)\(\s*(?:fields:\s*)?\[((?:[^\[\]])*)\]`)
+	prismaField   = lazily(`^([A-Za-z_]\w*)\s+([A-Za-z_]\w*)(\[\])?(\?)?\s*(.*)$`)
+	prismaDefault = lazily(`@default\(((?:[^()]|\([^()]*\))*)\)`)
+	prismaMap     = lazily(`@map\(\s*"([^"]*)"\s*\)`)
+	prismaNative  = lazily(`@db\.(\w+)(?:\((\d+)(?:,\s*(\d+))?\))?`)
+	relationOf    = lazily(`@relation\(((?:[^()]|\([^()]*\))*)\)`)
+	listOf        = lazily(`(fields|references):\s*\[([^\]]*)\]`)
+	actionOf      = lazily(`(onDelete|onUpdate):\s*(\w+)`)
+	blockIndex    = lazily(`^@@(id|unique|index)\(\s*(?:fields:\s*)?\[((?:[^\[\]])*)\]`)
 	prismaTypes   = map[string]string{ //nolint:gochecknoglobals // a constant table
 		"String": "text", "Int": "integer", "BigInt": "bigint", "Float": "double precision", "Decimal": "numeric", "Boolean": "boolean", "DateTime": "timestamptz", "Json": "jsonb", "Bytes": "bytea"}
-	camelBreak = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	camelBreak = lazily(`([a-z0-9])([A-Z])`)
 )
 
 // prisma reads models and enums. A field whose type is a model gives its reference to the column that

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -13,8 +12,8 @@ type Requirement struct {
 }
 
 var (
-	requirementLine = regexp.MustCompile(`^\s*[-*]\s+(?:\*\*)?((?:FR|SC)-(?:[A-Z]+-)?\d+)(?:\*\*)?\s*:(?:\*\*)?\s*(.*)$`)
-	endsRequirement = regexp.MustCompile(`^(#|[-*]\s)`)
+	requirementLine = lazily(`^\s*[-*]\s+(?:\*\*)?((?:FR|SC)-(?:[A-Z]+-)?\d+)(?:\*\*)?\s*:(?:\*\*)?\s*(.*)$`)
+	endsRequirement = lazily(`^(#|[-*]\s)`)
 )
 
 // maxMarkdown is the largest spec.md that is read.
@@ -58,7 +57,7 @@ type KeyEntity struct {
 	Doc  string
 }
 
-var keyEntity = regexp.MustCompile(`^[-*]\s+\*\*([A-Za-z][A-Za-z0-9 _-]*)\*\*\s*:?\s*(.*)$`)
+var keyEntity = lazily(`^[-*]\s+\*\*([A-Za-z][A-Za-z0-9 _-]*)\*\*\s*:?\s*(.*)$`)
 
 // KeyEntities reads the list "Key Entities" of a spec.md: names in bold, with a description.
 func KeyEntities(data []byte) []KeyEntity {

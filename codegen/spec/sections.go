@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -17,15 +16,18 @@ const (
 	otherLabel // prose, examples, seeds
 )
 
-var labels = []struct { //nolint:gochecknoglobals // a constant table
+var computedThings = lazily(`(?i)^(new )?(computed|derived|virtual|calculated) (properties|fields|attributes|columns|values)\b`)
+
+var labels = []struct { //nolint:gochecknoglobals // a constant table, of words in several languages
 	label label
-	words *regexp.Regexp
+	words pattern
 }{
-	{indexesLabel, regexp.MustCompile(`(?i)^(suggested |recommended |database )?(index|indexes|indices|indexing)( strategy)?$`)},
-	{constraintsLabel, regexp.MustCompile(`(?i)^(unique |check |table |database |business )?(constraints?|validations?|validation rules|rules|checks)$`)},
-	{relationsLabel, regexp.MustCompile(`(?i)^(entity |key )?(relationships?|relations|associations)( summary)?$`)},
-	{fieldsLabel, regexp.MustCompile(`(?i)^((new|additional|added|key|core|extended) )?(fields?|attributes?|columns?|properties|schema)$`)},
-	{otherLabel, regexp.MustCompile(`(?i)^(state( transitions?| machine)?s?|states|lifecycle|notes?|examples?|description|purpose|retention|usage|seeds?|seed data|default .*)$`)},
+	{indexesLabel, lazily(`(?i)^(suggested |recommended |database )?((index|indexes|indices|indexing)( strategy)?|索引|インデックス|인덱스|índices|индексы)$`)},
+	{constraintsLabel, lazily(`(?i)^(unique |check |table |database |business )?(constraints?|validations?|validation rules|rules|checks)$`)},
+	{relationsLabel, lazily(`(?i)^(entity |key )?((relationships?|relations|associations)( summary)?|关系|関係|관계|relaciones|relações|связи)$`)},                                                                                                                                                                            //nolint:misspell // not English
+	{fieldsLabel, lazily(`(?i)^((new|additional|added|key|core|extended) )?(fields?|attributes?|columns?|properties|schema|(field|attribute|column|property) (specifications?|definitions?|descriptions?|details|list)|字段(定义)?|属性|フィールド(定義)?|項目|필드( 정의)?|속성|campos|atributos|champs|attributs|felder|поля|атрибуты)$`)}, //nolint:misspell // not English
+	{otherLabel, computedThings},
+	{otherLabel, lazily(`(?i)^(state( transitions?| machine)?s?|states|lifecycle|notes?|examples?|description|purpose|retention|usage|seeds?|seed data|default .*)$`)},
 }
 
 func labelOf(s string) label {
@@ -39,25 +41,26 @@ func labelOf(s string) label {
 }
 
 // notTables are headings above which things are described that no database holds.
-var notTables = regexp.MustCompile(`(?i)\b(api|requests?|responses?|dtos?|payloads?|zod|messages?|conventions?|security|performance|migrations?|out of scope|enhancements|errors?|value objects|enums?|enumerations?)\b`)
+var notTables = lazily(`(?i)\b(api|requests?|responses?|[a-z]*dtos?|payloads?|zod|messages?|conventions?|security|performance|migrations?|out of scope|enhancements|errors?|value objects|enums?|enumerations?)\b`)
 
 var (
-	headingNumber = regexp.MustCompile(`^\d+(\.\d+)*[.):]?\s+`)
-	headingWord   = regexp.MustCompile(`(?i)^(new |modified |extended )?(entity|table|model|collection)\s*\d*\s*[:：-]?\s+`)
-	headingEnd    = regexp.MustCompile(`(?i)\s+(table|entity|model)$`)
-	entityWords   = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*( [A-Z][A-Za-z0-9]*){0,3}$`)
-	entityIdent   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	remark        = regexp.MustCompile(`^(.*?)\s*[（(]([^()（）]*)[)）]\s*$`)
-	tableRemark   = regexp.MustCompile(`^(?i)(?:(?:db |sql |database )?table(?: name)?\s*:?\s*)?([a-z][a-z0-9]*_[a-z0-9_]+|[a-z][a-z0-9]*s)$`)
-	extends       = regexp.MustCompile(`(?i)\b(modified|extended|extends|extension|existing|additions? to|changes to)\b`)
-	otherTitle    = regexp.MustCompile(`^(.*?)\s+(?:[—–-]|→|->|=>|:)\s+(.*)$`)
+	headingNumber = lazily(`^\d+(\.\d+)*[.):]?\s+`)
+	headingWord   = lazily(`(?i)^(new |modified |extended )?(entity|table|model|collection)\s*\d*\s*[:：-]?\s+`)
+	headingChange = lazily(`(?i)^(new|added?|modify|modified|changed?|updated?|extend(ed)?)\s*[:：]\s+|^(new|additional|added) (columns?|fields?) (for|of|in|on|to)\s+`)
+	headingEnd    = lazily(`(?i)\s+(table|entity|model)$`)
+	entityWords   = lazily(`^[A-Z][A-Za-z0-9]*( [A-Z][A-Za-z0-9]*){0,3}$`)
+	entityIdent   = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	remark        = lazily(`^(.*?)\s*[（(]([^()（）]*)[)）]\s*$`)
+	tableRemark   = lazily(`^(?i)(?:(?:db |sql |database )?table(?: name)?\s*:?\s*)?([a-z][a-z0-9]*_[a-z0-9_]+|[a-z][a-z0-9]*s)$`)
+	extends       = lazily(`(?i)\b(modify|modified|changed?|extended|extends|extension|existing|additions? to|changes to|(new|additional|added) (columns?|fields?))\b`)
+	otherTitle    = lazily(`^(.*?)\s+(?:[—–-]|→|->|=>|:)\s+(.*)$`)
 )
 
 // entityTitle reads the name of an entity out of a heading.
 func entityTitle(title string) (name, table string, ok bool) {
 	title = headingNumber.ReplaceAllString(title, "")
 	code := strings.Contains(title, "`")
-	title = headingWord.ReplaceAllString(plain(title), "")
+	title = headingWord.ReplaceAllString(headingChange.ReplaceAllString(plain(title), ""), "")
 	if m := otherTitle.FindStringSubmatch(title); m != nil {
 		title = m[1]
 		if t := tableRemark.FindStringSubmatch(m[2]); t != nil {
@@ -109,6 +112,9 @@ func (r *modelReader) section(s *section) {
 		r.labelled(s, own)
 		return
 	case otherLabel:
+		if computedThings.MatchString(plain(s.title.text)) {
+			r.note(s.title.at, "%q are not stored: they get no columns", shorten(plain(s.title.text)))
+		}
 		return
 	case noLabel:
 	}
@@ -124,6 +130,10 @@ func (r *modelReader) section(s *section) {
 		e.Extends = e.Extends || extends.MatchString(above)
 	}
 	r.body(s, &e, noLabel)
+	if strings.HasSuffix(strings.ToLower(name), "dto") && len(e.Fields) > 0 {
+		r.note(s.title.at, "%s is not read as a table: what is passed on is none", name)
+		return
+	}
 	if len(e.Fields) == 0 {
 		if fenced := r.model.Entities[before:]; len(fenced) == 1 && len(e.Indexes) > 0 { // "Index: (a, b)" behind a block
 			e.Name, e.Table, e.IsTable, e.IndexOf, e.Notation = fenced[0].Name, "", fenced[0].IsTable, true, Bullets

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -57,9 +56,9 @@ func scalarShape(name string) string {
 }
 
 var (
-	shapeWord   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
-	shapeString = regexp.MustCompile(`^(?:"[A-Za-z0-9 _.:/-]*"|'[A-Za-z0-9 _.:/-]*')`)
-	shapeNumber = regexp.MustCompile(`^-?\d+(?:\.\d+)?`)
+	shapeWord   = lazily(`^[A-Za-z_][A-Za-z0-9_]*`)
+	shapeString = lazily(`^(?:"[A-Za-z0-9 _.:/-]*"|'[A-Za-z0-9 _.:/-]*')`)
+	shapeNumber = lazily(`^-?\d+(?:\.\d+)?`)
 )
 
 const maxShapeDepth = 20

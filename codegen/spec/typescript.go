@@ -1,11 +1,10 @@
 package spec
 
 import (
-	"regexp"
 	"strings"
 )
 
-var lineRemark = regexp.MustCompile(`^[ \t]*//[^\n]*`)
+var lineRemark = lazily(`^[ \t]*//[^\n]*`)
 
 // members splits what stands in braces into its members: at ; , and line ends that are not nested.
 func members(body string, at int) []line {
@@ -74,7 +73,12 @@ func until(heads [][]int, i int, text string) int {
 	return len(text)
 }
 
-var interfaceMember = regexp.MustCompile(`(?s)^(?:readonly\s+)?([A-Za-z_]\w*)(\?)?\s*:\s*(.+)$`)
+var wholeNumbers = lazily(`^\d+( \| \d+)*$`)
+
+// passedOn are the ends of names of what functions take and give, and no database holds.
+var passedOn = lazily(`(?:Payload|Input|Props|Params|Options|Dto|DTO|Response)$`)
+
+var interfaceMember = lazily(`(?s)^(?:readonly\s+)?([A-Za-z_]\w*)(\?)?\s*:\s*(.+)$`)
 
 // interfaces reads interfaces and object types of TypeScript, in sections that are about tables.
 func (r *modelReader) interfaces(s *section, f *fence) {
@@ -93,7 +97,11 @@ func (r *modelReader) interfaces(s *section, f *fence) {
 		for _, l := range members(f.text[m[1]:until(heads, i, f.text)], f.at+m[1]) {
 			r.interfaceField(&e, l)
 		}
-		if len(e.Fields) > 0 {
+		switch {
+		case len(e.Fields) == 0:
+		case passedOn.MatchString(e.Name):
+			r.note(f.at+from, "the interface %s is not read as a table, by its name", shorten(e.Name))
+		default:
 			r.model.Entities = append(r.model.Entities, e)
 		}
 	}
@@ -139,6 +147,9 @@ func (r *modelReader) interfaceField(e *Entity, l line) {
 		for _, v := range variants {
 			f.Values = append(f.Values, v[1:len(v)-1])
 		}
+	case wholeNumbers.MatchString(kind): // 0 | 1
+		f.Type = Type{Name: "integer"}
+		f.Checks = append(f.Checks, Check{Expression: f.Name + " IN (" + strings.ReplaceAll(kind, " |", ",") + ")"})
 	case kind == "Date":
 		f.Type = Type{Name: "timestamptz"}
 	default:
@@ -177,15 +188,15 @@ func (r *modelReader) interfaceType(f *Field, kind string, l line) {
 }
 
 var (
-	drizzleHead   = regexp.MustCompile(`(?:export\s+)?const\s+(\w+)\s*=\s*pgTable\(\s*(['"\x60])(\w+)['"\x60]\s*,\s*\{`)
-	drizzleEnum   = regexp.MustCompile(`const\s+(\w+)\s*=\s*pgEnum\(\s*['"](\w+)['"]\s*,\s*\[([^\]]*)\]`)
-	drizzleColumn = regexp.MustCompile(`(?s)^(\w+)\s*:\s*(\w+)\((?:\s*['"](\w+)['"])?\s*,?\s*(\{[^}]*\})?\s*\)(.*)$`)
-	drizzleChain  = regexp.MustCompile(`(?s)\.(\$?\w+)(?:<[^>]*>)?\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)`)
-	drizzleRef    = regexp.MustCompile(`(?s)=>\s*(\w+)\.(\w+)`)
-	drizzleAction = regexp.MustCompile(`(onDelete|onUpdate)\s*:\s*['"]([a-z ]+)['"]`)
-	drizzleIndex  = regexp.MustCompile(`(uniqueIndex|index|unique|primaryKey)\((?:\s*['"](\w+)['"]\s*|\s*\{\s*columns:\s*\[([^\]]*)\]\s*\}\s*)?\)(?:\.on\(((?:[^()]|\([^()]*\))*)\))?`)
-	drizzleLength = regexp.MustCompile(`length\s*:\s*(\d+)`)
-	drizzleMember = regexp.MustCompile(`\b\w+\.(\w+)(\.desc\(\))?`)
+	drizzleHead   = lazily(`(?:export\s+)?const\s+(\w+)\s*=\s*pgTable\(\s*(['"\x60])(\w+)['"\x60]\s*,\s*\{`)
+	drizzleEnum   = lazily(`const\s+(\w+)\s*=\s*pgEnum\(\s*['"](\w+)['"]\s*,\s*\[([^\]]*)\]`)
+	drizzleColumn = lazily(`(?s)^(\w+)\s*:\s*(\w+)\((?:\s*['"](\w+)['"])?\s*,?\s*(\{[^}]*\})?\s*\)(.*)$`)
+	drizzleChain  = lazily(`(?s)\.(\$?\w+)(?:<[^>]*>)?\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)`)
+	drizzleRef    = lazily(`(?s)=>\s*(\w+)\.(\w+)`)
+	drizzleAction = lazily(`(onDelete|onUpdate)\s*:\s*['"]([a-z ]+)['"]`)
+	drizzleIndex  = lazily(`(uniqueIndex|index|unique|primaryKey)\((?:\s*['"](\w+)['"]\s*|\s*\{\s*columns:\s*\[([^\]]*)\]\s*\}\s*)?\)(?:\.on\(((?:[^()]|\([^()]*\))*)\))?`)
+	drizzleLength = lazily(`length\s*:\s*(\d+)`)
+	drizzleMember = lazily(`\b\w+\.(\w+)(\.desc\(\))?`)
 )
 
 // drizzle reads tables and enums that are written for Drizzle already.
@@ -303,15 +314,17 @@ func drizzleCall(f *Field, name, argument string, tables map[string]string) {
 }
 
 var (
-	diagramRelation = regexp.MustCompile(`^([A-Za-z_][\w-]*)\s+([|}o][|o])(?:--|\.\.)([|o][|{o])\s+([A-Za-z_][\w-]*)\s*(?::.*)?$`)
-	diagramEntity   = regexp.MustCompile(`^([A-Za-z_][\w-]*)\s*\{$`)
-	diagramField    = regexp.MustCompile(`^([A-Za-z_][\w\[\]()]*)\s+([A-Za-z_]\w*)\s*((?:PK|FK|UK)(?:\s*,\s*(?:PK|FK|UK))*)?\s*(?:"([^"]*)")?$`)
+	diagramRelation = lazily(`^([A-Za-z_][\w-]*)\s+([|}o][|o])(?:--|\.\.)([|o][|{o])\s+([A-Za-z_][\w-]*)\s*(?::.*)?$`)
+	diagramEntity   = lazily(`^([A-Za-z_][\w-]*)\s*\{$`)
+	diagramField    = lazily(`^([A-Za-z_][\w\[\]()]*)\s+([A-Za-z_]\w*)\s*((?:PK|FK|UK)(?:\s*,\s*(?:PK|FK|UK))*)?\s*(?:"([^"]*)")?$`)
 )
 
 // diagram reads a mermaid erDiagram: entities with fields, and relations.
 func (r *modelReader) diagram(f *fence) {
 	at := f.at
 	var e *Entity
+	var keys []diagramKey
+	relations := len(r.model.Relations)
 	for raw := range strings.Lines(f.text) {
 		text := strings.TrimSpace(raw)
 		here := at + len(raw) - len(strings.TrimLeft(raw, " \t"))
@@ -327,6 +340,9 @@ func (r *modelReader) diagram(f *fence) {
 				field := Field{Place: r.place(here), Name: m[2], Primary: strings.Contains(m[3], "PK"), Unique: strings.Contains(m[3], "UK")}
 				r.rowType(&field, m[1], line{text, here})
 				qualify(&field, m[4])
+				if strings.Contains(m[3], "FK") && field.Ref == nil {
+					keys = append(keys, diagramKey{len(r.model.Entities), len(e.Fields), here})
+				}
 				e.Fields = append(e.Fields, field)
 			}
 		default:
@@ -337,5 +353,45 @@ func (r *modelReader) diagram(f *fence) {
 					FromMany: strings.Contains(m[2], "}"), ToMany: strings.Contains(m[3], "{")})
 			}
 		}
+	}
+	r.diagramReferences(keys, r.model.Relations[relations:])
+}
+
+// diagramKey is a field that is marked FK, which does not say of what.
+type diagramKey struct{ entity, field, at int }
+
+// diagramReferences finds what foreign keys refer to: the entity that a field is named after, or else the only one
+// that its entity belongs to, if that has no other such field.
+func (r *modelReader) diagramReferences(keys []diagramKey, relations []Relation) {
+	owners, entities, fields := map[string][]string{}, map[string]string{}, map[int]int{}
+	for _, relation := range relations {
+		if from, to := Key(relation.From), Key(relation.To); !relation.FromMany {
+			owners[to] = append(owners[to], relation.From)
+		} else if !relation.ToMany {
+			owners[from] = append(owners[from], relation.To)
+		}
+	}
+	for _, e := range r.model.Entities {
+		entities[Key(e.Name)] = e.Name
+	}
+	for _, key := range keys {
+		fields[key.entity]++
+	}
+	for _, key := range keys {
+		if key.entity == len(r.model.Entities) {
+			continue // an entity that is never closed is none
+		}
+		e := &r.model.Entities[key.entity]
+		f := &e.Fields[key.field]
+		found := entities[strings.TrimSuffix(Key(f.Name), "id")]
+		if belongs := owners[Key(e.Name)]; found == "" && len(belongs) == 1 && fields[key.entity] == 1 {
+			found = belongs[0]
+		}
+		if found == "" {
+			r.note(key.at, "%s.%s is marked FK, and nothing says of what: no foreign key is generated", e.Name, f.Name)
+			continue
+		}
+		f.Ref = &Reference{Entity: found}
+		r.note(key.at, "inferred: %s.%s refers to %s", e.Name, f.Name, found)
 	}
 }

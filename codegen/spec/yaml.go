@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -15,16 +14,19 @@ import (
 type yamlReader struct {
 	file     string
 	problems Problems
-	nodes    int
 	aliased  int // nodes that came from aliases
 	within   map[*yaml.Node]bool
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlError = lazily(`^yaml: (?:line (\d+): )?(.*)$`)
 
 func parseYAML(file, text string) (*Node, Problems) {
-	if line := tooDeepYAML(text); line > 0 {
+	line, separators := measureYAML(text)
+	if line > 0 {
 		return nil, Problems{{File: file, Line: line, Column: 1, Message: errTooDeep.Error()}}
+	}
+	if problems := tooMany(file, separators); problems != nil {
+		return nil, problems
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	var doc, next yaml.Node
@@ -48,23 +50,29 @@ func parseYAML(file, text string) (*Node, Problems) {
 	return &root, nil
 }
 
-// tooDeepYAML returns the first line whose flow collections are nested too deep: the library's
-// time grows with the square of that depth.
-func tooDeepYAML(text string) int {
+// measureYAML returns the first line whose flow collections are nested too deep, or 0: the library's time grows with the
+// square of that depth. It also counts what keys and values begin or end with, in texts, too.
+func measureYAML(text string) (tooDeep, separators int) {
 	line, depth := 1, 0
 	for i := range len(text) {
-		switch text[i] {
-		case '\n':
+		switch c := text[i]; {
+		case c == '\n':
 			line++
-		case '[', '{':
+			separators++
+		case c == '[', c == '{':
+			separators++
 			if depth++; depth > 10*maxDepth {
-				return line
+				return line, separators
 			}
-		case ']', '}':
+		case c == ']', c == '}':
 			depth = max(0, depth-1)
+		case c == ',', c == ':':
+			separators++
+		case (c <= ' ' || c >= 0x80) && i > 0 && (text[i-1] == '-' || text[i-1] == '?'): // blanks and ends of lines, of which Unicode has more
+			separators++
 		}
 	}
-	return 0
+	return 0, separators
 }
 
 func yamlProblem(file string, err error) Problem {
@@ -88,19 +96,17 @@ func (r *yamlReader) add(n *yaml.Node, message string) {
 	}
 }
 
-// value converts from into n. It gives up silently once there is a problem with the size: that one
-// has been told.
+// value converts from into n. It gives up silently once aliases lead to too much: that has been told.
 func (r *yamlReader) value(from *yaml.Node, n *Node, depth int, aliased bool) {
 	n.Line, n.Column = int32(from.Line), int32(from.Column) //nolint:gosec // a document is smaller than maxSize
-	r.nodes++
 	if aliased {
 		r.aliased++
 	}
 	switch {
-	case r.nodes > maxNodes || r.aliased > maxAliased:
-		if r.nodes < 2*maxNodes {
-			r.nodes = 2 * maxNodes
-			r.add(from, "aliases and values are too many")
+	case r.aliased > maxAliased:
+		if r.aliased == maxAliased+1 {
+			r.aliased++
+			r.add(from, "aliases lead to too many values")
 		}
 		return
 	case depth > maxDepth:
@@ -116,19 +122,26 @@ func (r *yamlReader) value(from *yaml.Node, n *Node, depth int, aliased bool) {
 		r.value(from.Alias, n, depth+1, true)
 	case yaml.MappingNode:
 		n.Kind = Object
-		r.within[from] = true
+		r.enter(from)
 		r.mapping(from, n, depth, aliased)
 		delete(r.within, from)
 	case yaml.SequenceNode:
 		n.Kind = Array
 		n.Children = make([]Node, len(from.Content))
-		r.within[from] = true
+		r.enter(from)
 		for i, child := range from.Content {
 			r.value(child, &n.Children[i], depth+1, aliased)
 		}
 		delete(r.within, from)
 	case yaml.ScalarNode:
 		r.scalar(from, n)
+	}
+}
+
+// enter notes that a value is being read, if an alias may lead to it.
+func (r *yamlReader) enter(n *yaml.Node) {
+	if n.Anchor != "" {
+		r.within[n] = true
 	}
 }
 
@@ -150,12 +163,11 @@ func (r *yamlReader) mapping(from *yaml.Node, n *Node, depth int, aliased bool) 
 			merged = append(merged, mergeSources(&other)...)
 			continue
 		}
-		child := Node{Key: key.Value}
-		r.value(value, &child, depth+1, aliased)
-		n.Children = append(n.Children, child)
+		n.Children = append(n.Children, Node{Key: key.Value}) // there is room for all
+		r.value(value, &n.Children[len(n.Children)-1], depth+1, aliased)
 	}
-	if key, ok := doubledKey(n.Children); ok {
-		r.add(from, "the object has the key "+strconv.Quote(shorten(key))+" twice")
+	if child := doubledKey(n.Children); child != nil {
+		r.add(&yaml.Node{Line: int(child.Line), Column: int(child.Column)}, "the object has the key "+strconv.Quote(shorten(child.Key))+" twice")
 	}
 	for _, child := range merged { // what stands in the object itself, and earlier sources, win
 		if n.Get(child.Key) == nil {

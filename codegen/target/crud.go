@@ -17,7 +17,8 @@ type CRUDImports struct {
 
 // CRUD writes the handlers of operations that are plain CRUD, as a function of how a request gets its database
 // and of what lets it in.
-func CRUD(operations []ir.CRUD, imports CRUDImports) []byte {
+func CRUD(operations []ir.CRUD, imports CRUDImports) (content []byte, err error) {
+	defer complete(&err)
 	w := &crud{rows: map[string]string{}, names: map[string]bool{}, orm: map[string]bool{}, shared: map[string]bool{}}
 	w.indent = 2
 	for i := range operations {
@@ -37,7 +38,7 @@ func CRUD(operations []ir.CRUD, imports CRUDImports) []byte {
 		": Authorize) => {\n  const run = answering(withDatabase);\n  return {")
 	w.out = append(w.out, handlers...)
 	w.text("\n  } satisfies Partial<Handlers>;\n};\n")
-	return w.out
+	return w.out, nil
 }
 
 type crud struct {

@@ -24,7 +24,7 @@ func without(s *ir.Schema, other func(*ir.Meta) bool) *ir.Schema {
 		}
 		if changed == nil {
 			copied := *target
-			copied.Nullable = s.Nullable || target.Nullable
+			copied.Nullable = s.TakesNull()
 			copied.Properties = append([]ir.Property(nil), target.Properties...)
 			changed = &copied
 		}

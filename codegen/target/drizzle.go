@@ -11,7 +11,8 @@ import (
 
 // Drizzle writes the tables of a database for drizzle-orm 0.45 and Postgres: one module with enums,
 // tables, the types of their rows, and relations. Tables may refer to each other in any order.
-func Drizzle(d *ir.Database) []byte {
+func Drizzle(d *ir.Database) (content []byte, err error) {
+	defer complete(&err)
 	w := &drizzle{used: map[string]bool{}}
 	for _, e := range d.Enums {
 		w.enum(e)
@@ -25,7 +26,10 @@ func Drizzle(d *ir.Database) []byte {
 	body := w.out
 	w.out = nil
 	w.imports()
-	return append(w.out, body...)
+	if w.used["customType"] {
+		w.text("\nconst bytea = customType<{ data: Uint8Array }>({ dataType: () => \"bytea\" });\n")
+	}
+	return append(w.out, body...), nil
 }
 
 // drizzle writes tables, and remembers which names of the library they use.
@@ -122,6 +126,9 @@ func (w *drizzle) column(c *ir.Column) {
 	switch {
 	case c.Enum != nil:
 		w.text(c.Enum.Ident)
+	case c.Type.Name == "bytea": // which the library does not have
+		w.used["customType"] = true
+		w.text("bytea")
 	default:
 		w.use(cmp.Or(builders[c.Type.Name], c.Type.Name))
 	}

@@ -1,7 +1,7 @@
 package target
 
 import (
-	"cmp"
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,10 +16,11 @@ type HonoImports struct {
 }
 
 // Hono writes the operations of a model as routes of @hono/zod-openapi: an object an operation, the type
-// of what answers them, and a function that adds them to an app. An operation whose path Hono can't
-// match, because a segment is more than one parameter, is left out; ir notes it.
-func Hono(m *ir.Model, imports HonoImports) []byte {
-	h := &hono{routes: map[string]string{}, imports: map[string]bool{}}
+// of what answers them, and a function that adds them to an app. An operation whose path nothing can
+// match, because two parameters follow each other, is left out; ir notes it.
+func Hono(m *ir.Model, imports HonoImports) (content []byte, err error) {
+	defer complete(&err)
+	h := &hono{routes: map[string]string{}, params: map[string]string{}, imports: map[string]bool{}}
 	h.prefix = "schemas."
 	operations := routed(m)
 	taken := map[string]bool{"createRoute": true}
@@ -34,14 +35,14 @@ func Hono(m *ir.Model, imports HonoImports) []byte {
 	}
 	h.handlers(operations)
 	h.register(m, operations)
-	return h.module(imports)
+	return h.module(imports), nil
 }
 
-// routed lists the operations that Hono can match.
+// routed lists the operations whose paths can be matched.
 func routed(m *ir.Model) []*ir.Operation {
 	var list []*ir.Operation
 	for i := range m.Operations {
-		if !m.Operations[i].Mixed() {
+		if !m.Operations[i].Unclear() {
 			list = append(list, &m.Operations[i])
 		}
 	}
@@ -51,6 +52,7 @@ func routed(m *ir.Model) []*ir.Operation {
 type hono struct {
 	zod
 	routes  map[string]string // constants, by the operation's name in code
+	params  map[string]string // constants with the parameters of mixed paths
 	imports map[string]bool   // what is used of the http module
 }
 
@@ -84,17 +86,21 @@ func (h *hono) module(imports HonoImports) []byte {
 }
 
 // has tells whether code uses a namespace; a text that looks like it does no harm.
-func has(code []byte, namespace string) bool { return strings.Contains(string(code), namespace) }
+func has(code []byte, namespace string) bool { return bytes.Contains(code, []byte(namespace)) }
 
 func (h *hono) route(o *ir.Operation) {
 	h.text("\n")
+	h.mixedParameters(o)
 	h.comment(about(o))
 	h.text("export const ", h.routes[o.Ident], " = createRoute({")
 	h.indent++
 	h.field("method").quote(strings.ToLower(o.Method))
 	h.text(",")
-	h.field("path").quote(o.Path)
+	h.field("path").quote(routing(o))
 	h.text(",")
+	if o.Mixed() {
+		h.field("hide").text("true,") // the registry is told the path as the contract has it
+	}
 	h.field("operationId").quote(o.ID)
 	h.text(",")
 	if o.Summary != "" {
@@ -176,7 +182,17 @@ func (h *hono) parameters(o *ir.Operation, in, field string) {
 	if len(list) == 0 {
 		return
 	}
-	h.field(field).text("z.object({")
+	if in == "path" && o.Mixed() {
+		h.field(field).text(h.divided(o), ",")
+		return
+	}
+	h.field(field)
+	h.parameterObject(list)
+	h.text(",")
+}
+
+func (h *hono) parameterObject(list []*ir.Parameter) {
+	h.text("z.object({")
 	h.indent++
 	for _, p := range list {
 		h.line()
@@ -186,7 +202,7 @@ func (h *hono) parameters(o *ir.Operation, in, field string) {
 	}
 	h.indent--
 	h.line()
-	h.text("}),")
+	h.text("})")
 }
 
 // ignored tells whether OpenAPI says that a parameter means nothing.
@@ -253,11 +269,11 @@ func written(s *ir.Schema) ir.Types {
 	target := s.Deref()
 	branches := append(slices.Clone(target.Any), target.One...)
 	if len(branches) == 0 || target.Types != 0 {
-		return typesOf(s)
+		return s.Accepts()
 	}
 	var types ir.Types
 	for _, branch := range branches {
-		types |= typesOf(branch)
+		types |= branch.Accepts()
 	}
 	return types
 }
@@ -374,19 +390,41 @@ func (h *hono) form(s *ir.Schema) {
 		p := &s.Deref().Properties[i]
 		h.line()
 		h.member(p.Name)
-		if file := p.Schema.Deref(); file.Format == "binary" || file.Node.Get("contentMediaType") != nil {
-			h.text(`z.file().openapi({ type: "string", format: "binary" })`)
-			if !p.Required {
-				h.text(".optional()")
-			}
-		} else {
+		const file = `z.file().openapi({ type: "string", format: "binary" })`
+		switch {
+		case isFile(p.Schema):
+			h.text(file)
+		case isFiles(p.Schema):
+			h.text("z.preprocess(", h.use("list"), `(""), z.array(`, file, "))")
+		default:
 			h.parameter(&ir.Parameter{Name: p.Name, In: "query", Required: p.Required, Schema: p.Schema, Explode: true})
+			h.text(",")
+			continue
+		}
+		if !p.Required {
+			h.text(".optional()")
 		}
 		h.text(",")
 	}
 	h.indent--
 	h.line()
 	h.text("})")
+}
+
+// isFile tells whether a field of a form is a file, or may be one.
+func isFile(s *ir.Schema) bool {
+	return oneOfBranches(s, func(one *ir.Schema) bool { return one.Format == "binary" || one.Node.Get("contentMediaType") != nil })
+}
+
+// isFiles tells whether it is, or may be, a list of files.
+func isFiles(s *ir.Schema) bool {
+	return oneOfBranches(s, func(one *ir.Schema) bool { return one.Items != nil && isFile(one.Items) })
+}
+
+// oneOfBranches asks a schema and its branches, but not theirs.
+func oneOfBranches(s *ir.Schema, is func(*ir.Schema) bool) bool {
+	target := s.Deref()
+	return is(target) || slices.ContainsFunc(slices.Concat(target.Any, target.One), func(branch *ir.Schema) bool { return is(branch.Deref()) })
 }
 
 func (h *hono) responses(o *ir.Operation) {
@@ -474,6 +512,7 @@ func (h *hono) register(m *ir.Model, operations []*ir.Operation) {
 	for _, o := range operations {
 		h.line()
 		h.text("app.openapi(", h.routes[o.Ident], ", handlers.", o.Ident, " ?? notImplemented);")
+		h.describe(o)
 	}
 	h.indent--
 	h.line()
@@ -501,20 +540,4 @@ func (h *hono) scheme(s *ir.Security) {
 		}
 	}
 	h.text(" });")
-}
-
-// specific orders paths so that a fixed segment comes before a parameter in its place.
-func specific(a, b *ir.Operation) int {
-	x, y := a.Segments(), b.Segments()
-	for i := range min(len(x), len(y)) {
-		switch {
-		case x[i].Param == "" && y[i].Param != "":
-			return -1
-		case x[i].Param != "" && y[i].Param == "":
-			return 1
-		case x[i].Param == "" && x[i].Text != y[i].Text:
-			return cmp.Compare(x[i].Text, y[i].Text)
-		}
-	}
-	return cmp.Compare(len(x), len(y))
 }

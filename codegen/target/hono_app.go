@@ -128,6 +128,7 @@ func HonoHTTP(env string) []byte {
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import * as z from "zod";
 import type { AppEnv } from `), quoted(env), []byte(`;
 
 /** The body of an answer that is an error: problem details as in RFC 9457. */
@@ -182,6 +183,17 @@ export const list = (separator: string, item: (value: unknown) => unknown = (val
   const texts = Array.isArray(value) ? value : typeof value === "string" && separator !== "" ? (value === "" ? [] : value.split(separator)) : [value];
   return texts.map(item);
 };
+
+/** Reads the parameters in segments of a path that are more than one parameter. */
+export const divided = <T extends z.ZodObject>(segments: Record<string, [pattern: RegExp, ...names: string[]]>, params: T): T =>
+  z.preprocess((value) => {
+    const all: Record<string, unknown> = { ...(value as Record<string, unknown>) };
+    for (const [segment, [pattern, ...names]] of Object.entries(segments)) {
+      const found = pattern.exec(String(all[segment]));
+      names.forEach((name, at) => (all[name] = found?.[at + 1]));
+    }
+    return all;
+  }, params) as unknown as T; // it reads what comes as texts, and gives what the object gives
 
 export const json = (value: unknown): unknown => {
   if (typeof value !== "string") return value;

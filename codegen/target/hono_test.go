@@ -11,9 +11,9 @@ import (
 
 func TestSpecific(t *testing.T) {
 	t.Parallel()
-	paths := []string{"/{a}", "/users/{id}", "/users/{id}/posts", "/users/me", "/users", "/users/{id}/posts/new", "/users/{id}/posts/{post}", "/"}
+	paths := []string{"/{a}", "/users/{id}:activate", "/users/{id}.tar.gz", "/users/{id}.gz", "/users/:all", "/users/{id}", "/users/{id}/posts", "/users/me", "/users", "/users/{id}/posts/new", "/users/{id}/posts/{post}", "/"}
 	slices.SortStableFunc(paths, func(a, b string) int { return specific(&ir.Operation{Path: a}, &ir.Operation{Path: b}) })
-	want := []string{"/", "/users", "/users/me", "/users/{id}", "/users/{id}/posts", "/users/{id}/posts/new", "/users/{id}/posts/{post}", "/{a}"}
+	want := []string{"/", "/users", "/users/me", "/users/{id}:activate", "/users/{id}.tar.gz", "/users/:all", "/users/{id}.gz", "/users/{id}", "/users/{id}/posts", "/users/{id}/posts/new", "/users/{id}/posts/{post}", "/{a}"}
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}

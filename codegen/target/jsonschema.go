@@ -92,7 +92,9 @@ func count(s *ir.Schema, uses map[*ir.Component]int) {
 		}
 		return
 	}
-	s.Children(func(child *ir.Schema) { count(child, uses) })
+	for child := range s.Children {
+		count(child, uses)
+	}
 }
 
 func (s *jsonSchema) schema(schema *ir.Schema) {
@@ -113,7 +115,7 @@ func (s *jsonSchema) keywords(schema *ir.Schema) {
 		return
 	}
 	s.described(&schema.Meta)
-	simple := schema.Ref == nil && !schema.Never && len(schema.All)+len(schema.Any)+len(schema.One) == 0 && schema.Not == nil
+	simple := schema.Ref == nil && !schema.Never && len(schema.All)+len(schema.Any)+len(schema.One)+len(schema.Conditions) == 0 && schema.Not == nil && schema.Unevaluated == nil
 	if schema.Nullable && !simple {
 		plain := *schema
 		plain.Nullable, plain.Meta = false, ir.Meta{}
@@ -138,12 +140,34 @@ func (s *jsonSchema) keywords(schema *ir.Schema) {
 	s.scalar(schema)
 	s.list(schema)
 	s.object(schema)
-	s.branches("allOf", schema.All)
+	s.allOf(schema)
 	s.branches("anyOf", schema.Any)
 	s.branches("oneOf", schema.One)
 	if schema.Not != nil {
 		s.member("not").schema(schema.Not)
 	}
+	if schema.Unevaluated != nil {
+		s.closing("unevaluatedProperties", schema.Unevaluated.Rest)
+	}
+}
+
+// allOf writes conditions as further branches: a schema has one if at most.
+func (s *jsonSchema) allOf(schema *ir.Schema) {
+	if len(schema.All)+len(schema.Conditions) == 0 {
+		return
+	}
+	s.member("allOf").open("[")
+	for _, branch := range schema.All {
+		s.item().schema(branch)
+	}
+	for _, c := range schema.Conditions {
+		s.item().open("{")
+		s.optional("if", c.If)
+		s.optional("then", c.Then)
+		s.optional("else", c.Else)
+		s.shut("}")
+	}
+	s.shut("]")
 }
 
 func (s *jsonSchema) described(m *ir.Meta) {
@@ -253,6 +277,8 @@ func (s *jsonSchema) list(schema *ir.Schema) {
 	s.branches("prefixItems", schema.Prefix)
 	s.optional("items", schema.Items)
 	s.optional("contains", schema.Contains)
+	s.number("minContains", schema.MinContains)
+	s.number("maxContains", schema.MaxContains)
 	s.number("minItems", schema.MinItems)
 	s.number("maxItems", schema.MaxItems)
 	if schema.Unique {
@@ -292,14 +318,21 @@ func (s *jsonSchema) object(schema *ir.Schema) {
 		}
 		s.shut("}")
 	}
-	if schema.Additional != nil && schema.Additional.Never {
-		s.member("additionalProperties").text("false")
-	} else {
-		s.optional("additionalProperties", schema.Additional)
+	if schema.Additional != nil {
+		s.closing("additionalProperties", schema.Additional)
 	}
 	s.optional("propertyNames", schema.Names)
 	s.number("minProperties", schema.MinProperties)
 	s.number("maxProperties", schema.MaxProperties)
+}
+
+// closing writes what other members must fit.
+func (s *jsonSchema) closing(keyword string, rest *ir.Schema) {
+	if rest.Never {
+		s.member(keyword).text("false")
+		return
+	}
+	s.member(keyword).schema(rest)
 }
 
 func (s *jsonSchema) optional(keyword string, schema *ir.Schema) {

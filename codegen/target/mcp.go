@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/flaresmith/flaresmith/codegen/ir"
 )
@@ -14,9 +15,10 @@ const mcpRevision = "2026-07-28"
 
 // MCP writes a tool descriptor for each operation of a model, as tools/list answers it: everything of
 // the JSON object behind its first member, which is the caller's.
-func MCP(m *ir.Model) []byte {
+func MCP(m *ir.Model) (content []byte, err error) {
+	defer complete(&err)
 	s := &jsonSchema{}
-	s.out = make([]byte, 0, 4096*len(m.Operations))
+	s.out = make([]byte, 0, 12<<10*len(m.Operations))
 	s.indent = 1
 	s.text(`  "protocolVersion": "`, mcpRevision, `",`)
 	s.line()
@@ -33,16 +35,16 @@ func MCP(m *ir.Model) []byte {
 	s.indent--
 	s.line()
 	s.text("]\n}\n")
-	return s.out
+	return s.out, nil
 }
 
-var toolCharacters = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+var toolCharacters = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.-]+`) })
 
 const maxToolName = 64
 
 // toolName makes a name that all clients take, and that no other tool of the file has.
 func toolName(id string, taken map[string]bool) string {
-	name := strings.Trim(toolCharacters.ReplaceAllString(id, "_"), "_")
+	name := strings.Trim(toolCharacters().ReplaceAllString(id, "_"), "_")
 	name = name[:min(len(name), maxToolName)]
 	base := name
 	for n := 2; taken[name] || name == ""; n++ {
@@ -71,7 +73,7 @@ func (s *jsonSchema) tool(o *ir.Operation, names map[string]bool) {
 	s.member("description").quote(description)
 	s.member("inputSchema")
 	s.root(inputSchema(o))
-	if o.Result != nil {
+	if o.Result != nil && o.WrittenOut(o.Result) {
 		s.member("outputSchema")
 		s.root(o.Result)
 	}
@@ -102,6 +104,9 @@ func inputSchema(o *ir.Operation) *ir.Schema {
 			name = in + "_" + name
 		}
 		taken[name] = true
+		if !o.WrittenOut(schema) {
+			schema = &ir.Schema{}
+		}
 		input.Properties = append(input.Properties, ir.Property{Name: name, Required: required, Schema: schema})
 	}
 	for _, p := range o.Parameters {

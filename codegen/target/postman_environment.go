@@ -3,22 +3,27 @@ package target
 import (
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/codegen/ir"
 )
 
-var environmentServers = map[string]*regexp.Regexp{ //nolint:gochecknoglobals // a constant table
-	"dev":     regexp.MustCompile(`(?i)\b(dev|develop|development|local|localhost)\b|127\.0\.0\.1`),
-	"staging": regexp.MustCompile(`(?i)\b(staging|stage|test|qa|sandbox)\b`),
-	"prod":    regexp.MustCompile(`(?i)\b(prod|production|live)\b`),
-}
+//nolint:gochecknoglobals // a constant table
+var environmentServers = sync.OnceValue(func() map[string]*regexp.Regexp {
+	return map[string]*regexp.Regexp{
+		"dev":     regexp.MustCompile(`(?i)\b(dev|develop|development|local|localhost)\b|127\.0\.0\.1`),
+		"staging": regexp.MustCompile(`(?i)\b(staging|stage|test|qa|sandbox)\b`),
+		"prod":    regexp.MustCompile(`(?i)\b(prod|production|live)\b`),
+	}
+})
 
 // PostmanEnvironment writes an environment for all collections of the models, behind the first member: the
 // address, and keys without values for what must not be in a file. Which of the documents' servers is meant is
 // told by its words; inferred tells that none says so.
-func PostmanEnvironment(name string, models []*ir.Model) (content []byte, inferred bool) {
+func PostmanEnvironment(name string, models []*ir.Model) (content []byte, inferred bool, err error) {
+	defer complete(&err)
 	address, found := environmentServer(name, models)
 	s := &jsonSchema{}
 	s.indent, s.first = 1, []bool{false}
@@ -44,13 +49,13 @@ func PostmanEnvironment(name string, models []*ir.Model) (content []byte, inferr
 	s.shut("]")
 	s.member("_postman_variable_scope").text(`"environment"`)
 	s.text("\n}\n")
-	return s.out, !found
+	return s.out, !found, nil
 }
 
 // environmentServer finds the address of an environment: the first server that is called so. For prod, one that
 // is called nothing else will do; dev is this machine.
 func environmentServer(name string, models []*ir.Model) (address string, found bool) {
-	fits := environmentServers[name]
+	fits := environmentServers()[name]
 	if fits == nil {
 		fits = regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(name) + `\b`)
 	}
@@ -62,7 +67,7 @@ func environmentServer(name string, models []*ir.Model) (address string, found b
 				return absolute(server.URL), true
 			}
 			other := false
-			for _, known := range environmentServers {
+			for _, known := range environmentServers() {
 				other = other || known.MatchString(words)
 			}
 			if rest == "" && !other {

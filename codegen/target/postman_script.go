@@ -10,9 +10,9 @@ import (
 
 // tests writes the script that runs after a request, a line each: the status is one of success that the
 // contract has, the body is as its schema says, and what later requests need is kept.
-func (p *postman) tests(r *request) []string {
+func tests(r *request) []string {
 	lines := []string{statusTest(r)}
-	schemas := p.bodySchemas(r)
+	schemas := bodySchemas(r)
 	switch {
 	case len(schemas) == 1:
 		lines = append(lines,
@@ -62,11 +62,11 @@ func statusTest(r *request) string {
 type bodySchema struct{ when, schema string }
 
 // bodySchemas are the schemas of the answers that tests expect, and when each counts.
-func (p *postman) bodySchemas(r *request) []bodySchema {
+func bodySchemas(r *request) []bodySchema {
 	var list []bodySchema
 	for _, a := range r.Responses {
 		at := slices.IndexFunc(a.Media, ir.Media.JSON)
-		if !a.Success() || at < 0 || a.Media[at].Schema == nil {
+		if !a.Success() || at < 0 || a.Media[at].Schema == nil || !r.WrittenOut(a.Media[at].Schema) {
 			continue
 		}
 		when := "pm.response.code === " + a.Status

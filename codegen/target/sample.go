@@ -52,7 +52,7 @@ func (g *sampler) value(s *ir.Schema, depth int) *spec.Node {
 	if s.Ref != nil {
 		value = g.component(s.Ref, depth)
 	} else {
-		value = g.inline(s, depth)
+		value = g.ruled(s, g.inline(s, depth), depth)
 	}
 	if value == nil && (s.Nullable || s.Types.Has(ir.Null)) {
 		return &spec.Node{Kind: spec.Null, Text: "null"}
@@ -63,7 +63,7 @@ func (g *sampler) value(s *ir.Schema, depth int) *spec.Node {
 // given is the document's own example of a schema.
 func given(s *ir.Schema) *spec.Node {
 	for _, value := range []*spec.Node{s.Meta.Example, s.Meta.Default} {
-		if value != nil && (s.Ref != nil || typesOf(s).Has(kindType(value)) && (s.Enum == nil || slices.ContainsFunc(s.Enum, func(one *spec.Node) bool { return ir.Equal(one, value) }))) {
+		if value != nil && (s.Ref != nil || s.Accepts().Has(kindType(value)) && (s.Enum == nil || slices.ContainsFunc(s.Enum, func(one *spec.Node) bool { return ir.Equal(one, value) }))) {
 			return value
 		}
 	}
@@ -204,6 +204,13 @@ func (g *sampler) array(s *ir.Schema, depth int) *spec.Node {
 	if err != nil {
 		least = 0
 	}
+	contained, err := strconv.Atoi(s.MinContains)
+	if err != nil {
+		contained = 1
+	}
+	if s.Contains != nil {
+		least = max(least, contained)
+	}
 	wanted := min(max(least, 1), 10)
 	if s.MaxItems == "0" || s.Items == nil && least == 0 || g.left < 0 && least == 0 {
 		wanted = 0
@@ -211,7 +218,7 @@ func (g *sampler) array(s *ir.Schema, depth int) *spec.Node {
 	for len(array.Children) < wanted {
 		value := text("string")
 		switch {
-		case s.Contains != nil && len(array.Children) == 0:
+		case s.Contains != nil && len(array.Children) < contained:
 			value = g.value(s.Contains, depth+1)
 		case s.Items != nil:
 			value = g.value(s.Items, depth+1)
@@ -257,6 +264,7 @@ var sampleFormats = map[string]string{ //nolint:gochecknoglobals // a constant t
 	"date-time": "2026-01-15T09:30:00Z", "date": "2026-01-15", "time": "09:30:00Z", "duration": "P1D", "uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
 	"email": "user@example.com", "uri": "https://example.com", "url": "https://example.com", "uri-reference": "https://example.com", "hostname": "example.com",
 	"ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "byte": "aGVsbG8=", "binary": "",
+	"json-pointer": "/a", "relative-json-pointer": "1/a",
 }
 
 func sampleText(s *ir.Schema) string {

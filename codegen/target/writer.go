@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -8,16 +9,51 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
-// writer collects TypeScript.
+// MaxFile bounds a file: what operations share, such as an example or a description, is written for each of them, and small
+// documents could ask for more than there is memory. The largest file of GitHub's description takes a tenth.
+const MaxFile = 200 << 20
+
+// ErrTooLarge is returned when a file would be larger than MaxFile.
+var ErrTooLarge = errors.New("the file is too large")
+
+// writer collects TypeScript. It panics with ErrTooLarge when that is too much, and complete takes it up.
 type writer struct {
 	out    []byte
 	indent int
+	held   int // bytes of texts that were composed, and wait until they are written
+}
+
+// complete ends the writing of a file.
+func complete(err *error) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	panicked, ok := value.(error)
+	if !ok || !errors.Is(panicked, ErrTooLarge) {
+		panic(value)
+	}
+	*err = ErrTooLarge
+}
+
+// hold counts a text that is kept for later.
+func (w *writer) hold(text string) string {
+	w.held += len(text)
+	w.bound()
+	return text
+}
+
+func (w *writer) bound() {
+	if len(w.out) > MaxFile-w.held {
+		panic(ErrTooLarge)
+	}
 }
 
 func (w *writer) text(parts ...string) {
 	for _, part := range parts {
 		w.out = append(w.out, part...)
 	}
+	w.bound()
 }
 
 // line begins a new line at the present depth.
@@ -41,8 +77,10 @@ func (w *writer) quote(s string) {
 		char, size := utf8.DecodeRuneInString(s[i:])
 		escape := ""
 		switch {
-		case c == '"' || c == '\\':
-			escape = `\` + string(c)
+		case c == '"':
+			escape = `\"`
+		case c == '\\':
+			escape = `\\`
 		case c == '\n':
 			escape = `\n`
 		case c == '\t':
@@ -59,6 +97,7 @@ func (w *writer) quote(s string) {
 		i += size
 	}
 	w.out = append(append(w.out, s[from:]...), '"')
+	w.bound()
 }
 
 // key writes the name of a member, in quotes where it needs them.

@@ -8,7 +8,8 @@ import (
 )
 
 // Zod writes the schemas of a model for Zod 4: a module that depends on nothing but zod.
-func Zod(m *ir.Model) []byte {
+func Zod(m *ir.Model) (content []byte, err error) {
+	defer complete(&err)
 	z := &zod{}
 	z.out = make([]byte, 0, 2048*len(m.Components))
 	for _, c := range m.Components {
@@ -20,7 +21,7 @@ func Zod(m *ir.Model) []byte {
 	z.helpers()
 	z.out = append(z.out, body...)
 	z.aliases(m.Components)
-	return z.out
+	return z.out, nil
 }
 
 // zod writes expressions. While it writes a member of a cycle, references to the same cycle wait
@@ -31,6 +32,8 @@ type zod struct {
 	cycle  int
 	getter bool
 	needs  [helperCount]bool
+
+	refuses map[*ir.Schema]bool // what closed found
 }
 
 func (z *zod) component(c *ir.Component) {
@@ -122,6 +125,7 @@ func (z *zod) expression(s *ir.Schema) {
 		z.eager(s.Not)
 		z.text(".safeParse(value).success)")
 	}
+	z.rules(s)
 	if nullable {
 		z.text(".nullable()")
 	}
@@ -134,7 +138,7 @@ func withoutNull(branches []*ir.Schema, exclusive bool) ([]*ir.Schema, bool) {
 	for _, branch := range branches {
 		if branch.Types != ir.Null || branch.Enum != nil {
 			rest = append(rest, branch)
-			if exclusive && typesOf(branch).Has(ir.Null) {
+			if exclusive && branch.Accepts().Has(ir.Null) {
 				return branches, false
 			}
 		}
@@ -156,17 +160,17 @@ func (z *zod) parts(s *ir.Schema, any, one []*ir.Schema) {
 		parts = append(parts, part{func() { z.own(s) }, s.Closed()})
 	}
 	for _, branch := range s.All {
-		parts = append(parts, part{func() { z.expression(branch) }, closed(branch)})
+		parts = append(parts, part{func() { z.expression(branch) }, z.closed(branch)})
 	}
 	if len(any) > 0 {
-		parts = append(parts, part{func() { z.union("z.union", any, s.Discriminator) }, slices.ContainsFunc(any, closed)})
+		parts = append(parts, part{func() { z.union("z.union", any, s.Discriminator) }, slices.ContainsFunc(any, z.closed)})
 	}
 	if len(one) > 0 {
 		name := "z.xor"
 		if disjoint(one) {
 			name = "z.union"
 		}
-		parts = append(parts, part{func() { z.union(name, one, s.Discriminator) }, slices.ContainsFunc(one, closed)})
+		parts = append(parts, part{func() { z.union(name, one, s.Discriminator) }, slices.ContainsFunc(one, z.closed)})
 	}
 	if len(parts) == 0 {
 		z.text("z.unknown()")
@@ -202,10 +206,19 @@ func (z *zod) parts(s *ir.Schema, any, one []*ir.Schema) {
 	}
 }
 
-// closed tells whether a schema refuses members that it does not know.
-func closed(s *ir.Schema) bool {
+// closed tells whether a schema refuses members that it does not know. The answers are kept, as there may be
+// very many ways through branches to the same component.
+func (z *zod) closed(s *ir.Schema) bool {
 	s = s.Deref()
-	return s.Closed() || slices.ContainsFunc(s.All, closed) || slices.ContainsFunc(s.Any, closed) || slices.ContainsFunc(s.One, closed)
+	known, there := z.refuses[s]
+	if !there {
+		known = s.Closed() || slices.ContainsFunc(s.All, z.closed) || slices.ContainsFunc(s.Any, z.closed) || slices.ContainsFunc(s.One, z.closed)
+		if z.refuses == nil {
+			z.refuses = map[*ir.Schema]bool{}
+		}
+		z.refuses[s] = known
+	}
+	return known
 }
 
 // own tells whether a schema says something that its branches do not say as well.
@@ -220,8 +233,8 @@ func own(s *ir.Schema) bool {
 	for _, list := range [][]*ir.Schema{s.All, s.Any, s.One} {
 		implied := len(list) > 0
 		for _, branch := range list {
-			types := typesOf(branch)
-			implied = implied && types&^wide(s.Types) == 0
+			types := branch.Accepts()
+			implied = implied && types&^ir.Wide(s.Types) == 0
 		}
 		if implied {
 			return false
@@ -238,44 +251,11 @@ func says(s, bare *ir.Schema) bool {
 		len(s.Properties) == 0 && s.Additional == nil && len(s.Patterns) == 0 && s.Names == nil && s.MinProperties == "" && s.MaxProperties == ""
 }
 
-const allTypes = ir.Null | ir.Boolean | ir.Object | ir.Array | ir.String | ir.Number | ir.Integer
-
-func wide(t ir.Types) ir.Types {
-	if t.Has(ir.Number) {
-		t |= ir.Integer
-	}
-	return t
-}
-
-// typesOf tells which types the values of a schema may have.
-func typesOf(s *ir.Schema) ir.Types {
-	target := s.Deref()
-	types := wide(target.Types)
-	switch {
-	case target.Never:
-		types = 0
-	case target.Enum != nil:
-		types = 0
-		for _, value := range target.Enum {
-			types |= map[spec.Kind]ir.Types{spec.Bool: ir.Boolean, spec.String: ir.String, spec.Array: ir.Array, spec.Object: ir.Object}[value.Kind]
-			if value.Kind == spec.Number {
-				types |= ir.Number | ir.Integer
-			}
-		}
-	case types == 0:
-		types = allTypes
-	}
-	if s.Nullable || target.Nullable {
-		types |= ir.Null
-	}
-	return types
-}
-
 // disjoint tells whether no value can fit two of the branches, by its type alone.
 func disjoint(branches []*ir.Schema) bool {
 	var seen ir.Types
 	for _, branch := range branches {
-		types := typesOf(branch)
+		types := branch.Accepts()
 		if seen.Has(types) {
 			return false
 		}
@@ -430,13 +410,16 @@ func (z *zod) ofType(s *ir.Schema, t ir.Types) {
 	}
 }
 
-// formats are those that Zod checks as JSON Schema does.
+// ChecksFormat tells whether generated schemas check that a text has this format.
+func ChecksFormat(name string) bool { return format(name) != format("") }
+
+// format is Zod's check of a format, of those that it checks as JSON Schema does.
 func format(name string) string {
 	switch name {
 	case "email":
 		return "z.email()"
 	case "uuid":
-		return "z.uuid()"
+		return "z.guid()" // z.uuid asks for a version and a variant, which JSON Schema and Postgres do not
 	case "uri", "url":
 		return "z.url()"
 	case "hostname":
@@ -453,6 +436,14 @@ func format(name string) string {
 		return "z.iso.datetime({ offset: true })"
 	case "duration":
 		return "z.iso.duration()"
+	case "time":
+		return `z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)$/)`
+	case "uri-reference":
+		return `z.string().regex(/^(?:[\w\-.~:/?#[\]@!$&'()*+,;=]|%[0-9a-fA-F]{2})*$/)`
+	case "json-pointer":
+		return `z.string().regex(/^(?:\/(?:[^~/]|~[01])*)*$/)`
+	case "relative-json-pointer":
+		return `z.string().regex(/^(?:0|[1-9]\d*)(?:#|(?:\/(?:[^~/]|~[01])*)*)$/)`
 	}
 	return "z.string()"
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/flaresmith/flaresmith/codegen/ir"
@@ -21,10 +22,25 @@ func (z *zod) array(s *ir.Schema) {
 		z.text(".refine(unique)")
 	}
 	if s.Contains != nil {
+		z.contains(s)
+	}
+}
+
+func (z *zod) contains(s *ir.Schema) {
+	if s.MinContains == "" && s.MaxContains == "" {
 		z.text(".refine((value) => value.some((item) => ")
 		z.eager(s.Contains)
 		z.text(".safeParse(item).success))")
+		return
 	}
+	z.needs[containingHelper] = true
+	z.text(".refine(containing(")
+	z.eager(s.Contains)
+	z.text(", ", cmp.Or(s.MinContains, "1"))
+	if s.MaxContains != "" {
+		z.text(", ", s.MaxContains)
+	}
+	z.text("))")
 }
 
 func (z *zod) items(s *ir.Schema) {
@@ -186,40 +202,10 @@ func (z *zod) reaches(s *ir.Schema) bool {
 	if s.Ref != nil {
 		return s.Ref.Cycle == z.cycle
 	}
-	found := false
-	s.Children(func(child *ir.Schema) { found = found || z.reaches(child) })
-	return found
-}
-
-// The helpers that a module may need.
-const (
-	equalHelper = iota
-	uniqueHelper
-	matchingHelper
-	helperCount
-)
-
-func (z *zod) helpers() {
-	if z.needs[equalHelper] {
-		z.text(`
-const equal = (a: unknown, b: unknown): boolean => {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
-  const members = Object.entries(a);
-  return members.length === Object.keys(b).length && members.every(([key, value]) => Object.hasOwn(b, key) && equal(value, (b as { [key: string]: unknown })[key]));
-};
-`)
+	for child := range s.Children {
+		if z.reaches(child) {
+			return true
+		}
 	}
-	if z.needs[uniqueHelper] {
-		z.text("\nconst unique = (list: readonly unknown[]): boolean => list.every((item, i) => list.findIndex((other) => equal(item, other)) === i);\n")
-	}
-	if z.needs[matchingHelper] {
-		z.text(`
-const matching = (value: object, patterns: readonly (readonly [RegExp, z.ZodType])[], known: readonly string[], rest?: z.ZodType): boolean =>
-  Object.entries(value).every(([key, member]) => {
-    const found = patterns.filter(([pattern]) => pattern.test(key));
-    return found.every(([, schema]) => schema.safeParse(member).success) && (found.length > 0 || known.includes(key) || rest === undefined || rest.safeParse(member).success);
-  });
-`)
-	}
+	return false
 }

@@ -6,6 +6,7 @@ package embeddedtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/npm"
@@ -127,7 +129,8 @@ func startPostgres() (*server, error) {
 }
 
 // execute runs one statement on a connection of its own. It takes no context of the test, which is
-// cancelled before cleanup functions run.
+// cancelled before cleanup functions run. Postgres gives the sessions of a database that is dropped or copied
+// five seconds to end, which a busy machine may need for other things: then it is asked again.
 func execute(tb testing.TB, server, statement string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -137,7 +140,15 @@ func execute(tb testing.TB, server, statement string) {
 		tb.Fatalf("connect to the test server: %v", err)
 	}
 	defer func() { _ = connection.Close(ctx) }()
-	if _, err := connection.Exec(ctx, statement); err != nil {
-		tb.Fatalf("%s: %v", statement, err)
+	const inUse = "55006"
+	var refused *pgconn.PgError
+	for {
+		_, err := connection.Exec(ctx, statement)
+		switch {
+		case err == nil:
+			return
+		case !errors.As(err, &refused) || refused.Code != inUse:
+			tb.Fatalf("%s: %v", statement, err)
+		}
 	}
 }

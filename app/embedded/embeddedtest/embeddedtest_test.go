@@ -92,7 +92,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 	_ = process.Process.Kill()
 	_ = process.Wait()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for entries(t, folder) > 0 {

@@ -14,6 +14,7 @@ import (
 
 	sdk "github.com/cloudflare/cloudflare-go"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -63,7 +64,7 @@ func (e edge) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer, nil
 	}
 	defer func() { _ = answer.Body.Close() }()
-	failure := &apiError{status: answer.StatusCode, after: retryAfter(answer.Header)}
+	failure := &apiError{status: answer.StatusCode, after: outbound.RetryAfter(answer.Header)}
 	var said struct {
 		Errors json.RawMessage `json:"errors"`
 	}
@@ -71,15 +72,6 @@ func (e edge) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = json.Unmarshal(said.Errors, &failure.errors)
 	}
 	return nil, failure
-}
-
-// retryAfter is the header's wait in whole seconds, or 0.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // form is a body that is no JSON.
@@ -129,4 +121,24 @@ func (c *client) sendTo(ctx context.Context, api *sdk.API, method, path string, 
 		return answer, nil
 	}
 	return answer, preview.Transient(errors.New("cloudflare's answer is not the JSON that it should be")) // what was asked may be done
+}
+
+// listed reads all pages of a list, which has at most size things a page.
+func listed[T any](ctx context.Context, c *client, path string, query url.Values, size int) ([]T, error) {
+	const most = 10_000 // things: a list that has more does not end
+	query.Set("per_page", strconv.Itoa(size))
+	var all []T
+	for page := 1; page <= most/size; page++ {
+		query.Set("page", strconv.Itoa(page))
+		var some []T
+		answer, err := c.send(ctx, c.api, http.MethodGet, path+"?"+query.Encode(), nil, &some)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if info := answer.ResultInfo; len(some) == 0 || info == nil && len(some) < size || info != nil && len(all) >= info.Total {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("cloudflare's list at %s does not end", path)
 }

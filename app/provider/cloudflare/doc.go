@@ -3,6 +3,10 @@
 // store, how a bundle is made or any other provider. Calls go through cloudflare-go, over the transport that it is
 // given, which bounds, budgets and repeats them: the library's own retries and rate limit are off.
 //
+// Workers checks what it is asked for and classes errors, and leaves the rest to its driver. Of each driver D.go has the steps of a
+// deployment, D_api.go the calls, and D_form.go what is uploaded where it differs from a script (upload.go, of a bundle.go that was checked).
+// What they have in common is in driver.go, wait.go and mark.go.
+//
 // # What is made
 //
 // With DriverScripts a Worker named N is a script of that name that answers at N.<subdomain>.workers.dev, without routes, crons or
@@ -24,11 +28,17 @@
 // With DriverPreviews a Worker named N is the preview N of a parent Worker, which is made without code if it is not there and
 // is not written to otherwise. Mark and digest are the preview's tags. It is made with the mark; the digest is taken away before each deployment and
 // comes back last. All of the environment is sent, nothing is inherited, and an answer that says otherwise ends the preview.
-// A preview can't be bound to others of its environment, which is refused.
+// A preview can't be bound to others of its environment, which is refused. What lasts should not be
+// one: Cloudflare evicts those that are seldom deployed, and lets no earlier deployment serve again.
+//
+// # Long-lived environments
+//
+// A script that is no preview's is uploaded as a version and then deployed, so that the version before can serve again; its id
+// is a tag, too, and in the outputs. Whoever has previews of one Worker runs long-lived environments by a provider of DriverScripts beside it.
 //
 // # Pages
 //
 // With DriverPages a Worker named N is the project N of Pages, made by us, with deployments of the branch "preview" alone: none is
 // ever in production. Secrets are the project's, which is why each preview has one of its own. Mark and digest are variables of
-// the production that is never deployed.
+// the production that is never deployed. Of earlier deployments nothing is kept: Pages rolls back production alone.
 package cloudflare

@@ -20,12 +20,14 @@ const (
 	codeNoScript    = 10007
 	codeUnknown     = 10013
 	codeInvalid     = 10021 // the script does not start
+	codeNoPreview   = 10025
 	codeTooLarge    = 10027
 	codeAtOnce      = 10035 // somebody else changes it
 	codeTooMany     = 10037 // scripts
 	codeVarTooLarge = 10054
 	codeTooManyVars = 10055
-	codeNoPreview   = 10025
+	codeNoHandlers  = 10068
+	codeNoService   = 10090
 	// Of Pages.
 	codePagesUnknown    = 8000000
 	codeProjectExists   = 8000002
@@ -34,8 +36,6 @@ const (
 	codeUploadToken     = 8000013 // of static files: it has run out
 	codeTooManyProjects = 8000027
 	codeDeploymentsLeft = 8000076 // too many to delete the project
-	codeNoHandlers      = 10068
-	codeNoService       = 10090
 )
 
 // limitedFor is how long Cloudflare refuses everything once its limit is exceeded.
@@ -69,11 +69,15 @@ func (e *apiError) has(codes ...int) bool {
 	return false
 }
 
-// missing reports whether the script is not there.
-func missing(err error) bool {
+// missing reports whether what has one of these codes when it is not there is not there.
+func missing(err error, codes ...int) bool {
 	var api *apiError
-	return errors.As(err, &api) && api.status == http.StatusNotFound && api.has(codeNoScript, codeNoService)
+	return errors.As(err, &api) && api.status == http.StatusNotFound && api.has(codes...)
 }
+
+// noScript and noPreview report what is not there.
+func noScript(err error) bool  { return missing(err, codeNoScript, codeNoService) }
+func noPreview(err error) bool { return missing(err, codeNoPreview) }
 
 // classify gives an error its class; one that has a class keeps it.
 func classify(err error) error {
@@ -117,7 +121,7 @@ func unanswered(err error) error {
 // to things of the account, that is any bad request: there is a code for each kind of thing that is not there.
 func refused(err error, secrets []preview.Secret, bound bool) error {
 	var api *apiError
-	if !errors.As(err, &api) || missing(err) {
+	if !errors.As(err, &api) || noScript(err) {
 		return err
 	}
 	if unbound := bound && (api.status == http.StatusBadRequest || api.status == http.StatusNotFound); !unbound && !api.has(codeParse, codeInvalid, codeTooLarge, codeVarTooLarge, codeTooManyVars, codeNoHandlers) {

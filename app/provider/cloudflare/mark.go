@@ -64,14 +64,6 @@ func (t tags) mark() preview.Mark {
 	return preview.Mark{Project: t.tagged(tagProject), Environment: t.tagged(tagEnvironment)}
 }
 
-// digest is that of a deployment that has ended and still answers.
-func (w *worker) digest() string {
-	if !w.Subdomain.Enabled {
-		return ""
-	}
-	return w.Tags.tagged(tagDigest)
-}
-
 // checkResource refuses what can't be a script's name, a host's, or a tag.
 func checkResource(r preview.Resource) error {
 	if !preview.NamePattern.MatchString(r.Name) || !label.MatchString(r.Name) {

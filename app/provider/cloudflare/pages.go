@@ -1,18 +1,10 @@
 package cloudflare
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"mime/multipart"
 	"net"
-	"net/http"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -96,7 +88,7 @@ func (p pages) apply(ctx context.Context, r preview.Resource, in preview.Inputs)
 	if err := checkPages(in.Bundle); err != nil {
 		return preview.Outputs{}, err
 	}
-	if now != nil && !r.Reset && now.digest() == r.Digest && now.kept(varContent) == p.content(in) {
+	if now != nil && p.unchanged(r, in, now.digest(), now.kept(varContent)) {
 		return p.outputs(now), nil
 	}
 	isNew := now == nil
@@ -131,9 +123,8 @@ func checkPages(b *preview.Bundle) error {
 
 // begin makes the project, or takes the digest away from the one that there is, and gives it the secrets of this preview and no others.
 func (p pages) begin(ctx context.Context, r preview.Resource, in preview.Inputs, now *project) (*project, error) {
-	text := func(value string) *variable { return &variable{Type: "plain_text", Value: value} }
 	here := configuration{Vars: map[string]*variable{}, Date: in.Bundle.CompatibilityDate, Flags: in.Bundle.CompatibilityFlags}
-	kept := configuration{Vars: map[string]*variable{varProject: text(r.Mark.Project), varEnvironment: text(r.Mark.Environment)}}
+	kept := configuration{Vars: map[string]*variable{varProject: plain(r.Mark.Project), varEnvironment: plain(r.Mark.Environment)}}
 	if now != nil {
 		for name := range now.Configs[pagesPreview].Vars {
 			here.Vars[name] = nil
@@ -143,7 +134,7 @@ func (p pages) begin(ctx context.Context, r preview.Resource, in preview.Inputs,
 		}
 	}
 	if name := in.Bundle.DatabaseBinding; name != "" {
-		here.Vars[name] = &variable{Type: "secret_text", Value: in.Outputs.DatabaseURL.Reveal()}
+		here.Vars[name] = hidden(in.Outputs.DatabaseURL)
 	}
 	configs := map[string]configuration{pagesPreview: here, pagesProduction: kept}
 	if now == nil {
@@ -177,23 +168,17 @@ func (p pages) deploy(ctx context.Context, r preview.Resource, in preview.Inputs
 	if err := p.deployed(ctx, r, in, made); err != nil {
 		return err
 	}
-	address := p.address(made.ShortID, now)
-	if err := p.await(ctx, address); err != nil {
+	// At the host of this very deployment: the alias may lead to the one before for a moment.
+	if err := p.prove(ctx, p.address(made.ShortID, now), in); err != nil {
 		return err
 	}
-	if in.Verify != nil { // at the host of this very deployment: the alias may lead to the one before for a moment
-		if err := in.Verify(ctx, p.ask(address)); err != nil {
-			return err
-		}
-	}
 	if !isNew {
-		if err := p.removeOthers(ctx, r, made.ID); err != nil {
+		if err := p.removeOthers(ctx, r.Name, made.ID); err != nil {
 			return err
 		}
 	}
-	text := func(value string) *variable { return &variable{Type: "plain_text", Value: value} }
 	return p.api.changeProject(ctx, r.Name, map[string]configuration{pagesProduction: {Vars: map[string]*variable{
-		varDigest: text(r.Digest), varContent: text(p.content(in)), varDeployment: text(made.ID)}}})
+		varDigest: plain(r.Digest), varContent: plain(p.content(in)), varDeployment: plain(made.ID)}}})
 }
 
 // deployed waits until a deployment serves. One that fails is its author's to fix, and goes.
@@ -223,8 +208,8 @@ func (p pages) deployed(ctx context.Context, r preview.Resource, in preview.Inpu
 }
 
 // removeOthers removes the deployments of our branch but one: of tries before, and of what was deployed until now.
-func (p pages) removeOthers(ctx context.Context, r preview.Resource, but string) error {
-	all, err := p.api.pagesDeployments(ctx, r.Name)
+func (p pages) removeOthers(ctx context.Context, name, but string) error {
+	all, err := p.api.pagesDeployments(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -232,182 +217,30 @@ func (p pages) removeOthers(ctx context.Context, r preview.Resource, but string)
 		if d.ID == but || d.Environment != pagesPreview || d.Trigger.Metadata.Branch != pagesBranch {
 			continue
 		}
-		if err := p.api.deletePagesDeployment(ctx, r.Name, d.ID); err != nil {
+		if err := p.api.deletePagesDeployment(ctx, name, d.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// remove deletes a project of ours with all that is deployed of it, and waits until it is gone.
 func (p pages) remove(ctx context.Context, r preview.Resource) error {
-	const again = 8
-	for look := 0; ; look++ {
-		now, err := p.owned(ctx, r)
-		if err != nil || now == nil {
-			return err
-		}
-		if look%again == 0 {
-			err := p.api.deleteProject(ctx, r.Name)
-			var no *apiError
-			if errors.As(err, &no) && no.has(codeDeploymentsLeft) {
-				if err = p.removeOthers(ctx, r, ""); err == nil {
-					err = p.api.deleteProject(ctx, r.Name)
-				}
-			}
-			if err != nil {
-				return err
-			}
-			continue // gone at once, as a rule
-		}
-		if err := pause(ctx, p.look); err != nil {
-			return err
+	return untilGone(ctx, p.look, r, p.owned, p.erase)
+}
+
+// erase deletes a project with all that is deployed of it.
+func (p pages) erase(ctx context.Context, now *project) error {
+	err := p.api.deleteProject(ctx, now.Name)
+	var no *apiError
+	if errors.As(err, &no) && no.has(codeDeploymentsLeft) {
+		if err = p.removeOthers(ctx, now.Name, ""); err == nil {
+			err = p.api.deleteProject(ctx, now.Name)
 		}
 	}
+	return err
 }
 
 func (p pages) list(ctx context.Context) ([]preview.Found, error) {
 	all, err := p.api.projects(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var found []preview.Found
-	for _, one := range all {
-		if m := one.mark(); preview.NamePattern.MatchString(one.Name) && m.Project != "" && m.Environment != "" {
-			found = append(found, preview.Found{Kind: preview.KindWorker, Name: one.Name, Mark: m})
-		}
-	}
-	return found, nil
-}
-
-func (p pages) diagnose(ctx context.Context) []preview.Finding {
-	const what = "Cloudflare Pages"
-	all, err := p.api.projects(ctx)
-	var no *apiError
-	switch {
-	case errors.As(err, &no) && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden):
-		return []preview.Finding{preview.Amiss(what, err.Error(), "give the API token the permission Account · Cloudflare Pages · Edit, too")}
-	case err != nil:
-		return []preview.Finding{preview.Amiss(what, err.Error(), remedy(err))}
-	}
-	return []preview.Finding{preview.Fine(what, fmt.Sprintf("can be read: %d projects in the account, which may have 100 unless Cloudflare allows more", len(all)))}
-}
-
-// notFoundPage is what makes Pages say that nothing is there: without one it serves the index for every path.
-const notFoundPage = "/404.html"
-
-// pagesManifest are the files of a deployment by path, and what there is to upload of them by hash.
-func pagesManifest(a *preview.Assets) (manifest map[string]string, byHash map[string]preview.Asset) {
-	manifest, byHash = map[string]string{}, map[string]preview.Asset{}
-	add := func(one preview.Asset) {
-		hash := assetHash(one)
-		manifest[one.Path], byHash[hash] = hash, one
-	}
-	if a == nil {
-		return manifest, byHash
-	}
-	for _, one := range a.Files {
-		if one.Path != notFoundPage || a.NotFound == preview.NotFoundPage {
-			add(one)
-		}
-	}
-	if a.NotFound != preview.NotFoundApp && manifest[notFoundPage] == "" {
-		add(preview.Asset{Path: notFoundPage})
-	}
-	return manifest, byHash
-}
-
-//go:embed pages_front.js
-var pagesFront string
-
-// frontModule stands in front of a Worker with static files.
-const frontModule = "flaresmith-pages.js"
-
-// front makes the module that sends requests for static files to them, as Workers do and Pages does not.
-func front(b *preview.Bundle) (preview.Module, error) {
-	told := struct {
-		Paths       []string `json:"paths"`
-		First       []string `json:"first"`
-		Navigations bool     `json:"navigations"`
-	}{Paths: []string{}, First: append([]string{}, b.Assets.WorkerFirstRoutes...), Navigations: b.Assets.NotFound != preview.NotFoundNone && b.CompatibilityDate >= "2025-04-01"}
-	for _, file := range b.Assets.Files {
-		told.Paths = append(told.Paths, file.Path)
-		stem, page := strings.CutSuffix(file.Path, ".html")
-		if !page {
-			continue
-		}
-		told.Paths = append(told.Paths, stem, stem+"/")
-		if index, ok := strings.CutSuffix(stem, "/index"); ok {
-			told.Paths = append(told.Paths, index, index+"/")
-		}
-	}
-	slices.Sort(told.Paths)
-	text, err := json.Marshal(told)
-	if err != nil {
-		return preview.Module{}, err
-	}
-	main, err := json.Marshal("./" + partName(b.MainModule))
-	if err != nil {
-		return preview.Module{}, err
-	}
-	source := strings.NewReplacer(`"flaresmith:worker"`, string(main), `"flaresmith:told"`, string(text)).Replace(pagesFront)
-	return preview.Module{Name: frontModule, Type: preview.ModuleES, Content: []byte(source)}, nil
-}
-
-// encodePages makes the form of a deployment. Of the Worker's environment, secrets alone are not in it.
-func encodePages(r preview.Resource, b *preview.Bundle, manifest map[string]string) (*form, error) {
-	files, err := json.Marshal(manifest)
-	if err != nil {
-		return nil, fmt.Errorf("encode manifest: %w", err)
-	}
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	fields := [][2]string{{"manifest", string(files)}, {"branch", pagesBranch}, {"commit_dirty", "false"},
-		{"commit_message", "flaresmith " + r.Mark.Project + " " + r.Mark.Environment}}
-	if r.SHA != "" {
-		fields = append(fields, [2]string{"commit_hash", r.SHA})
-	}
-	for _, field := range fields {
-		if err == nil {
-			err = w.WriteField(field[0], field[1])
-		}
-	}
-	if err == nil && len(b.Modules) > 0 {
-		err = addBundle(w, r, b)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("encode deployment: %w", err)
-	}
-	return &form{contentType: w.FormDataContentType(), content: body.Bytes()}, nil
-}
-
-// addBundle adds the Worker, which is a form itself.
-func addBundle(w *multipart.Writer, r preview.Resource, b *preview.Bundle) error {
-	plain := *b
-	plain.DatabaseBinding, plain.Assets = "", nil
-	m := metadata{MainModule: partName(b.MainModule), Bindings: bindings(r, &plain, ""), Date: b.CompatibilityDate, Flags: slices.Concat([]string{}, b.CompatibilityFlags)}
-	m.Bindings = slices.DeleteFunc(m.Bindings, func(one binding) bool { return one.Name == b.DatabaseBinding })
-	modules := b.Modules
-	if b.Assets != nil && !b.Assets.WorkerFirst {
-		before, err := front(b)
-		if err != nil {
-			return err
-		}
-		if path.Dir(m.MainModule) != "." {
-			return fmt.Errorf("the main module %.80q is in a folder", b.MainModule)
-		}
-		m.MainModule, modules = before.Name, append([]preview.Module{before}, modules...)
-	}
-	bundle, err := encode(m, modules, partName)
-	if err != nil {
-		return err
-	}
-	part, err := w.CreateFormFile("_worker.bundle", "_worker.bundle")
-	if err == nil {
-		_, err = part.Write(bundle.content)
-	}
-	return err
+	return ours(all, func(one project) (string, preview.Mark) { return one.Name, one.mark() }), err
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -39,6 +38,11 @@ type variable struct {
 	Value string `json:"value"`
 }
 
+func plain(value string) *variable { return &variable{Type: "plain_text", Value: value} }
+func hidden(value preview.Secret) *variable {
+	return &variable{Type: "secret_text", Value: value.Reveal()}
+}
+
 // deployment is what we read of a deployment of a project.
 type deployment struct {
 	ID          string `json:"id"`
@@ -57,18 +61,12 @@ type deployment struct {
 
 func pagesPath(name string) string { return "/pages/projects/" + name }
 
-// gone reports whether what has this code when it is not there is not there.
-func gone(err error, code int) bool {
-	var api *apiError
-	return errors.As(err, &api) && api.status == http.StatusNotFound && api.has(code)
-}
-
 // project reads a project; nil: there is none.
 func (c *client) project(ctx context.Context, name string) (*project, error) {
 	var found project
 	err := c.call(ctx, http.MethodGet, pagesPath(name), nil, &found)
 	switch {
-	case gone(err, codeNoProject):
+	case missing(err, codeNoProject):
 		return nil, nil //nolint:nilnil // no project is what one of its callers hopes for
 	case err != nil:
 		return nil, err
@@ -78,30 +76,17 @@ func (c *client) project(ctx context.Context, name string) (*project, error) {
 	return &found, nil
 }
 
+// pagesListSize is as much of Pages as is given at once.
+const pagesListSize = 10
+
 // projects lists every project of the account.
 func (c *client) projects(ctx context.Context) ([]project, error) {
-	return listed[project](ctx, c, "/pages/projects?")
+	return listed[project](ctx, c, "/pages/projects", url.Values{}, pagesListSize)
 }
 
+// pagesDeployments lists those of a project that are not production's.
 func (c *client) pagesDeployments(ctx context.Context, name string) ([]deployment, error) {
-	return listed[deployment](ctx, c, pagesPath(name)+"/deployments?env="+pagesPreview+"&")
-}
-
-func listed[T any](ctx context.Context, c *client, address string) ([]T, error) {
-	const pages, size = 1000, 10 // no more of Pages is given at once
-	var all []T
-	for at := 1; at <= pages; at++ {
-		var some []T
-		answer, err := c.send(ctx, c.api, http.MethodGet, fmt.Sprintf("%sper_page=%d&page=%d", address, size, at), nil, &some)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-		if info := answer.ResultInfo; len(some) == 0 || info == nil && len(some) < size || info != nil && len(all) >= info.Total {
-			return all, nil
-		}
-	}
-	return nil, errors.New("cloudflare's list of Pages does not end")
+	return listed[deployment](ctx, c, pagesPath(name)+"/deployments", url.Values{"env": {pagesPreview}}, pagesListSize)
 }
 
 // configuration is a project's, as it is made or changed.
@@ -126,7 +111,7 @@ func (c *client) changeProject(ctx context.Context, name string, configs map[str
 
 func (c *client) deleteProject(ctx context.Context, name string) error {
 	err := c.call(ctx, http.MethodDelete, pagesPath(name), nil, nil)
-	if gone(err, codeNoProject) {
+	if missing(err, codeNoProject) {
 		return nil
 	}
 	return err
@@ -164,8 +149,8 @@ func (c *client) pagesFailure(ctx context.Context, name, id string) (string, err
 
 // deletePagesDeployment deletes one that an alias leads to as well.
 func (c *client) deletePagesDeployment(ctx context.Context, name, id string) error {
-	err := c.call(ctx, http.MethodDelete, pagesPath(name)+"/deployments/"+url.PathEscape(id)+"?force="+strconv.FormatBool(true), nil, nil)
-	if gone(err, codeNoDeployment) {
+	err := c.call(ctx, http.MethodDelete, pagesPath(name)+"/deployments/"+url.PathEscape(id)+"?force=true", nil, nil)
+	if missing(err, codeNoDeployment) {
 		return nil
 	}
 	return err

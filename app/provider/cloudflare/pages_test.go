@@ -17,7 +17,6 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -29,31 +28,6 @@ func onPages(t *testing.T, s *sim.Server) *cloudflare.Workers {
 	return with(t, c)
 }
 
-func TestPagesConformance(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	providertest.Run(t, providertest.Suite{
-		Provider: onPages(t, s),
-		Resource: resource,
-		Inputs:   func(*testing.T, preview.Resource) preview.Inputs { return inputs(hello) },
-		Snapshot: func(*testing.T, preview.Resource) string { return writes(s) },
-		Plant: func(t *testing.T, r preview.Resource) {
-			t.Helper()
-			api, err := sdk.NewWithAPIToken(token, sdk.BaseURL(s.URL()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := api.CreatePagesProject(t.Context(), sdk.AccountIdentifier(s.AccountID()), sdk.CreatePagesProjectParams{Name: r.Name, ProductionBranch: "main"}); err != nil {
-				t.Fatal(err)
-			}
-		},
-		Restart: func(t *testing.T) providertest.Provider {
-			t.Helper()
-			return onPages(t, s)
-		},
-	})
-}
-
 // assetsOf are the files below public.
 func assetsOf(source fstest.MapFS) *preview.Assets {
 	a := &preview.Assets{Directory: "public", HTML: preview.HTMLAuto, NotFound: preview.NotFoundNone}
@@ -63,111 +37,6 @@ func assetsOf(source fstest.MapFS) *preview.Assets {
 	}
 	slices.SortFunc(a.Files, func(a, b preview.Asset) int { return strings.Compare(a.Path, b.Path) })
 	return a
-}
-
-const pagesRoute = account + "/pages/projects/{project_name}"
-
-// Whatever fails, and whenever, the next tries end with one finished deployment, never in production, and nothing is left of it after its deletion.
-func TestPagesFaults(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	unavailable, garbage := fault.Fault{Status: http.StatusServiceUnavailable}, fault.Fault{Status: http.StatusOK, Body: "<html>"}
-	reads := map[string]fault.Fault{
-		"500": {Status: http.StatusInternalServerError}, "garbage": garbage, "dropped": {Drop: true},
-		"unknown":   {Status: http.StatusBadRequest, Body: `{"success":false,"errors":[{"code":8000000,"message":"An unknown error occurred."}],"result":null}`},
-		"429":       {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
-		"no result": {Status: http.StatusOK, Body: `{"success":false,"errors":[],"messages":[],"result":null}`},
-	}
-	changes := map[string]fault.Fault{
-		"503": unavailable, "garbage": garbage,
-		"not yet there": {Status: http.StatusNotFound, Body: `{"success":false,"errors":[{"code":8000007,"message":"Project not found."}],"result":null}`},
-		"done but 504":  {Status: http.StatusGatewayTimeout, After: true},
-		"done, dropped": {Drop: true, After: true},
-		"done, garbage": {Status: http.StatusOK, Body: "{", After: true},
-	}
-	for route, faults := range map[string]map[string]fault.Fault{
-		"GET " + pagesRoute:                          reads,
-		"GET " + pagesRoute + "/upload-token":        reads,
-		"GET " + pagesRoute + "/deployments":         reads,
-		"POST " + account + "/pages/projects":        changes,
-		"PATCH " + pagesRoute:                        changes,
-		"POST /pages/assets/check-missing":           changes,
-		"POST /pages/assets/upload":                  changes,
-		"POST /pages/assets/upsert-hashes":           changes,
-		"POST " + pagesRoute + "/deployments":        changes,
-		"DELETE " + pagesRoute + "/deployments/{id}": changes,
-		"DELETE " + pagesRoute:                       changes,
-	} {
-		for name, f := range faults {
-			t.Run(route+" "+name, func(t *testing.T) {
-				p := onPages(t, s)
-				r := resource(t)
-				in := inputs(hello)
-				in.Source = fstest.MapFS{"public/a.txt": {Data: []byte(r.Name)}}
-				in.Bundle.Assets = assetsOf(in.Source.(fstest.MapFS))
-				s.SetFaults(fault.Nth(1, 1, fault.OnRoute(route, f)))
-				defer s.SetFaults()
-				for _, digest := range []string{"1", "2"} { // the second one removes the first
-					r.Digest = digest
-					eventually(t, "apply", func() error {
-						_, err := p.Apply(t.Context(), r, in)
-						return err
-					})
-					if observed, err := p.Observe(t.Context(), r); err != nil || observed.Digest != digest {
-						t.Errorf("observed %+v, %v", observed, err)
-					}
-					if seen, _ := s.PagesProject(r.Name); len(seen.Deployments) != 1 || seen.Deployments[0].Environment != "preview" {
-						t.Errorf("deployments: %+v", seen.Deployments)
-					}
-				}
-				eventually(t, "delete", func() error { return p.Delete(t.Context(), r) })
-				if _, left := s.PagesProject(r.Name); left {
-					t.Error("the project is left")
-				}
-			})
-		}
-	}
-}
-
-// A crash at any point leaves nothing that looks finished.
-func TestPagesCrashes(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	for _, route := range []string{"POST " + account + "/pages/projects", "PATCH " + pagesRoute, "POST " + pagesRoute + "/deployments", "GET " + pagesRoute + "/deployments"} {
-		r := resource(t)
-		for _, digest := range []string{"1", "2"} {
-			r.Digest = digest
-			switch first := strings.HasSuffix(route, "/pages/projects"); {
-			case digest == "2" && first:
-				continue // there is one by then
-			case digest == "1" && strings.HasSuffix(route, "/deployments") && strings.HasPrefix(route, "GET "):
-				apply(t, onPages(t, s), r, inputs(hello)) // nothing is before it that could be removed
-				continue
-			}
-			ctx, crash := context.WithCancel(t.Context())
-			s.SetFaults(func(request *http.Request) *fault.Fault {
-				if fault.RouteOf(request) != route {
-					return nil
-				}
-				crash()
-				return &fault.Fault{Delay: time.Minute} // until nobody waits for the answer
-			})
-			_, err := onPages(t, s).Apply(ctx, r, inputs(hello))
-			s.SetFaults()
-			crash()
-			if err == nil {
-				t.Fatalf("%s was not asked for", route)
-			}
-			p := onPages(t, s)
-			if o, err := p.Observe(t.Context(), r); err != nil || o.Exists && !o.Owned || o.Digest == digest {
-				t.Errorf("%s: observed %+v, %v", route, o, err)
-			}
-			apply(t, p, r, inputs(hello))
-			if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != digest {
-				t.Errorf("%s: after the next apply %+v, %v", route, o, err)
-			}
-		}
-	}
 }
 
 // Everything that a bundle has arrives in its own preview alone, the connection string as a secret, and of an earlier deployment nothing stays.
@@ -216,6 +85,28 @@ func TestPagesWhatArrives(t *testing.T) {
 		if strings.Contains(fmt.Sprint(seen.Vars["production"], seen.Deployments), text) {
 			t.Errorf("what is kept beside the preview tells %s", text)
 		}
+	}
+}
+
+// Of what a long-lived environment served before Pages has nothing to go back to, so no version is told.
+func TestPagesKeepsNoVersions(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := onPages(t, s)
+	r := resource(t)
+	r.Name = preview.CoreName("abcdefgh", preview.EnvironmentProd)
+	apply(t, p, r, inputs(hello))
+	before, _ := s.PagesProject(r.Name)
+	r.Digest = "2"
+	if out := apply(t, p, r, inputs(hello)); out.Version != "" {
+		t.Errorf("the version %s is told", out.Version)
+	}
+	after, _ := s.PagesProject(r.Name)
+	if len(before.Deployments) != 1 || len(after.Deployments) != 1 || before.Deployments[0].ID == after.Deployments[0].ID {
+		t.Errorf("deployments %+v became %+v", before.Deployments, after.Deployments)
+	}
+	if seen, err := p.Observe(t.Context(), r); err != nil || seen.Digest != "2" || seen.Outputs.Version != "" {
+		t.Errorf("observed %+v, %v", seen, err)
 	}
 }
 
@@ -320,11 +211,7 @@ func TestPagesDrift(t *testing.T) {
 	r := resource(t)
 	address := apply(t, p, r, inputs(hello)).URL
 	seen, _ := s.PagesProject(r.Name)
-	api, err := sdk.NewWithAPIToken(token, sdk.BaseURL(s.URL()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := api.DeletePagesDeployment(t.Context(), sdk.AccountIdentifier(s.AccountID()), sdk.DeletePagesDeploymentParams{ProjectName: r.Name, DeploymentID: seen.Deployments[0].ID, Force: true}); err != nil {
+	if err := vendor(t, s).DeletePagesDeployment(t.Context(), sdk.AccountIdentifier(s.AccountID()), sdk.DeletePagesDeploymentParams{ProjectName: r.Name, DeploymentID: seen.Deployments[0].ID, Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if o, err := p.Observe(t.Context(), r); err != nil || !o.Owned || o.Digest != "" {
@@ -343,43 +230,6 @@ func TestPagesDrift(t *testing.T) {
 	}
 }
 
-// A new preview takes few requests, an unchanged one reads once.
-func TestPagesRequests(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	p := onPages(t, s)
-	r := resource(t)
-	took := func(what string, most int, do func()) {
-		before := len(s.Requests())
-		do()
-		requests := s.Requests()[before:]
-		t.Logf("%s: %d", what, len(requests))
-		if len(requests) > most {
-			t.Errorf("%s took %d requests: %v", what, len(requests), requests)
-		}
-	}
-	look := func() {
-		if o, err := p.Observe(t.Context(), r); err != nil {
-			t.Fatalf("observed %+v, %v", o, err)
-		}
-	}
-	took("a new preview", 5, func() { look(); apply(t, p, r, inputs(hello)) })
-	withFiles := inputs(hello)
-	files := fstest.MapFS{"public/a.txt": {Data: []byte("a")}}
-	withFiles.Source, withFiles.Bundle.Assets = files, assetsOf(files)
-	r, first := resource(t), r
-	took("one with static files", 8, func() { look(); apply(t, p, r, withFiles) })
-	r = first
-	took("an unchanged one", 1, look)
-	r.Digest = "2"
-	took("an update", 7, func() { look(); apply(t, p, r, inputs(hello)) })
-	took("a teardown", 3, func() {
-		if err := p.Delete(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 // A project that Pages does not delete for its many deployments is emptied first, by force where an alias leads there.
 func TestPagesManyDeployments(t *testing.T) {
 	t.Parallel()
@@ -387,12 +237,12 @@ func TestPagesManyDeployments(t *testing.T) {
 	p := onPages(t, s)
 	r := resource(t)
 	apply(t, p, r, inputs(hello))
-	s.SetFaults(fault.Nth(1, 1, fault.OnRoute("DELETE "+pagesRoute, fault.Fault{Status: http.StatusConflict,
+	s.SetFaults(fault.Nth(1, 1, fault.OnRoute("DELETE "+pagesProject, fault.Fault{Status: http.StatusConflict,
 		Body: `{"success":false,"errors":[{"code":8000076,"message":"Your project has too many deployments to be deleted."}],"result":null}`})))
 	if err := p.Delete(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	if _, left := s.PagesProject(r.Name); left || !slices.Contains(s.Requests(), "DELETE "+pagesRoute+"/deployments/{id}") {
+	if _, left := s.PagesProject(r.Name); left || !slices.Contains(s.Requests(), "DELETE "+pagesProject+"/deployments/{id}") {
 		t.Errorf("left: %t after %v", left, s.Requests())
 	}
 }

@@ -7,25 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
-const (
-	parent   = "shop"
-	previews = account + "/workers/workers/{script_name}/previews"
-)
+const parent = "shop"
 
 // previewer makes previews of one Worker.
 func previewer(t *testing.T, s *sim.Server) *cloudflare.Workers {
@@ -57,70 +50,6 @@ func call(t *testing.T, s *sim.Server, method, path string, body any) {
 	}
 }
 
-func TestPreviewsConformance(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	call(t, s, http.MethodPost, "", map[string]any{"name": parent, "subdomain": map[string]bool{"previews_enabled": true}})
-	providertest.Run(t, providertest.Suite{
-		Provider: previewer(t, s),
-		Resource: resource,
-		Inputs:   func(*testing.T, preview.Resource) preview.Inputs { return inputs(hello) },
-		Snapshot: func(*testing.T, preview.Resource) string { return writes(s) },
-		Plant: func(t *testing.T, r preview.Resource) {
-			t.Helper()
-			call(t, s, http.MethodPost, "/"+parent+"/previews", map[string]any{"name": r.Name})
-		},
-		Restart: func(t *testing.T) providertest.Provider {
-			t.Helper()
-			return previewer(t, s)
-		},
-	})
-}
-
-// The same faults as with scripts: the next tries end with exactly one finished preview, and nothing is left after its deletion.
-func TestPreviewsFaults(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	reads, changes := failures()
-	changes["no preview yet"] = fault.Fault{Status: http.StatusNotFound, Body: `{"success":false,"errors":[{"code":10025,"message":"Preview not found."}],"result":null}`}
-	for route, faults := range map[string]map[string]fault.Fault{
-		"GET " + previews + "/{preview}":              reads,
-		"POST " + account + "/workers/workers":        changes,
-		"POST " + previews:                            changes,
-		"POST " + script + "/assets-upload-session":   changes,
-		"POST " + account + "/workers/assets/upload":  changes,
-		"POST " + previews + "/{preview}/deployments": changes,
-		"PATCH " + previews + "/{preview}":            changes,
-		"DELETE " + previews + "/{preview}":           changes,
-	} {
-		for name, f := range faults {
-			t.Run(route+" "+name, func(t *testing.T) {
-				if strings.HasSuffix(route, "/workers/workers") {
-					if _, there := s.Script(parent); there {
-						remove(t, s)
-					}
-				}
-				p := previewer(t, s)
-				r := resource(t)
-				in := withFile(inputs(hello), r.Name)
-				s.SetFaults(fault.Nth(1, 1, fault.OnRoute(route, f)))
-				defer s.SetFaults()
-				eventually(t, "apply", func() error {
-					_, err := p.Apply(t.Context(), r, in)
-					return err
-				})
-				if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != "1" {
-					t.Errorf("observed %+v, %v", o, err)
-				}
-				eventually(t, "delete", func() error { return p.Delete(t.Context(), r) })
-				if left := s.Previews(parent); len(left) > 0 {
-					t.Errorf("left: %v", left)
-				}
-			})
-		}
-	}
-}
-
 // remove deletes the parent Worker.
 func remove(t *testing.T, s *sim.Server) {
 	t.Helper()
@@ -135,48 +64,6 @@ func remove(t *testing.T, s *sim.Server) {
 	}
 	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s, %v", answer.Status, err)
-	}
-}
-
-// A crash at any point of an Apply, and of a later update, leaves nothing that looks finished.
-func TestPreviewsCrashes(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	for _, route := range []string{"POST " + previews, "POST " + previews + "/{preview}/deployments", "PATCH " + previews + "/{preview}"} {
-		r := resource(t)
-		for _, digest := range []string{"1", "2"} {
-			r.Digest = digest
-			ctx, crash := context.WithCancel(t.Context())
-			asked := false
-			s.SetFaults(func(request *http.Request) *fault.Fault {
-				if fault.RouteOf(request) != route {
-					return nil
-				}
-				asked = true
-				crash()
-				return &fault.Fault{Delay: time.Minute} // until nobody waits for the answer
-			})
-			_, err := previewer(t, s).Apply(ctx, r, inputs(hello))
-			s.SetFaults()
-			crash()
-			if begin := route == "POST "+previews && digest == "2"; begin { // only a new one is begun
-				if err != nil || asked {
-					t.Errorf("an update began the preview anew: %v", err)
-				}
-				continue
-			}
-			if err == nil || !asked {
-				t.Fatalf("%s was not asked for: %v", route, err)
-			}
-			p := previewer(t, s)
-			if o, err := p.Observe(t.Context(), r); err != nil || o.Exists && !o.Owned || o.Digest == digest {
-				t.Errorf("%s: observed %+v, %v", route, o, err)
-			}
-			apply(t, p, r, inputs(hello))
-			if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != digest {
-				t.Errorf("%s: after the next apply %+v, %v", route, o, err)
-			}
-		}
 	}
 }
 
@@ -350,99 +237,4 @@ func TestPreviewsUnfinished(t *testing.T) {
 	wantDigest("evicted", "")
 	apply(t, p, r, in)
 	wantDigest("made again", "1")
-}
-
-// A new preview takes few of Cloudflare's requests, an unchanged one reads alone, and a teardown takes three.
-func TestPreviewsRequests(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	p := previewer(t, s)
-	apply(t, p, resource(t), inputs(hello)) // the first of all makes the parent, too
-	r := resource(t)
-	in := withFile(inputs(hello), "a")
-	took := func(what string, most int, do func() error) []string {
-		before := len(s.Requests())
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-		requests := s.Requests()[before:]
-		t.Logf("%s took %d requests", what, len(requests))
-		if len(requests) > most {
-			t.Errorf("%s took %d requests: %v", what, len(requests), requests)
-		}
-		return requests
-	}
-	took("a new preview with static files", 8, func() error {
-		if _, err := p.Observe(t.Context(), r); err != nil {
-			return err
-		}
-		_, err := p.Apply(t.Context(), r, in)
-		return err
-	})
-	unchanged := took("an unchanged preview", 2, func() error {
-		if _, err := p.Observe(t.Context(), r); err != nil {
-			return err
-		}
-		_, err := p.Apply(t.Context(), r, in)
-		return err
-	})
-	if slices.ContainsFunc(unchanged, func(request string) bool { return !strings.HasPrefix(request, "GET ") }) {
-		t.Errorf("an unchanged preview took %v", unchanged)
-	}
-	took("a teardown", 3, func() error { return p.Delete(t.Context(), r) })
-}
-
-// Fifteen previews that are opened at the same moment, with no parent yet, all get there under Cloudflare's limits.
-func TestFifteenPreviewsAtOnce(t *testing.T) {
-	t.Parallel()
-	s := world(t, func(c *sim.Config) {
-		c.Unlimited = false
-		c.Latency.Call, c.Latency.Host = 50*time.Millisecond, 100*time.Millisecond
-	})
-	p := previewer(t, s)
-	in := withFile(preview.Inputs{Bundle: &preview.Bundle{CompatibilityDate: "2026-01-01", Digest: "a"}}, "home")
-	const count = 15
-	var all sync.WaitGroup
-	for range count {
-		r := resource(t)
-		all.Go(func() {
-			if _, err := p.Apply(t.Context(), r, in); err != nil {
-				t.Error(err)
-			}
-			if o, err := p.Observe(t.Context(), r); err != nil || o.Digest != "1" {
-				t.Errorf("observed %+v, %v", o, err)
-			}
-		})
-	}
-	all.Wait()
-	if limited := s.Limited(); limited != 0 {
-		t.Errorf("%d requests ran into the limits", limited)
-	}
-	if found, err := p.List(t.Context()); err != nil || len(found) != count {
-		t.Errorf("listed %d, %v", len(found), err)
-	}
-}
-
-// What an operator is told of the parent Worker.
-func TestPreviewsDiagnose(t *testing.T) {
-	t.Parallel()
-	s := world(t, nil)
-	p := previewer(t, s)
-	wants := func(want string, ok bool) {
-		t.Helper()
-		for _, f := range p.Diagnose(t.Context()) {
-			if f.What == "Cloudflare Worker Previews" && f.OK == ok && strings.Contains(f.Detail, want) {
-				return
-			}
-		}
-		t.Errorf("no finding %q", want)
-	}
-	wants("is made with the first preview", true)
-	call(t, s, http.MethodPost, "", map[string]any{"name": parent})
-	wants("have no URLs", false)
-	call(t, s, http.MethodPatch, "/"+parent, map[string]any{"subdomain": map[string]bool{"previews_enabled": true}})
-	wants("0 of the Worker shop", true)
-	if n := writes(s); n != "2" {
-		t.Errorf("%s writes", n)
-	}
 }

@@ -43,7 +43,7 @@ func (p scripts) apply(ctx context.Context, r preview.Resource, in preview.Input
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if now != nil && !r.Reset && now.digest() == r.Digest && now.Tags.tagged(tagContent) == p.content(in) {
+	if now != nil && p.unchanged(r, in, now.digest(), now.Tags.tagged(tagContent)) {
 		outputs.Version = now.Tags.tagged(tagVersion)
 		return outputs, nil
 	}
@@ -82,13 +82,8 @@ func (p scripts) deploy(ctx context.Context, r preview.Resource, in preview.Inpu
 	if err := p.api.show(ctx, r.Name); err != nil {
 		return "", err
 	}
-	if err := p.await(ctx, address); err != nil {
+	if err := p.prove(ctx, address, in); err != nil {
 		return "", err
-	}
-	if in.Verify != nil {
-		if err := in.Verify(ctx, p.ask(address)); err != nil {
-			return "", err
-		}
 	}
 	if core(r) && version == "" { // its first one
 		if version, err = p.api.serving(ctx, r.Name); err != nil {
@@ -163,38 +158,13 @@ func (p scripts) beginBound(ctx context.Context, r preview.Resource, b *preview.
 	return nil
 }
 
-// remove deletes a script of ours and waits until it is gone. It asks again now and then: an answer may be a proxy's.
 func (p scripts) remove(ctx context.Context, r preview.Resource) error {
-	const again = 8
-	for look := 0; ; look++ {
-		now, err := p.owned(ctx, r)
-		if err != nil || now == nil {
-			return err
-		}
-		if look%again == 0 {
-			if err := p.api.delete(ctx, r.Name); err != nil {
-				return err
-			}
-			continue // gone at once, as a rule
-		}
-		if err := pause(ctx, p.look); err != nil {
-			return err
-		}
-	}
+	return untilGone(ctx, p.look, r, p.owned, func(ctx context.Context, now *worker) error { return p.api.delete(ctx, now.Name) })
 }
 
 func (p scripts) list(ctx context.Context) ([]preview.Found, error) {
 	all, err := p.api.workers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var found []preview.Found
-	for _, w := range all {
-		if m := w.Tags.mark(); preview.NamePattern.MatchString(w.Name) && m.Project != "" && m.Environment != "" {
-			found = append(found, preview.Found{Kind: preview.KindWorker, Name: w.Name, Mark: m})
-		}
-	}
-	return found, nil
+	return ours(all, func(one worker) (string, preview.Mark) { return one.Name, one.Tags.mark() }), err
 }
 
 // outputs tell where a script answers.

@@ -14,6 +14,14 @@ import (
 // nothingHere is what the page of a workers.dev host says at which no Worker is seen yet.
 const nothingHere = "nothing here yet"
 
+// prove waits for a deployment's host, and has the Worker there prove who it is where that is asked for.
+func (p *Workers) prove(ctx context.Context, address string, in preview.Inputs) error {
+	if err := p.await(ctx, address); err != nil || in.Verify == nil {
+		return err
+	}
+	return in.Verify(ctx, p.ask(address))
+}
+
 // await waits until the Worker is seen at its host, which takes Cloudflare some seconds, and minutes for an
 // account's first one. After a while it is enough: an answer would be no proof of this very version, and whoever
 // opens the preview sees Cloudflare's own page until then.

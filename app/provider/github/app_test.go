@@ -95,6 +95,8 @@ func TestErrorClasses(t *testing.T) {
 		{name: "not found", status: 404, class: preview.ClassNotFound},
 		{name: "server error", status: 502, body: "<html>secret page</html>", class: preview.ClassTransient},
 		{name: "server error with a time", status: 503, header: map[string]string{"Retry-After": "30"}, class: preview.ClassTransient, atLeast: 30 * time.Second},
+		{name: "server error with a date", status: 503, header: map[string]string{"Retry-After": time.Now().Add(20 * time.Minute).UTC().Format(http.TimeFormat)},
+			class: preview.ClassTransient, atLeast: 10 * time.Minute},
 		{name: "too many requests", status: 429, header: map[string]string{"Retry-After": "7"}, class: preview.ClassTransient, atLeast: 7 * time.Second},
 		{name: "too many requests without a time", status: 429, class: preview.ClassTransient, atLeast: time.Minute},
 		{name: "primary limit", status: 403, header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}, class: preview.ClassTransient, atLeast: 9 * time.Minute},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	gh "github.com/google/go-github/v62/github"
 
@@ -182,14 +183,71 @@ func (a *App) PullHeads(ctx context.Context, p preview.Project, sha string) ([]p
 	}
 }
 
-// Answered is the conclusion of the commit's completed check run that carries the check's name and external
-// id; empty: there is none.
-func (a *App) Answered(ctx context.Context, p preview.Project, check report.Check) (conclusion string, err error) {
+// Answered is the conclusion and the summary of the commit's completed check run that carries the check's name and
+// external id; empty: there is none.
+func (a *App) Answered(ctx context.Context, p preview.Project, check report.Check) (conclusion, summary string, err error) {
 	run, found, err := a.publisher(p, report.Published{}).findCheck(ctx, &check)
 	if err != nil || !found || run.GetStatus() != "completed" {
-		return "", err
+		return "", "", err
 	}
-	return run.GetConclusion(), nil
+	return run.GetConclusion(), run.GetOutput().GetSummary(), nil
+}
+
+// Comments lists what people and programs wrote below a pull request and in its reviews; whole is false if there is
+// more than is read.
+func (a *App) Comments(ctx context.Context, p preview.Project, number int) (comments []preview.Comment, whole bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	client := a.client(p, scopeRead)
+	written := func(what string, id int64, by *gh.User, association, body string) {
+		comments = append(comments, preview.Comment{What: what, ID: id, Author: by.GetLogin(), Body: body,
+			Member: slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, association)})
+	}
+	whole = true
+	for _, list := range []func(gh.ListOptions) (*gh.Response, error){
+		func(o gh.ListOptions) (*gh.Response, error) {
+			page, response, err := client.Issues.ListComments(ctx, p.Owner, p.Name, number, &gh.IssueListCommentsOptions{ListOptions: o})
+			for _, c := range page {
+				written("comment", c.GetID(), c.GetUser(), c.GetAuthorAssociation(), c.GetBody())
+			}
+			return response, err
+		},
+		func(o gh.ListOptions) (*gh.Response, error) {
+			page, response, err := client.PullRequests.ListReviews(ctx, p.Owner, p.Name, number, &o)
+			for _, r := range page {
+				written("review", r.GetID(), r.GetUser(), r.GetAuthorAssociation(), r.GetBody())
+			}
+			return response, err
+		},
+		func(o gh.ListOptions) (*gh.Response, error) {
+			page, response, err := client.PullRequests.ListComments(ctx, p.Owner, p.Name, number, &gh.PullRequestListCommentsOptions{ListOptions: o})
+			for _, c := range page {
+				written("review comment", c.GetID(), c.GetUser(), c.GetAuthorAssociation(), c.GetBody())
+			}
+			return response, err
+		},
+	} {
+		all, err := paged(list)
+		if err != nil {
+			return nil, false, classify(err, fmt.Sprintf("comments of %s#%d", p.FullName(), number))
+		}
+		whole = whole && all
+	}
+	return comments, whole, nil
+}
+
+// paged reads a list page by page, and reports whether that was all of it.
+func paged(list func(gh.ListOptions) (*gh.Response, error)) (whole bool, err error) {
+	const pages = 10
+	options := gh.ListOptions{PerPage: perPage}
+	for range pages {
+		response, err := list(options)
+		if err != nil || response.NextPage == 0 {
+			return true, err
+		}
+		options.Page = response.NextPage
+	}
+	return false, nil
 }
 
 // ShowCheck writes a check run with its annotations: over the commit's newest one of that name and external id,

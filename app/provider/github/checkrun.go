@@ -267,8 +267,13 @@ func (a *App) AnswerCheck(ctx context.Context, p preview.Project, sha string, ch
 	return w.writeCheck(ctx, &check, nil, "")
 }
 
+// output counts in the summary what is beyond the most annotations that are sent; the first are the weightiest.
 func output(c *report.Check, notes []*gh.CheckRunAnnotation) *gh.CheckRunOutput {
-	return &gh.CheckRunOutput{Title: gh.String(clip(c.Title, maxCheckTitle)), Summary: gh.String(clip(c.Summary, maxCheckText)),
+	left := ""
+	if n := len(c.Annotations); n > maxAnnotations {
+		left = fmt.Sprintf("\n%d of %d places are annotated, the weightiest.\n", maxAnnotations, n)
+	}
+	return &gh.CheckRunOutput{Title: gh.String(clip(c.Title, maxCheckTitle)), Summary: gh.String(clip(c.Summary, maxCheckText-len(left)) + left),
 		Text: optional(clip(c.Text, maxCheckText)), Annotations: notes}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
 )
@@ -145,9 +146,10 @@ func markerOf(body string) string {
 	return ""
 }
 
-// React adds a reaction to a comment; adding it twice is one. A comment that is gone is no error.
+// React adds a reaction to a comment; adding it twice is one. A comment that is gone is no error. Where GitHub's limits are short, it
+// is left out, which is an error.
 func (a *App) React(ctx context.Context, p preview.Project, commentID int64, content string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(outbound.Dispensable(ctx, detailLeft), callTimeout)
 	defer cancel()
 	what := fmt.Sprintf("reaction to comment %d of %s", commentID, p.FullName())
 	if !slices.Contains([]string{"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"}, content) {

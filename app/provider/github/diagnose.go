@@ -17,6 +17,7 @@ import (
 // Wanted is how the App should be set up at GitHub.
 type Wanted struct {
 	Permissions map[string]string // by name as in a manifest: "read" or "write"
+	Optional    map[string]string // what the App may write besides, and what does not work without
 	Events      []string
 	HookURL     string
 	Accounts    []string // that should have installed it
@@ -33,7 +34,7 @@ func (a *App) Diagnose(ctx context.Context, want Wanted) []preview.Finding {
 		return []preview.Finding{preview.Amiss(what, said(err), "check GITHUB_APP_ID and the private key, which belong together, and GITHUB_API_URL")}
 	}
 	findings := []preview.Finding{preview.Fine(what, fmt.Sprintf("is %s, id %d", app.Slug, app.ID))}
-	findings = append(findings, diagnosePermissions(app, want.Permissions), diagnoseEvents(app, want.Events), diagnoseHook(ctx, client, app, want.HookURL))
+	findings = append(findings, diagnosePermissions(app, want.Permissions, want.Optional), diagnoseEvents(app, want.Events), diagnoseHook(ctx, client, app, want.HookURL))
 	return append(findings, diagnoseInstallations(ctx, client, app, want.Accounts)...)
 }
 
@@ -60,7 +61,7 @@ func settings(s self, page string) string {
 	return "the App's settings at GitHub, " + page + " (its public page: " + s.HTMLURL + ")"
 }
 
-func diagnosePermissions(s self, want map[string]string) preview.Finding {
+func diagnosePermissions(s self, want, optional map[string]string) preview.Finding {
 	const what = "GitHub permissions"
 	have := s.Permissions
 	var lacks, more []string
@@ -70,17 +71,23 @@ func diagnosePermissions(s self, want map[string]string) preview.Finding {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if want[name] == "" || want[name] == "read" && have[name] != "read" {
+		if optional[name] == "" && (want[name] == "" || want[name] == "read" && have[name] != "read") {
 			more = append(more, name+": "+have[name])
+		}
+	}
+	without := ""
+	for _, name := range slices.Sorted(maps.Keys(optional)) {
+		if have[name] != "write" {
+			without += "; without " + name + ": write " + optional[name]
 		}
 	}
 	switch {
 	case len(lacks) > 0:
 		return preview.Amiss(what, "lacks "+strings.Join(lacks, ", "), "grant them on "+settings(s, "Permissions & events")+", then accept them at each installation")
 	case len(more) > 0:
-		return preview.Fine(what, "are all there; not needed: "+strings.Join(more, ", "))
+		return preview.Fine(what, "are all there; not needed: "+strings.Join(more, ", ")+without)
 	}
-	return preview.Fine(what, "are those that are needed")
+	return preview.Fine(what, "are those that are needed"+without)
 }
 
 func diagnoseEvents(s self, want []string) preview.Finding {

@@ -17,6 +17,7 @@ import (
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -78,7 +79,7 @@ func classifyAnswer(answer *gh.ErrorResponse, what string) error {
 		code == http.StatusForbidden && (response.Header.Get("Retry-After") != "" || response.Header.Get("X-RateLimit-Remaining") == "0"):
 		return wait(retryAfter(response.Header), "%s: GitHub's rate limit", what)
 	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusConflict:
-		return &preview.TransientError{After: retryAfterIfAny(response.Header), Err: fmt.Errorf("%s: GitHub answered %d", what, code)}
+		return &preview.TransientError{After: min(outbound.RetryAfter(response.Header), mostWait), Err: fmt.Errorf("%s: GitHub answered %d", what, code)}
 	default:
 		return fmt.Errorf("%s: GitHub answered %d: %s", what, code, details(answer))
 	}
@@ -131,21 +132,13 @@ func wait(after time.Duration, format string, args ...any) error {
 }
 
 func retryAfter(h http.Header) time.Duration {
-	if after := retryAfterIfAny(h); after > 0 {
+	if after := outbound.RetryAfter(h); after > 0 {
 		return after
 	}
 	if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
 		return time.Until(time.Unix(reset, 0))
 	}
 	return secondaryWait
-}
-
-func retryAfterIfAny(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds <= 0 {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, mostWait)
 }
 
 func isNetwork(err error) bool {

@@ -11,6 +11,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
 	"github.com/flaresmith/flaresmith/app/telemetry"
@@ -34,24 +35,29 @@ func (a *App) publisher(p preview.Project, prev report.Published) *publisher {
 
 // Publish shows a rendering on a pull request. It writes only the parts that changed since prev,
 // so an unchanged report calls nobody, looks for what an interrupted report left unless prev is zero, and goes on with the other parts when one fails. When ctx ends,
-// it finishes the writes at hand and begins no other. It returns what was published so far even with an error.
+// it finishes the writes at hand and begins no other. It returns what was published so far even with an error. A part of an interim
+// rendering that would have to wait for a limit is an error that says for how long.
 func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullRequest, prev report.Published, r report.Rendering) (report.Published, error) {
 	w := a.publisher(p, prev)
 	w.fresh = prev == report.Published{}
 	w.state.Begun = true
 	parts := []struct {
 		name  string
+		left  float64 // of GitHub's limits to what can't be left out, if this can
 		write func(context.Context) error
 	}{
-		{"check", func(ctx context.Context) error { return w.check(ctx, r.Check) }},
-		{"comment", func(ctx context.Context) error { return w.comment(ctx, pr.Number, r.Comment, r.UpdateOnly) }},
-		{"deployment", func(ctx context.Context) error { return w.deployment(ctx, r.Deployment, r.UpdateOnly) }},
+		{"check", 0, func(ctx context.Context) error { return w.check(ctx, r.Check) }},
+		{"comment", detailLeft, func(ctx context.Context) error { return w.comment(ctx, pr.Number, r.Comment, r.UpdateOnly) }},
+		{"deployment", detailLeft, func(ctx context.Context) error { return w.deployment(ctx, r.Deployment, r.UpdateOnly) }},
 	}
 	failed := make([]error, len(parts))
 	var group sync.WaitGroup
 	for i, part := range parts {
 		group.Go(func() {
 			ctx, span := telemetry.Start(ctx, "publish "+part.name)
+			if r.Interim {
+				ctx = outbound.Dispensable(ctx, part.left)
+			}
 			failed[i] = telemetry.Guarded(func() error { return part.write(ctx) })
 			telemetry.End(span, failed[i])
 		})
@@ -59,6 +65,10 @@ func (a *App) Publish(ctx context.Context, p preview.Project, pr preview.PullReq
 	group.Wait()
 	return w.state, errors.Join(failed...)
 }
+
+// detailLeft is the part of GitHub's limits that is not spent on what can be left out, beside the check itself: on the way to a preview
+// comment and deployment say no more than that.
+const detailLeft = 0.5
 
 // writeGrace is how long a write goes on when nobody wants it any more; shorter than a server takes to end.
 const writeGrace = 5 * time.Second

@@ -251,6 +251,25 @@ func TestAnnotationsAreNeverDoubled(t *testing.T) {
 	}
 }
 
+// More annotations than four requests take are counted.
+func TestAnnotationsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(report.Published{}, b.rendering(report.PhaseInvalid, b.sha, problems(260)...))
+	want := map[string]int{"POST " + repo + "/check-runs": 1, "PATCH " + repo + "/check-runs/{check_run_id}": 3}
+	if diff := cmp.Diff(want, onlyChecks(b.writes())); diff != "" {
+		t.Error(diff)
+	}
+	runs, err := b.sim.CheckRuns("acme/shop", b.sha)
+	b.check(err)
+	if len(runs) != 1 || len(runs[0].Annotations) != 200 || runs[0].Annotations[0].StartLine != 1 || runs[0].Annotations[199].StartLine != 200 {
+		t.Fatalf("%d runs", len(runs))
+	}
+	if !strings.Contains(runs[0].Summary, "\n200 of 260 places are annotated") {
+		t.Errorf("the summary does not count them: %s", runs[0].Summary)
+	}
+}
+
 // problems are n of them, each on a line of its own.
 func problems(n int) []preview.Problem {
 	var list []preview.Problem

@@ -292,6 +292,18 @@ func TestReplyAndReact(t *testing.T) {
 	if len(comments) != 2 || len(comments[0].Reactions) != 1 || comments[1].Edits != 0 {
 		t.Errorf("%+v", comments)
 	}
+	review, lines, err := b.sim.Review("acme/shop", b.pr, "octo-stranger", "nice", sim.LineComment{Path: "src/cart.ts", Line: 1, Body: "why?"})
+	b.check(err)
+	all, whole, err := b.app.Comments(ctx, b.project, b.pr)
+	b.check(err)
+	if diff := cmp.Diff([]preview.Comment{
+		{What: "comment", ID: asked, Author: "octo-dev", Body: "/flaresmith help"},
+		{What: "comment", ID: ids[0], Author: b.sim.BotLogin(), Body: comments[1].Body},
+		{What: "review", ID: review, Author: "octo-stranger", Body: "nice"},
+		{What: "review comment", ID: lines[0], Author: "octo-stranger", Body: "why?"},
+	}, all); diff != "" || !whole {
+		t.Errorf("whole %v (-want +got):\n%s", whole, diff)
+	}
 	b.check(b.app.React(ctx, b.project, 424242, "eyes")) // gone meanwhile
 	if err := b.app.React(ctx, b.project, asked, "shrug"); err == nil {
 		t.Error("an unknown reaction is sent")

@@ -17,13 +17,24 @@ type branch struct {
 	Name       string    `json:"name"`
 	ParentID   string    `json:"parent_id"`
 	State      string    `json:"current_state"`
+	Pending    string    `json:"pending_state"`
 	Default    bool      `json:"default"`
 	Protected  bool      `json:"protected"`
 	InitSource string    `json:"init_source"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	ResetAt    time.Time `json:"last_reset_at"`
+	// Restricted is what can't be done with it now: not empty for an anonymised branch, among others.
+	Restricted []struct {
+		Name string `json:"name"`
+	} `json:"restricted_actions"`
 	// annotation is what was given at creation.
 	annotation map[string]string
+}
+
+// resetting reports whether a reset of the branch goes on, which its last one does not tell of before it has ended.
+func (b branch) resetting() bool {
+	const state = "resetting"
+	return b.State == state || b.Pending == state
 }
 
 // operation is something that goes on at Neon.
@@ -38,7 +49,11 @@ type operation struct {
 type role struct {
 	Name     string `json:"name"`
 	Password string `json:"password"`
+	Method   string `json:"authentication_method"`
 }
+
+// passwordless reports whether Neon says that nobody logs in as the role with a password.
+func (r role) passwordless() bool { return r.Method == "no_login" || r.Method == "oauth" }
 
 type database struct {
 	Name  string `json:"name"`
@@ -47,9 +62,10 @@ type database struct {
 
 // endpoint is a branch's compute.
 type endpoint struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Type string `json:"type"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Branch string `json:"branch_id"`
 }
 
 type annotation struct {
@@ -180,6 +196,15 @@ func (c *client) resetPassword(ctx context.Context, id, name string) (preview.Se
 	return preview.Secret(answer.Role.Password), err
 }
 
+// masking is the state of an anonymised branch; for another one Neon answers 404.
+func (c *client) masking(ctx context.Context, id string) (state string, err error) {
+	var answer struct {
+		State string `json:"state"`
+	}
+	err = c.call(ctx, http.MethodGet, "/branches/"+id+"/anonymized_status", nil, &answer)
+	return answer.State, err
+}
+
 // restore makes a branch again from its parent.
 func (c *client) restore(ctx context.Context, id, parent string) ([]operation, error) {
 	var answer struct {
@@ -236,12 +261,12 @@ func (c *client) compute(ctx context.Context, id string) (endpoint, error) {
 	if err := c.call(ctx, http.MethodGet, "/branches/"+id+"/endpoints", nil, &answer); err != nil {
 		return endpoint{}, fmt.Errorf("list computes: %w", err)
 	}
-	return computeIn(answer.Endpoints)
+	return computeIn(answer.Endpoints, id)
 }
 
-func computeIn(list []endpoint) (endpoint, error) {
+func computeIn(list []endpoint, id string) (endpoint, error) {
 	for _, e := range list {
-		if e.Type == readWrite {
+		if e.Type == readWrite && e.Branch == id {
 			return e, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -120,7 +121,7 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		failure := &apiError{}
 		_ = json.Unmarshal(text, failure) // a proxy's page has neither code nor message
-		failure.Status, failure.after = answer.StatusCode, retryAfter(answer.Header)
+		failure.Status, failure.after = answer.StatusCode, outbound.RetryAfter(answer.Header)
 		return failure
 	}
 	if len(text) == 0 {
@@ -133,13 +134,4 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 		return preview.Transient(errors.New("neon's answer is not the JSON that it should be")) // what was asked may be done
 	}
 	return nil
-}
-
-// retryAfter is the header's wait in whole seconds, or 0.
-func retryAfter(h http.Header) time.Duration {
-	d, err := time.ParseDuration(h.Get("Retry-After") + "s")
-	if err != nil || d < 0 {
-		return 0
-	}
-	return d
 }

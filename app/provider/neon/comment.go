@@ -25,6 +25,11 @@ func (p *Branches) await(ctx context.Context, m preview.Mark, uri string, operat
 
 // mark writes the owner mark as the comment on the branch's database, where its Worker reads whose it is: a copy has its parent's.
 func (p *Branches) mark(ctx context.Context, id string, m preview.Mark) error {
+	return p.inDatabase(ctx, id, func(ctx context.Context, conn *pgx.Conn) error { return writeMark(ctx, conn, m) })
+}
+
+// inDatabase opens a session of the database's owner in a branch for a statement or two about the mark.
+func (p *Branches) inDatabase(ctx context.Context, id string, do func(ctx context.Context, conn *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	conn, err := p.connect(ctx, id, func(*pgx.ConnConfig) {})
@@ -32,15 +37,19 @@ func (p *Branches) mark(ctx context.Context, id string, m preview.Mark) error {
 		return err
 	}
 	defer migrator.Close(ctx, conn)
-	if err := writeMark(ctx, conn, m); err != nil {
+	if err := do(ctx, conn); err != nil {
 		return fmt.Errorf("mark of the database: %w", migrator.Classify(err))
 	}
 	return nil
 }
 
-// writeMark lets the server quote, as COMMENT takes no parameters.
 func writeMark(ctx context.Context, conn *pgx.Conn, m preview.Mark) error {
-	text, err := json.Marshal(map[string]preview.Mark{"mark": m})
+	return writeComment(ctx, conn, map[string]preview.Mark{"mark": m})
+}
+
+// writeComment writes a value as JSON into the comment on the session's database. It lets the server quote, as COMMENT takes no parameters.
+func writeComment(ctx context.Context, conn *pgx.Conn, value any) error {
+	text, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package neon_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/outbound"
@@ -115,10 +118,16 @@ func TestConformance(t *testing.T) {
 // plant makes a branch of r's name that carries no mark. The name of one that was just removed may be taken a little longer.
 func plant(t *testing.T, s *sim.Server, r preview.Resource) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	post(t, s, `{"branch": {"name": "`+r.Name+`"}}`)
+}
+
+// post asks for a branch as an operator does.
+func post(t *testing.T, s *sim.Server, wish string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
 	for {
 		request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, s.URL()+"/projects/"+s.ProjectID()+"/branches",
-			strings.NewReader(`{"branch": {"name": "`+r.Name+`"}}`))
+			strings.NewReader(wish))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,3 +147,29 @@ func plant(t *testing.T, s *sim.Server, r preview.Resource) {
 		<-time.After(look)
 	}
 }
+
+// connect opens a session as a Worker would, but with the stand-in's certificates and way to its hosts.
+func connect(ctx context.Context, s *sim.Server, uri string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(uri)
+	if err != nil {
+		return nil, errors.New("the connection string does not parse")
+	}
+	config.DialFunc = s.Dial
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	config.TLSConfig = &tls.Config{RootCAs: s.Certificates(), ServerName: config.Host, MinVersion: tls.VersionTLS12}
+	config.Fallbacks = nil
+	return pgx.ConnectConfig(ctx, config)
+}
+
+func apply(t *testing.T, p *neon.Branches, r preview.Resource) preview.Outputs {
+	t.Helper()
+	outputs, err := p.Apply(t.Context(), r, preview.Inputs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outputs
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

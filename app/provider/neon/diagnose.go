@@ -2,7 +2,9 @@ package neon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,23 +27,49 @@ func (p *Branches) Diagnose(ctx context.Context, parents []string) []preview.Fin
 	}
 	for _, parent := range parents {
 		what := "Neon branch " + parent
-		at := slices.IndexFunc(list, func(b branch) bool { return b.Name == parent || b.ID == parent })
-		if at < 0 {
+		b, ok := lookUp(list, parent)
+		if !ok {
 			findings = append(findings, preview.Amiss(what, "is not in the project, which has "+strings.Join(names[:min(len(names), 10)], ", "),
 				"name a branch of the project in NEON_BRANCH_… or in the parents of FLARESMITH_PARENTS"))
 			continue
 		}
-		if p.isProduction(list[at]) {
+		if p.isProduction(b) {
 			findings = append(findings, preview.Amiss(what, "is NEON_BRANCH_PROD, the production branch", "name another branch as the parent: previews are never made from production"))
 			continue
 		}
-		if err := p.unfit(list, list[at], parent); err != nil {
-			findings = append(findings, preview.Amiss(what, err.Error(), "name another branch in NEON_BRANCH_… or in the parents of FLARESMITH_PARENTS"))
+		if err := p.unfit(list, b, parent); err != nil {
+			todo := "name another branch in NEON_BRANCH_… or in the parents of FLARESMITH_PARENTS"
+			if errors.Is(err, errNoProduction) {
+				todo = "name a branch of the project in NEON_BRANCH_PROD, by its id if somebody may rename it"
+			}
+			findings = append(findings, preview.Amiss(what, err.Error(), todo))
 			continue
 		}
-		findings = append(findings, p.diagnoseDatabase(ctx, what, list[at]))
+		findings = append(findings, p.diagnoseDatabase(ctx, what, b))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(p.cores)) {
+		name := p.cores[kind]
+		if slices.Contains(parents, name) {
+			continue
+		}
+		what := fmt.Sprintf("Neon branch %s of %s", name, kind)
+		b, err := p.coreIn(list, name)
+		if err != nil {
+			findings = append(findings, preview.Amiss(what, said(err), "name a branch of the project in NEON_BRANCH_"+strings.ToUpper(string(kind))))
+			continue
+		}
+		findings = append(findings, p.diagnoseDatabase(ctx, what, b))
 	}
 	return findings
+}
+
+// said is what an error tells people, without its class.
+func said(err error) string {
+	var invalid *preview.InvalidError
+	if errors.As(err, &invalid) {
+		return invalid.Error()
+	}
+	return err.Error()
 }
 
 func (p *Branches) diagnoseDatabase(ctx context.Context, what string, b branch) preview.Finding {

@@ -13,7 +13,8 @@
 //
 // A child has its parent's roles with their passwords unless the parent is protected. Each of them gets a new
 // password in the child before anything uses it, and before the child has its name. Neon keeps passwords, so nothing
-// but a cache of them is in this process.
+// but a cache of them is in this process. A reset brings the parent's, also one by a person at Neon's console: the name of the branch's
+// compute says after which reset they were renewed, and a branch that was reset since is unfinished until they are again.
 //
 // # Migrations
 //
@@ -38,8 +39,14 @@
 // its name, so that a failure leaves what served before. It has another address, which the outputs hold, and needs room
 // for one more branch meanwhile.
 //
+// # Long-lived environments
+//
+// They have the branches that the operator names for them, which are migrated and bound, and otherwise left as they are; the comment on
+// the database says whose each is. See ADR 31.
+//
 // # Never production
 //
 // The project's default branch, protected branches, roots, and those that the operator names are never
-// taken for one of ours, whatever their name and annotation say: by id, before every write.
+// taken for one of ours, whatever their name and annotation say: by id, before every write. A connection string that leads to another
+// compute than the branch's own is neither used nor bound.
 package neon

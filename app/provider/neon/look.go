@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -152,21 +154,15 @@ func (p *Branches) pin(list []branch) {
 			continue
 		}
 		delete(p.pinned, name) // it went, and may have been made anew
-		for _, b := range list {
-			if b.Name == name || b.ID == name {
-				p.pinned[name] = b.ID
-			}
+		if b, ok := lookUp(list, name); ok {
+			p.pinned[name] = b.ID
 		}
 	}
 }
 
 // named are the operator's names for long-lived branches.
 func (p *Branches) named() []string {
-	names := slices.Clone(p.forbidden)
-	if p.production != "" {
-		names = append(names, p.production)
-	}
-	return names
+	return slices.AppendSeq(slices.Concat(p.forbidden, p.production), maps.Values(p.cores))
 }
 
 // longLived reports whether the operator names the branch, or named it before somebody renamed it.
@@ -184,43 +180,81 @@ var (
 	errNoProduction = errors.New("the branch that NEON_BRANCH_PROD names is not in the project: unless it is known which one production is, nothing is branched. " +
 		"Was it renamed? An id stays the same")
 	errRenamed = errors.New("another branch has this name than when the server started, and the first one is still there: " +
-		"if that is meant, restart the server or name the parent by id")
-	errOurs = errors.New("the parent is a preview's branch, whatever its name is now")
+		"if that is meant, restart the server or name it by id")
+	errOurs = errors.New("it is a preview's branch, whatever its name is now")
 )
 
 // parent is the branch that the operator's table names, among those that a pass has just seen. Either may be named by id or by
 // name, and names move.
 func (p *Branches) parent(list []branch, name string) (branch, error) {
-	at := slices.IndexFunc(list, func(b branch) bool { return b.ID == name })
-	if at < 0 {
-		at = slices.IndexFunc(list, func(b branch) bool { return b.Name == name })
-	}
 	err := preview.ErrNotFound
-	if at >= 0 {
-		err = p.unfit(list, list[at], name)
+	b, ok := lookUp(list, name)
+	if ok {
+		err = p.unfit(list, b, name)
 	}
 	if err != nil {
 		return branch{}, fmt.Errorf("parent branch %q: %w", name, err)
 	}
-	return list[at], nil
+	return b, nil
+}
+
+// lookUp finds a branch by its id, or else by its name.
+func lookUp(list []branch, name string) (branch, bool) {
+	at := slices.IndexFunc(list, func(b branch) bool { return b.ID == name })
+	if at < 0 {
+		at = slices.IndexFunc(list, func(b branch) bool { return b.Name == name })
+	}
+	if at < 0 {
+		return branch{}, false
+	}
+	return list[at], true
 }
 
 // unfit is why nothing may be branched from b, which is called name.
 func (p *Branches) unfit(list []branch, b branch, name string) error {
 	p.mu.Lock()
-	production, first := p.pinned[p.production], p.pinned[name]
+	unknown := slices.ContainsFunc(p.production, func(name string) bool { return p.pinned[name] == "" })
 	p.mu.Unlock()
 	switch {
-	case p.production != "" && production == "":
+	case unknown:
 		return errNoProduction
-	case p.production != "" && (b.ID == production || p.isProduction(b)):
+	case p.isProduction(b):
 		return errProduction
 	case b.Protected:
 		return errProtected
-	case first != "" && b.ID != first && slices.ContainsFunc(list, func(b branch) bool { return b.ID == first }):
+	}
+	return p.strayed(list, b, name)
+}
+
+// strayed is why b, which the operator's name leads to now, is not the branch that was meant.
+func (p *Branches) strayed(list []branch, b branch, name string) error {
+	p.mu.Lock()
+	first := p.pinned[name]
+	p.mu.Unlock()
+	switch {
+	case first != b.ID && slices.ContainsFunc(list, func(other branch) bool { return other.ID == first }):
 		return errRenamed
 	case b.annotation[markProject] != "" && !fitsParent(b):
 		return errOurs
+	}
+	return nil
+}
+
+// masked makes sure that a parent's data is masked if it is an anonymised branch: until then it is what it was copied from.
+// Neon restricts what can be done with such a branch, so that others are not asked about.
+func (p *Branches) masked(ctx context.Context, parent branch) error {
+	const done = "anonymized"
+	if len(parent.Restricted) == 0 {
+		return nil
+	}
+	state, err := p.api.masking(ctx, parent.ID)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return nil
+	case err != nil:
+		return err
+	case state != done:
+		return preview.Transient(fmt.Errorf("parent branch %q: %w: Neon says %.40q", parent.Name, preview.ErrUnmasked, state))
 	}
 	return nil
 }
@@ -236,5 +270,7 @@ func fitsParent(b branch) bool {
 }
 
 func (p *Branches) isProduction(b branch) bool {
-	return p.production != "" && (b.Name == p.production || b.ID == p.production)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.production, func(name string) bool { return b.Name == name || b.ID == name || b.ID == p.pinned[name] })
 }

@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ const (
 	// recordPrefix begins the name of a compute whose branch has a finished schema; the digest and the time of the branch's
 	// last reset follow.
 	recordPrefix = "schema-"
-	// noRecord is the name of a compute that had a record.
-	noRecord = "no-schema"
+	// noRecord begins the name of one that has none, and the time of the branch's last reset follows.
+	noRecord = "no-schema-"
 	// bookFor is how long a parent's bookkeeping counts where nothing but "behind the parent" depends on it: reading it
 	// starts a compute that sleeps.
 	bookFor = 6 * time.Hour
@@ -45,8 +46,11 @@ func (p *Branches) Schema() *Schema { return &Schema{branches: p} }
 // record is the name of the branch's compute once the schema with that digest is finished. A reset takes the schema back, and
 // with the time of it the record no longer fits.
 func record(b branch, digest string) string {
-	return recordPrefix + digest + "-" + strconv.FormatInt(max(b.ResetAt.Unix(), 0), 36)
+	return recordPrefix + digest + "-" + lastReset(b)
 }
+
+// lastReset is when the branch was reset last, as the names of computes have it.
+func lastReset(b branch) string { return strconv.FormatInt(max(b.ResetAt.Unix(), 0), 36) }
 
 // recorded is the digest of the branch's finished schema, if the compute has such a name; empty: none.
 func recorded(b branch, compute endpoint) string {
@@ -73,28 +77,30 @@ func (s *Schema) Observe(ctx context.Context, r preview.Resource) (preview.Obser
 func (s *Schema) observe(ctx context.Context, r preview.Resource) (preview.Observed, error) {
 	p := s.branches
 	f, err := p.glance(ctx, r)
-	switch {
-	case err != nil:
+	if err != nil {
 		return preview.Observed{}, err
-	case p.check(f, r.Mark) != nil:
-		return preview.Observed{Exists: true}, nil // in the way
-	case f.finished == nil:
-		return preview.Observed{}, nil
 	}
-	compute, err := p.api.compute(ctx, f.finished.ID)
+	b, err := p.home(ctx, f, r)
+	switch {
+	case errors.Is(err, preview.ErrConflict):
+		return preview.Observed{Exists: true}, nil // in the way
+	case err != nil || b == nil:
+		return preview.Observed{}, err
+	}
+	compute, err := p.api.compute(ctx, b.ID)
 	if errors.Is(err, preview.ErrNotFound) || status(err) == http.StatusNotFound { // it goes just now
 		return preview.Observed{}, nil
 	}
 	if err != nil {
 		return preview.Observed{}, err
 	}
-	observed := preview.Observed{Digest: recorded(*f.finished, compute)}
+	observed := preview.Observed{Digest: recorded(*b, compute)}
 	if observed.Digest == "" {
 		return observed, nil
 	}
 	observed.Exists, observed.Owned = true, true
 	p.mu.Lock()
-	known := p.schemas[f.finished.ID]
+	known := p.schemas[b.ID]
 	p.mu.Unlock()
 	if known.digest == observed.Digest {
 		observed.Outputs = known.outputs
@@ -103,10 +109,19 @@ func (s *Schema) observe(ctx context.Context, r preview.Resource) (preview.Obser
 	return observed, nil
 }
 
+// home is the finished branch that the resource's schema is in; nil: there is none. preview.ErrConflict: something else is in the way.
+func (p *Branches) home(ctx context.Context, f found, r preview.Resource) (*branch, error) {
+	if r.LongLived == "" {
+		return f.finished, p.check(f, r.Mark)
+	}
+	b, _, err := p.core(ctx, f.list, r)
+	return &b, err
+}
+
 // behind names what the parent has and the branch lacks, as far as is known.
 func (s *Schema) behind(ctx context.Context, r preview.Resource, known schemaResult, list []branch) []string {
 	p := s.branches
-	if r.Parent == "" { // not wanted any more
+	if r.Parent == "" || r.LongLived != "" { // not wanted any more, or without a parent
 		return known.outputs.BehindParent
 	}
 	parent, err := p.parent(list, r.Parent)
@@ -145,8 +160,8 @@ type run struct {
 	r      preview.Resource
 	folder migration.Folder
 	redact []preview.Secret
-	parent string // id
-	book   book   // the parent's
+	parent string // id; empty: the branch is the operator's, and has none that counts
+	book   book   // the parent's; without one, the branch's own before anything was migrated
 }
 
 func (s *Schema) apply(ctx context.Context, r preview.Resource, in preview.Inputs) (preview.Outputs, error) {
@@ -170,7 +185,7 @@ func (s *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 			return preview.Outputs{}, err
 		}
 	}
-	rows, reset, err := a.migrate(ctx, m.branch, recorded(m.branch, m.compute) == "")
+	rows, reset, err := a.migrate(ctx, m.branch, a.parent != "" && recorded(m.branch, m.compute) == "")
 	if err == nil && reset != "" {
 		m, rows, err = a.rebuild(ctx, m.branch, reset)
 	}
@@ -184,6 +199,9 @@ func (s *Schema) apply(ctx context.Context, r preview.Resource, in preview.Input
 // found anew, so that none of production is taken for one of ours.
 func (a *run) begin(ctx context.Context) (made, error) {
 	p, r := a.Branches, a.r
+	if r.LongLived != "" {
+		return a.beginCore(ctx)
+	}
 	if m, ok := p.takeOver(r); ok {
 		a.parent = m.parent
 		return m, nil
@@ -201,9 +219,27 @@ func (a *run) begin(ctx context.Context) (made, error) {
 	case f.finished == nil:
 		return made{}, preview.Transient(errors.New("database is not finished"))
 	}
+	if renewed, err := p.renewed(ctx, *f.finished); err != nil {
+		return made{}, err
+	} else if !renewed { // what is noted of the schema next would say that it is
+		return made{}, preview.Transient(errors.New("database was reset just now, and has its parent's passwords"))
+	}
 	parent, err := p.parent(f.list, r.Parent)
 	a.parent = parent.ID
 	return made{branch: *f.finished}, err
+}
+
+// beginCore finds the operator's branch, and makes sure that it is the environment's.
+func (a *run) beginCore(ctx context.Context) (made, error) {
+	f, err := a.find(ctx, a.r.Name)
+	if err != nil {
+		return made{}, err
+	}
+	b, err := a.coreIn(f.list, a.r.LongLived)
+	if err == nil {
+		err = a.claim(ctx, b, a.r.Mark)
+	}
+	return made{branch: b}, err
 }
 
 // readParent reads what the parent has. A copy that was just made, and that nothing has run in, tells the same without that the
@@ -211,7 +247,7 @@ func (a *run) begin(ctx context.Context) (made, error) {
 func (a *run) readParent(ctx context.Context, m made) (err error) {
 	copied := m.compute.ID != "" && m.branch.InitSource != schemaOnly
 	if !copied {
-		a.book, err = a.readBook(ctx, a.parent)
+		a.book, err = a.readBook(ctx, cmp.Or(a.parent, m.branch.ID))
 		return err
 	}
 	if a.book, err = a.readBook(ctx, m.branch.ID); err != nil {
@@ -252,7 +288,7 @@ func (a run) migrate(ctx context.Context, b branch, fresh bool) (rows []migrator
 	if err != nil {
 		return nil, "", err
 	}
-	g, err := a.newGuard(ctx, b.ID, conn.Config())
+	g, err := a.newGuard(ctx, b.ID, a.r.Keep, conn.Config())
 	if err != nil {
 		migrator.Close(ctx, conn)
 		return nil, "", err
@@ -266,7 +302,11 @@ func (a run) migrate(ctx context.Context, b branch, fresh bool) (rows []migrator
 	}
 	job := migrator.Job{Resource: a.r, Folder: a.folder, Growth: growth, PlanLimit: true,
 		Redact: append([]preview.Secret{preview.Secret(conn.Config().Password)}, a.redact...)}
-	rows, reset, err = job.Migrate(ctx, l, a.book.rows, fresh)
+	parent := a.book.rows
+	if a.parent == "" { // nothing but the repository says what may have been applied
+		parent = nil
+	}
+	rows, reset, err = job.Migrate(ctx, l, parent, fresh)
 	if err == nil && reset != "" && a.r.Keep {
 		return nil, "", job.RefuseReset(reset)
 	}
@@ -288,7 +328,7 @@ func (a run) rebuild(ctx context.Context, old branch, why string) (made, []migra
 	database := a.r
 	database.Kind, database.Digest, database.SchemaOnly = preview.KindDatabase, old.annotation[markDigest], old.InitSource == schemaOnly
 	draft, err := a.build(ctx, database, f)
-	if status(err) == http.StatusConflict {
+	if errors.Is(err, preview.ErrConflict) { // another pass is at it
 		err = preview.Transient(err)
 	}
 	if err != nil {
@@ -305,30 +345,8 @@ func (a run) rebuild(ctx context.Context, old branch, why string) (made, []migra
 	if err := a.remove(ctx, old); err != nil {
 		return made{}, nil, err
 	}
-	return draft, rows, a.takePlace(ctx, database, &draft.branch)
-}
-
-// takePlace gives a fresh branch the name of the one that was removed. A name may be taken a little longer than a branch can
-// be seen.
-func (a run) takePlace(ctx context.Context, r preview.Resource, draft *branch) error {
-	const within = 15 * time.Second
-	for began := time.Now(); time.Since(began) < within; {
-		_, err := a.Branches.finish(ctx, r, draft)
-		if !errors.Is(err, preview.ErrConflict) {
-			return err
-		}
-		f, err := a.find(ctx, r.Name)
-		if err != nil {
-			return err
-		}
-		if f.finished != nil {
-			return fmt.Errorf("branch %s: %w", r.Name, preview.ErrConflict)
-		}
-		if err := pause(ctx, a.look); err != nil {
-			return err
-		}
-	}
-	return preview.Transient(errors.New("the removed branch still has its name"))
+	_, err = a.Branches.finish(ctx, database, &draft.branch)
+	return draft, rows, err
 }
 
 // discard removes a fresh branch that is no use, also when ctx is over.
@@ -341,7 +359,7 @@ func (a run) discard(ctx context.Context, b branch) error {
 // finish computes the outputs and, last, records the digest.
 func (a run) finish(ctx context.Context, b branch, compute endpoint, rows []migrator.Row, reset string) (preview.Outputs, error) {
 	outputs := migrator.Outputs(a.folder, rows, a.book.rows)
-	if !sameRows(rows, a.book.rows) {
+	if a.parent != "" && !sameRows(rows, a.book.rows) {
 		difference, err := a.difference(ctx, b)
 		if err != nil {
 			return preview.Outputs{}, err
@@ -359,6 +377,9 @@ func (a run) finish(ctx context.Context, b branch, compute endpoint, rows []migr
 	}
 	a.mu.Lock()
 	a.schemas[b.ID] = schemaResult{digest: a.r.Digest, rows: slices.Clone(rows), outputs: outputs}
+	if a.parent == "" { // previews may branch from it
+		a.books[b.ID] = book{rows: slices.Clone(rows), size: a.book.size, at: time.Now()}
+	}
 	a.mu.Unlock()
 	if reset != "" {
 		made, err := a.outputs(ctx, b)
@@ -418,15 +439,16 @@ func (s *Schema) delete(ctx context.Context, r preview.Resource) error {
 	p := s.branches
 	p.unsee(r.Name)
 	f, err := p.find(ctx, r.Name)
-	if err == nil {
-		err = p.check(f, r.Mark)
-	}
-	if err != nil || f.finished == nil {
+	if err != nil {
 		return err
 	}
-	compute, err := p.api.compute(ctx, f.finished.ID)
+	b, err := p.home(ctx, f, r)
+	if err != nil || b == nil {
+		return err
+	}
+	compute, err := p.api.compute(ctx, b.ID)
 	if err == nil && strings.HasPrefix(compute.Name, recordPrefix) {
-		err = p.api.nameCompute(ctx, compute.ID, noRecord)
+		err = p.api.nameCompute(ctx, compute.ID, noRecord+lastReset(*b))
 	}
 	if errors.Is(err, preview.ErrNotFound) || status(err) == http.StatusNotFound { // it goes with its branch
 		err = nil
@@ -436,7 +458,7 @@ func (s *Schema) delete(ctx context.Context, r preview.Resource) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.schemas, f.finished.ID)
+	delete(p.schemas, b.ID)
 	return nil
 }
 

@@ -80,10 +80,12 @@ func (p *Branches) loginWith(ctx context.Context, uri preview.Secret, change fun
 }
 
 // guard watches a session of a branch from outside and ends it: by other sessions of the same role, which the hostile SQL
-// could end in turn, and if that does not help by suspending the compute over Neon's API, which no SQL reaches.
+// could end in turn, and if that does not help by suspending the compute over Neon's API, which no SQL reaches. A long-lived
+// environment's compute is not suspended: others use it, and what it is migrated with was merged.
 type guard struct {
 	branches *Branches
 	id       string // of the branch
+	core     bool
 	pool     *pgxpool.Pool
 }
 
@@ -91,7 +93,7 @@ type guard struct {
 const guardTimeout = 8 * time.Second
 
 // newGuard makes a guard of a session's branch; it connects when it has something to do.
-func (p *Branches) newGuard(ctx context.Context, id string, session *pgx.ConnConfig) (*guard, error) {
+func (p *Branches) newGuard(ctx context.Context, id string, core bool, session *pgx.ConnConfig) (*guard, error) {
 	config, err := pgxpool.ParseConfig("")
 	if err != nil {
 		return nil, fmt.Errorf("guard of the session: %w", err)
@@ -103,13 +105,21 @@ func (p *Branches) newGuard(ctx context.Context, id string, session *pgx.ConnCon
 	if err != nil {
 		return nil, errors.New("guard of the session can't be made")
 	}
-	return &guard{branches: p, id: id, pool: pool}, nil
+	return &guard{branches: p, id: id, core: core, pool: pool}, nil
 }
 
 // kill ends the session with that process id.
 func (g *guard) kill(ctx context.Context, pid uint32) error {
 	if g.terminate(ctx, pid) {
 		return nil
+	}
+	for g.core {
+		if err := pause(ctx, g.branches.look); err != nil {
+			return err
+		}
+		if g.terminate(ctx, pid) {
+			return nil
+		}
 	}
 	for {
 		compute, err := g.branches.api.compute(ctx, g.id)

@@ -45,6 +45,13 @@ func (p *Branches) direct(ctx context.Context, id string) (preview.Secret, error
 	if err != nil {
 		return "", err
 	}
+	compute, err := p.api.compute(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if !leadsTo(direct.Reveal(), compute) {
+		return "", errElsewhere
+	}
 	p.remember(id, direct)
 	return direct, nil
 }
@@ -68,6 +75,22 @@ func (p *Branches) forget(id string) {
 	defer p.mu.Unlock()
 	delete(p.urls, id)
 	delete(p.schemas, id)
+}
+
+var errElsewhere = errors.New("neon's connection string leads to another branch's compute")
+
+// leadsTo reports whether a connection string leads to a compute: by its host, or at an address that is no name by what the proxy there is
+// told. It is looked at before anybody logs in with it: who is given production's would write there.
+func leadsTo(uri string, compute endpoint) bool {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return false
+	}
+	name, _, _ := strings.Cut(u.Hostname(), ".")
+	if net.ParseIP(u.Hostname()) != nil {
+		name = strings.TrimPrefix(u.Query().Get("options"), "endpoint=")
+	}
+	return compute.ID != "" && strings.TrimSuffix(name, poolerSuffix) == compute.ID
 }
 
 // pooled is the host of an endpoint's pooler, which has the endpoint's id with a suffix for its first label. An address

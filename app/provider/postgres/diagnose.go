@@ -19,7 +19,7 @@ func Diagnose(ctx context.Context, adminURL preview.Secret, parents map[string]s
 	defer cancel()
 	conn, err := pgx.Connect(ctx, adminURL.Reveal())
 	if err != nil {
-		return []preview.Finding{preview.Amiss(what, err.Error(), "check FLARESMITH_BRANCH_DATABASE_URL, or DATABASE_URL in its place")}
+		return []preview.Finding{preview.Amiss(what, migrator.Unreachable(err).Error(), "check FLARESMITH_BRANCH_DATABASE_URL, or DATABASE_URL in its place, and that the server there is up")}
 	}
 	defer migrator.Close(ctx, conn)
 	var version int

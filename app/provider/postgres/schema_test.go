@@ -133,24 +133,25 @@ func TestProblemsNameTheirLine(t *testing.T) {
 
 func TestTimeLimitHoldsAgainstSQL(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = 700 * time.Millisecond })
+	s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = 3 * time.Second })
 	parent := newParent(t, parentSQL)
 	for name, sql := range map[string]string{
 		"sleep":    "SET statement_timeout = 0;\nSELECT pg_sleep(3600)",
 		"catching": "SELECT 1;\nDO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled OR admin_shutdown OR assert_failure THEN NULL; END; END LOOP; END $$",
 		"busy":     "SELECT 1;\nDO $$ BEGIN LOOP NULL; END LOOP; END $$",
-		"rows":     "SELECT 1;\nSELECT repeat('x', 1000) FROM generate_series(1, 1000000000)",
+		"rows":     "SELECT 1;\nSELECT repeat('x', 1000) FROM generate_series(1, 1000) a, generate_series(1, 1000) b, generate_series(1, 1000) c",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newBranch(parent)
 			own := branch(t, s, r).DatabaseURL.Reveal()
 			started := time.Now()
 			_, err := migrate(t, s, r, "1", files("drizzle/1.sql", sql))
-			want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: "did not finish within the time limit of 700ms for all migrations"}}
+			want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: "did not finish within the time limit of 3s for all migrations"}}
 			if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 				t.Error(diff)
 			}
-			if took := time.Since(started); took > 15*time.Second {
+			if took := time.Since(started); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 			if got := value(t, own, `SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()`); got != "0" {

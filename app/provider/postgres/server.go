@@ -41,7 +41,9 @@ type Config struct {
 	// PGDump is the path of pg_dump, with pg_restore beside it, for parents that are in use.
 	// Empty: look for both in PATH. PGDumpOff: never.
 	PGDump string
-	Logger *slog.Logger // default: slog.Default()
+	// Untouched leaves who may connect as it is: nothing will run in the branches.
+	Untouched bool
+	Logger    *slog.Logger // default: slog.Default()
 }
 
 // Limits bound what one branch's role may take from the server. It can't raise them itself.
@@ -69,7 +71,7 @@ type Server struct {
 }
 
 // New connects to the server, checks that it is recent enough and that the user is a superuser,
-// and revokes CONNECT from PUBLIC on every database. An unreachable server is a transient error.
+// and revokes CONNECT from PUBLIC on every database unless it is to be untouched. An unreachable server is a transient error.
 func New(ctx context.Context, config Config) (*Server, error) {
 	config = withDefaults(config)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -134,9 +136,12 @@ func (s *Server) prepare(ctx context.Context) error {
 		return fmt.Errorf("is version %d, needs 15 or newer", s.version/10000)
 	}
 	if !super {
-		return errors.New("user of the admin URL is no superuser")
+		return errors.New("the user of the URL is no superuser, which makes roles and databases")
 	}
 	s.dump = findDumpTools(ctx, s.config.PGDump, s.version/10000)
+	if s.config.Untouched {
+		return nil
+	}
 	return s.closeToPublic(ctx)
 }
 

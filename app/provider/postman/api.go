@@ -55,8 +55,13 @@ func (c *client) environment(ctx context.Context, uid string) ([]variable, error
 	return answer.Environment.Values, err
 }
 
-func (c *client) createEnvironment(ctx context.Context, workspace, name string, values []variable) error {
-	return c.call(ctx, http.MethodPost, "/environments?workspace="+url.QueryEscape(workspace), environmentBody(name, values), nil)
+// createEnvironment gives the new environment's uid.
+func (c *client) createEnvironment(ctx context.Context, workspace, name string, values []variable) (string, error) {
+	var answer struct {
+		Environment reference `json:"environment"`
+	}
+	err := c.call(ctx, http.MethodPost, "/environments?workspace="+url.QueryEscape(workspace), environmentBody(name, values), &answer)
+	return answer.Environment.UID, err
 }
 
 func (c *client) putEnvironment(ctx context.Context, uid, name string, values []variable) error {

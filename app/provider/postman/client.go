@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -176,7 +177,7 @@ func refused(answer *http.Response, text []byte) *apiError {
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(text, &body)
-	return &apiError{Status: answer.StatusCode, Name: body.Error.Name, Message: body.Error.Message, after: retryAfter(answer.Header)}
+	return &apiError{Status: answer.StatusCode, Name: body.Error.Name, Message: body.Error.Message, after: outbound.RetryAfter(answer.Header)}
 }
 
 // note looks at what is left of the month and reports whether that is nothing.
@@ -204,14 +205,4 @@ func (c *client) quota() error {
 		return &quotaError{c.usedUp}
 	}
 	return nil
-}
-
-// retryAfter is the header's wait in whole seconds, or 0. Postman spells it without a hyphen.
-func retryAfter(h http.Header) time.Duration {
-	for _, name := range []string{"RetryAfter", "X-RateLimit-RetryAfter", "Retry-After"} {
-		if d, err := time.ParseDuration(h.Get(name) + "s"); err == nil && d >= 0 {
-			return d
-		}
-	}
-	return 0
 }

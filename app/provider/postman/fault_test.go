@@ -37,17 +37,19 @@ func TestRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return s.Requests()[before:]
+		requests := slices.Clone(s.Requests()[before:])
+		slices.Sort(requests[:min(len(requests), 2)]) // the look, whose requests are made at the same moment
+		return requests
 	}
 	const workspace, environment, collection = "GET /workspaces/{id}", "/environments/{id}", "/collections/{id}"
 	if diff := cmp.Diff([]string{workspace, "POST /collections", "POST /environments"}, pass()); diff != "" {
 		t.Errorf("a new preview (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{workspace, "GET " + environment}, pass()); diff != "" {
+	if diff := cmp.Diff([]string{"GET " + environment, workspace}, pass()); diff != "" {
 		t.Errorf("an unchanged preview (-want +got):\n%s", diff)
 	}
 	r.Digest = "2"
-	if diff := cmp.Diff([]string{workspace, "GET " + environment, "PUT " + environment, "GET " + collection, "PUT " + collection, "PUT " + environment}, pass()); diff != "" {
+	if diff := cmp.Diff([]string{"GET " + environment, workspace, "PUT " + environment, "GET " + collection, "PUT " + collection, "PUT " + environment}, pass()); diff != "" {
 		t.Errorf("a push (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(sim.Change{}, s.LastChange(r.Name)); diff != "" {
@@ -64,6 +66,31 @@ func TestRequests(t *testing.T) {
 		if diff := cmp.Diff(want, s.Requests()[before:]); diff != "" {
 			t.Errorf("a list (-want +got):\n%s", diff)
 		}
+	}
+}
+
+// TestLookIsConcurrent has each request of a look wait until the other one was asked for.
+func TestLookIsConcurrent(t *testing.T) {
+	t.Parallel()
+	s := world(t, sim.Config{})
+	p := provider(t, s)
+	r := resource(t)
+	apply(t, p, r, shop())
+	asked := map[string]chan struct{}{"GET /workspaces/{id}": make(chan struct{}), "GET /environments/{id}": make(chan struct{})}
+	s.SetFaults(func(request *http.Request) *fault.Fault {
+		route := fault.RouteOf(request)
+		close(asked[route])
+		for _, other := range asked {
+			select {
+			case <-other:
+			case <-time.After(30 * time.Second):
+				t.Errorf("%s is asked for alone", route)
+			}
+		}
+		return nil
+	})
+	if observed, err := p.Observe(t.Context(), r); err != nil || observed.Digest != r.Digest {
+		t.Errorf("%+v, %v", observed, err)
 	}
 }
 

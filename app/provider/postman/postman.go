@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -33,6 +31,7 @@ type Provider struct {
 
 	mu    sync.Mutex
 	noted map[string]noted        // by name: what an Observe has just seen
+	uids  map[string]string       // by name: the environment that was there at last
 	owner map[string]preview.Mark // by uid: whose a thing of ours is, so that List need not ask again
 }
 
@@ -56,7 +55,7 @@ func New(c Config) (*Provider, error) {
 	}
 	return &Provider{
 		api:       &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, log: c.Logger},
-		workspace: c.WorkspaceID, noted: map[string]noted{}, owner: map[string]preview.Mark{},
+		workspace: c.WorkspaceID, noted: map[string]noted{}, uids: map[string]string{}, owner: map[string]preview.Mark{},
 	}, nil
 }
 
@@ -135,7 +134,11 @@ func (p *Provider) write(ctx context.Context, r preview.Resource, ours state, bo
 	}
 	all := marked(values, mark{Mark: r.Mark, Digest: r.Digest, Collection: uid})
 	if len(ours.environments) == 0 {
-		return p.api.createEnvironment(ctx, p.workspace, r.Name, all)
+		uid, err := p.api.createEnvironment(ctx, p.workspace, r.Name, all)
+		if err == nil {
+			p.rememberUID(r.Name, uid)
+		}
+		return err
 	}
 	return vanished(p.api.putEnvironment(ctx, ours.environments[0].uid, r.Name, all))
 }
@@ -219,6 +222,7 @@ func (p *Provider) delete(ctx context.Context, r preview.Resource) error {
 			return err
 		}
 	}
+	p.rememberUID(r.Name, "")
 	if s, err = p.look(ctx, r.Name); err != nil {
 		return err
 	}
@@ -297,19 +301,6 @@ func (p *Provider) collectionMark(ctx context.Context, uid string) (mark, error)
 	return markOfCollection(body), err
 }
 
-func (p *Provider) owners() map[string]preview.Mark {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return maps.Clone(p.owner)
-}
-
-// remember keeps the owners of what there is, and of nothing else.
-func (p *Provider) remember(known map[string]preview.Mark) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.owner = known
-}
-
 // outputs names what there is. Postman has no files to offer, so the name stands for both.
 func outputs(r preview.Resource) preview.Outputs { return preview.Outputs{Files: []string{r.Name}} }
 
@@ -318,39 +309,4 @@ func checkName(r preview.Resource) error {
 		return fmt.Errorf("%.80q is no name of an environment", r.Name)
 	}
 	return nil
-}
-
-// noted is what was seen, and when.
-type noted struct {
-	state state
-	at    time.Time
-}
-
-// notedFor is how long it counts: a pass looks at everything before it acts, and holds the environment's lease meanwhile.
-const notedFor = 5 * time.Minute
-
-// note keeps what was seen for an Apply that is to come, and else forgets what was seen before.
-func (p *Provider) note(name string, s state, stale bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for other, n := range p.noted {
-		if other == name || time.Since(n.at) > notedFor {
-			delete(p.noted, other)
-		}
-	}
-	if stale {
-		p.noted[name] = noted{s, time.Now()}
-	}
-}
-
-// justSeen is what the pass's Observe saw, once, or what there is now.
-func (p *Provider) justSeen(ctx context.Context, name string) (state, error) {
-	p.mu.Lock()
-	n, ok := p.noted[name]
-	delete(p.noted, name)
-	p.mu.Unlock()
-	if ok && time.Since(n.at) <= notedFor {
-		return n.state, nil
-	}
-	return p.look(ctx, name)
 }

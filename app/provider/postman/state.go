@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -36,10 +38,11 @@ type state struct {
 // mostOfOneName bounds how many things of one name are looked at.
 const mostOfOneName = 20
 
-// look finds everything of a name: a request, and one for each environment. A collection that an environment calls its own is
-// believed; any other one is asked.
+// look finds everything of a name: a request, and one for each environment, of which the one that was there at last is read
+// at the same moment. A collection that an environment calls its own is believed; any other one is asked.
 func (p *Provider) look(ctx context.Context, name string) (state, error) {
-	collections, environments, err := p.api.workspace(ctx, p.workspace)
+	known := p.knownUID(name)
+	collections, environments, first, err := p.begin(ctx, known)
 	if err != nil {
 		return state{}, err
 	}
@@ -51,7 +54,10 @@ func (p *Provider) look(ctx context.Context, name string) (state, error) {
 	var s state
 	of := map[string]mark{}
 	for _, ref := range environments {
-		all, err := p.api.environment(ctx, ref.UID)
+		all, err := first.values, first.err
+		if ref.UID != known {
+			all, err = p.api.environment(ctx, ref.UID)
+		}
 		if status(err) == http.StatusNotFound {
 			continue // deleted meanwhile
 		}
@@ -66,8 +72,8 @@ func (p *Provider) look(ctx context.Context, name string) (state, error) {
 		}
 	}
 	for _, ref := range collections {
-		m, known := of[ref.UID]
-		if !known {
+		m, claimed := of[ref.UID]
+		if !claimed {
 			m, err = p.collectionMark(ctx, ref.UID)
 			if status(err) == http.StatusNotFound {
 				continue
@@ -78,7 +84,35 @@ func (p *Provider) look(ctx context.Context, name string) (state, error) {
 		}
 		s.collections = append(s.collections, collection{ref.UID, m})
 	}
+	if len(s.environments) == 1 {
+		p.rememberUID(name, s.environments[0].uid)
+	} else {
+		p.rememberUID(name, "")
+	}
 	return s, nil
+}
+
+// answer is that of a question for an environment.
+type answer struct {
+	values []variable
+	err    error
+}
+
+// begin lists the workspace, and reads the environment that is known at the same moment: its answer counts only if it is in the list.
+func (p *Provider) begin(ctx context.Context, known string) (collections, environments []reference, first answer, err error) {
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		collections, environments, err = p.api.workspace(within, p.workspace)
+		return err
+	})
+	if known != "" {
+		group.Go(func() error {
+			first.values, first.err = p.api.environment(within, known)
+			return nil
+		})
+	}
+	err = group.Wait()
+	return collections, environments, first, err
 }
 
 // split gives what carries the mark, and whether there is anything else.

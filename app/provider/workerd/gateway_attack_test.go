@@ -49,7 +49,7 @@ func TestGatewaySmuggling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.WriteString(conn, tt.request); err != nil {
 			t.Fatal(err)
 		}

@@ -132,12 +132,12 @@ func TestGatewayWebSocket(t *testing.T) {
 	r := resource()
 	apply(t, rt, r, worker(answering(`const [client, server] = Object.values(new WebSocketPair()); server.accept();
 		server.addEventListener("message", e => server.send("echo " + e.data)); return new Response(null, { status: 101, webSocket: client });`)))
-	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", serve(t, rt))
+	conn, err := (&net.Dialer{Timeout: time.Minute}).DialContext(t.Context(), "tcp", serve(t, rt))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	key := make([]byte, 16)
 	_, _ = rand.Read(key)
 	_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", r.Name, base64.StdEncoding.EncodeToString(key))

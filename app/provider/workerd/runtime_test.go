@@ -40,7 +40,7 @@ func newRuntime(t *testing.T, change func(*Config)) *Runtime {
 	}
 	t.Cleanup(func() {
 		pids := rt.pids()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
 		if err := rt.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -135,7 +135,7 @@ func wantGet(t *testing.T, rt *Runtime, name, path, want string) {
 // eventually polls until ok, or fails after a while.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

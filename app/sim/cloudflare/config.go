@@ -23,7 +23,11 @@ func (s *Server) configure(v *version, i *instance) (config string, environment 
 			bindings = append(bindings, fmt.Sprintf("(%s, json = %s)", name, quote(string(b.JSON))))
 		case bindingSecret:
 			variable := fmt.Sprintf("SECRET_%d", n)
-			environment = append(environment, variable+"="+b.Text)
+			text := b.Text
+			if rebind := s.rebind.Load(); rebind != nil {
+				text = (*rebind)(b.Name, text)
+			}
+			environment = append(environment, variable+"="+text)
 			bindings = append(bindings, fmt.Sprintf("(%s, fromEnvironment = %s)", name, quote(variable)))
 		case bindingKV:
 			socket, err := s.namespace(b.Namespace)

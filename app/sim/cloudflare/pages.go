@@ -379,6 +379,13 @@ type PagesDeployment struct {
 	Bindings                         map[string]Binding
 }
 
+// PagesNames lists the projects of Pages, in order.
+func (s *Server) PagesNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.pages))
+}
+
 // PagesProject is the project of a name; false: there is none.
 func (s *Server) PagesProject(name string) (PagesProject, bool) {
 	s.mu.Lock()

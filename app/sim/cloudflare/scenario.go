@@ -65,3 +65,13 @@ func (s *Server) Change(name string, change func(*Script)) {
 		c.show(seen.OnHost, 0)
 	}
 }
+
+// Rebind makes whatever is deployed from now on run with other secrets than those that were uploaded, as when somebody set them by
+// hand; nil: with those.
+func (s *Server) Rebind(to func(name, text string) string) {
+	if to == nil {
+		s.rebind.Store(nil)
+		return
+	}
+	s.rebind.Store(&to)
+}

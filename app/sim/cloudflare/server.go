@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
@@ -58,6 +59,8 @@ type Server struct {
 	work sync.WaitGroup
 	// closing is closed when the server ends.
 	closing chan struct{}
+	// rebind changes the secrets that code is started with; nil: it gets what was uploaded.
+	rebind atomic.Pointer[func(name, text string) string]
 
 	mu       sync.Mutex
 	scripts  map[string]*script

@@ -225,7 +225,7 @@ func TestRefused(t *testing.T) {
 // A host is seen a little after it was turned on, and a little after its Worker is gone.
 func TestHostsLag(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *cloudflare.Config) { c.Latency.Host = 300 * time.Millisecond })
+	s := start(t, func(c *cloudflare.Config) { c.Latency.Host = 2 * time.Second })
 	put(t, s, sdk.CreateWorkerParams{ScriptName: "late", Script: `export default { fetch() { return new Response("here"); } };`})
 	show(t, s, "late")
 	status := func() int { status, _ := get(t, s, "late", "/"); return status }
@@ -389,6 +389,9 @@ func (w wrangler) run(t *testing.T, arguments ...string) string {
 // Cloudflare's own command line takes the stand-in for Cloudflare: what it deploys answers, static files too.
 func TestWrangler(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short")
+	}
 	s := start(t, nil)
 	cli := installWrangler(t, s)
 	cli.run(t, "deploy")

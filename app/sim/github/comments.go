@@ -141,14 +141,10 @@ func (s *Server) commentJSON(r *repository, c *Comment) object {
 	if c.User == s.BotLogin() {
 		app = s.appJSON()
 	}
-	association := "NONE"
-	if role := r.roles[strings.ToLower(c.User)]; role != "" && role != "none" {
-		association = "COLLABORATOR"
-	}
 	return object{
 		"id": c.ID, "node_id": nodeID("IC", c.ID), "url": self, "html_url": fmt.Sprintf("%s/%s/pull/%d#issuecomment-%d", s.base, r.fullName(), c.Issue, c.ID),
 		"issue_url": fmt.Sprintf("%s/issues/%d", api, c.Issue), "user": s.userJSON(s.user(c.User)), "body": c.Body, "created_at": stamp(c.CreatedAt),
-		"updated_at": stamp(c.UpdatedAt), "author_association": association, "performed_via_github_app": app,
+		"updated_at": stamp(c.UpdatedAt), "author_association": r.association(s.user(c.User)), "performed_via_github_app": app,
 		"reactions": reactionsJSON(self+"/reactions", c.Reactions),
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 // hookEvents are the events that the App subscribes to, besides those every App gets.
 func hookEvents() []string {
-	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "push", "repository"}
+	return []string{"check_run", "check_suite", "create", "delete", "issue_comment", "merge_group", "pull_request", "pull_request_review",
+		"pull_request_review_comment", "push", "repository"}
 }
 
 // appEvents is hookEvents as an App lists them about itself. GitHub's description of check suites does not
@@ -73,6 +74,8 @@ func Webhooks() []string {
 		"issue-comment-created", "issue-comment-edited", "issue-comment-deleted",
 		"pull-request-opened", "pull-request-closed", "pull-request-reopened", "pull-request-edited", "pull-request-synchronize", "pull-request-labeled",
 		"pull-request-unlabeled", "pull-request-converted-to-draft", "pull-request-ready-for-review",
+		"pull-request-review-submitted", "pull-request-review-edited",
+		"pull-request-review-comment-created", "pull-request-review-comment-edited", "pull-request-review-comment-deleted",
 		"repository-created", "repository-renamed", "repository-transferred", "repository-archived", "repository-unarchived", "repository-deleted",
 		"repository-privatized", "repository-publicized",
 	}

@@ -39,7 +39,8 @@ type manifest struct {
 func eventPermissions() map[string]string {
 	return map[string]string{
 		"check_run": "checks", "check_suite": "checks", "create": "contents", "delete": "contents", "issue_comment": "issues",
-		"merge_group": "merge_queues", "pull_request": "pull_requests", "push": "contents", "repository": "metadata",
+		"merge_group": "merge_queues", "pull_request": "pull_requests", "pull_request_review": "pull_requests",
+		"pull_request_review_comment": "pull_requests", "push": "contents", "repository": "metadata",
 	}
 }
 

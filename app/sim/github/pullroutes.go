@@ -38,7 +38,7 @@ func (s *Server) simplePullJSON(p *pullRequest) object {
 		"number": p.number, "state": state, "locked": false, "active_lock_reason": nil, "title": p.title, "user": s.userJSON(p.author), "body": emptyNil(p.body),
 		"labels": labels, "milestone": nil, "created_at": stamp(p.created), "updated_at": stamp(p.updated), "closed_at": stamp(p.closed),
 		"merged_at": stamp(p.merged), "merge_commit_sha": mergeSHA, "assignee": nil, "assignees": []object{}, "requested_reviewers": []object{},
-		"requested_teams": []object{}, "draft": p.draft, "author_association": s.association(p), "auto_merge": nil,
+		"requested_teams": []object{}, "draft": p.draft, "author_association": p.repo.association(p.author), "auto_merge": nil,
 		"head": object{"label": p.headOwner.Login + ":" + p.headRef, "ref": p.headRef, "sha": p.headSHA, "user": s.userJSON(p.headOwner), "repo": head},
 		"base": object{"label": p.repo.owner.Login + ":" + p.baseRef, "ref": p.baseRef, "sha": p.baseSHA, "user": s.userJSON(p.repo.owner), "repo": s.repoJSON(p.repo)},
 		"_links": object{
@@ -67,7 +67,7 @@ func (s *Server) pullJSON(p *pullRequest) object {
 	if p.mergedBy != nil {
 		o["merged_by"] = s.userJSON(p.mergedBy)
 	}
-	o["comments"], o["review_comments"], o["maintainer_can_modify"] = comments, 0, false
+	o["comments"], o["review_comments"], o["maintainer_can_modify"] = comments, len(p.reviewComments()), false
 	o["commits"], o["additions"], o["deletions"], o["changed_files"] = facts.commits, facts.additions, facts.deletions, facts.changed
 	return o
 }
@@ -79,11 +79,13 @@ func emptyNil(text string) any {
 	return text
 }
 
-func (s *Server) association(p *pullRequest) string {
+// association is what somebody is to the repository.
+func (r *repository) association(user *User) string {
+	role := r.roles[strings.ToLower(user.Login)]
 	switch {
-	case p.author == p.repo.owner:
+	case user == r.owner:
 		return "OWNER"
-	case p.repo.roles[strings.ToLower(p.author.Login)] != "" && p.repo.roles[strings.ToLower(p.author.Login)] != "none":
+	case role != "" && role != "none":
 		return "COLLABORATOR"
 	}
 	return "NONE"

@@ -29,6 +29,7 @@ type pullRequest struct {
 	merged      time.Time
 	mergedBy    *User
 	mergeSHA    string
+	reviews     []*review
 	facts       pullFacts
 }
 

@@ -246,6 +246,47 @@ func TestComments(t *testing.T) {
 	}
 }
 
+func TestReviews(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	number, sha := b.openPR("cart")
+	b.take()
+	review, comments, err := b.Review("acme/shop", number, "octo-dev", "looks good", github.LineComment{Path: "src/cart.ts", Line: 1, Body: "why?"},
+		github.LineComment{Path: "src/cart.ts", Line: 1, Body: "how?"})
+	check(t, err)
+	check(t, b.EditReview("acme/shop", number, review, "octo-dev", "looks better"))
+	check(t, b.EditReviewComment("acme/shop", number, comments[0], "octo-dev", "why not?"))
+	check(t, b.DeleteReviewComment("acme/shop", number, comments[1], "octo-dev"))
+	for range 30 {
+		_, _, err := b.Review("acme/shop", number, "octo-stranger", "", github.LineComment{Path: "README.md", Line: 1, Body: "see"})
+		check(t, err)
+	}
+	reviews, resp, err := b.client.PullRequests.ListReviews(ctx, "acme", "shop", number, &gh.ListOptions{PerPage: 20})
+	check(t, err)
+	if len(reviews) != 20 || resp.NextPage != 2 || reviews[0].GetBody() != "looks better" || reviews[0].GetState() != "COMMENTED" || reviews[0].GetCommitID() != sha {
+		t.Errorf("%d reviews, next page %d, first %v", len(reviews), resp.NextPage, reviews[0])
+	}
+	list, _, err := b.client.PullRequests.ListComments(ctx, "acme", "shop", number, &gh.PullRequestListCommentsOptions{ListOptions: gh.ListOptions{PerPage: 100}})
+	check(t, err)
+	if len(list) != 31 || list[0].GetBody() != "why not?" || list[0].GetPullRequestReviewID() != review || !strings.HasPrefix(list[0].GetDiffHunk(), "@@ -0,0 +1") ||
+		list[1].GetAuthorAssociation() != "NONE" {
+		t.Errorf("%d comments, first %v", len(list), list[0])
+	}
+	pull, _, err := b.client.PullRequests.Get(ctx, "acme", "shop", number)
+	check(t, err)
+	if pull.GetReviewComments() != 31 {
+		t.Errorf("%d review comments are counted", pull.GetReviewComments())
+	}
+	const name = "pull_request_review"
+	if diff := cmp.Diff([]string{name + ".submitted", name + "_comment.created", name + "_comment.created", name + ".edited", name + "_comment.edited", name + "_comment.deleted"},
+		b.events()[:6]); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.EditReview("acme/shop", number, 1, "octo-dev", "x"); !errors.Is(err, github.ErrNotFound) {
+		t.Errorf("an unknown review: %v", err)
+	}
+}
+
 func TestCheckRuns(t *testing.T) {
 	t.Parallel()
 	b, ctx := setup(t), t.Context()

@@ -99,6 +99,8 @@ func routes() []route {
 		{"GET", repo + "/pulls/{pull_number}", asToken, "pull_requests:read", (*call).getPull, false},
 		{"GET", repo + "/pulls/{pull_number}/files", asToken, "pull_requests:read", (*call).pullFiles, false},
 		{"GET", repo + "/pulls/{pull_number}/commits", asToken, "pull_requests:read", (*call).pullCommits, false},
+		{"GET", repo + "/pulls/{pull_number}/reviews", asToken, "pull_requests:read", (*call).listReviews, false},
+		{"GET", repo + "/pulls/{pull_number}/comments", asToken, "pull_requests:read", (*call).listReviewComments, false},
 
 		{"GET", repo + "/issues/{issue_number}/comments", asToken, "issues:read|pull_requests:read", (*call).listComments, false},
 		{"POST", repo + "/issues/{issue_number}/comments", asToken, "issues:write|pull_requests:write", (*call).createComment, false},

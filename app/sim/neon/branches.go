@@ -28,7 +28,25 @@ func (s *Server) branchJSON(b *branch) object {
 	if !b.reset.IsZero() {
 		j["last_reset_at"] = b.reset
 	}
+	if b.masking != "" {
+		const reason = "the branch is anonymized"
+		j["restricted_actions"] = []object{{"name": "restore", "reason": reason}, {"name": "delete-rw-endpoint", "reason": reason}}
+	}
 	return j
+}
+
+// getAnonymizedStatus is how far masking is. That itself is a person's matter: a scenario says what has become of it.
+func (s *Server) getAnonymizedStatus(r *http.Request) (int, object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.branchOf(r)
+	if err == nil && b.masking == "" {
+		err = fail(http.StatusNotFound, "", "branch is not anonymized")
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, object{"project_id": s.project.id, "branch_id": b.id, "state": b.masking, "created_at": b.created, "updated_at": b.updated}, nil
 }
 
 func annotationJSON(b *branch) object {
@@ -155,8 +173,10 @@ func (s *Server) createBranch(r *http.Request) (int, object, error) {
 	}
 	b.roles, b.databases = maps.Clone(parent.roles), maps.Clone(parent.databases)
 	if parent.protected {
-		for name := range b.roles {
-			b.roles[name] = newPassword()
+		for name, password := range b.roles {
+			if password != "" {
+				b.roles[name] = newPassword()
+			}
 		}
 	}
 	operations := []operation{s.begin("create_branch", b)}
@@ -225,6 +245,9 @@ func (s *Server) finishCreation(ctx context.Context, b, parent *branch, operatio
 	cluster, err := s.startCluster(ctx, b.id, parent.cluster)
 	if err == nil && parent.protected {
 		for name, password := range b.roles {
+			if password == "" {
+				continue
+			}
 			if err = setPassword(ctx, cluster, name, password); err != nil {
 				break
 			}

@@ -56,6 +56,10 @@ func createRole(ctx context.Context, cluster *embedded.Postgres, name, password 
 		`CREATE ROLE `+quote(name)+` LOGIN CREATEDB CREATEROLE BYPASSRLS PASSWORD '`+password+`'`, `GRANT neon_superuser TO `+quote(name))
 }
 
+func createRoleWithoutLogin(ctx context.Context, cluster *embedded.Postgres, name string) error {
+	return execute(ctx, cluster, "postgres", `CREATE ROLE `+quote(name)+` NOLOGIN`)
+}
+
 func setPassword(ctx context.Context, cluster *embedded.Postgres, role, password string) error {
 	return execute(ctx, cluster, "postgres", `ALTER ROLE `+quote(role)+` PASSWORD '`+password+`'`)
 }

@@ -81,6 +81,9 @@ func (n neonctl) text(t *testing.T, arguments ...string) string {
 // The vendor's own client takes the stand-in for Neon.
 func TestNeonctl(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short")
+	}
 	s := start(t, nil)
 	cli := installNeonctl(t, s)
 	root := rootURI(t, s)

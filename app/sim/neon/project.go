@@ -41,11 +41,12 @@ type branch struct {
 	expires          time.Time // zero: never
 	reset            time.Time
 	annotation       map[string]string
-	roles            map[string]string // name → password
+	roles            map[string]string // name → password; without one it can't log in
 	databases        map[string]string // name → owner
 	endpoint         *endpoint         // nil: none
 	cluster          *embedded.Postgres
 	deleting         bool
+	masking          string // of an anonymised branch, its state; empty: it is none
 }
 
 type branchState string

@@ -9,6 +9,9 @@ import (
 
 func (s *Server) roleJSON(b *branch, name string, password bool) object {
 	j := object{"branch_id": b.id, "name": name, "protected": false, "authentication_method": "password", "created_at": b.created, "updated_at": b.updated}
+	if b.roles[name] == "" {
+		j["authentication_method"], password = "no_login", false
+	}
 	if password {
 		j["password"] = b.roles[name]
 	}
@@ -66,7 +69,8 @@ func (s *Server) readyBranch(r *http.Request) (*branch, error) {
 func (s *Server) createRole(r *http.Request) (int, object, error) {
 	var wish struct {
 		Role struct {
-			Name string `json:"name"`
+			Name    string `json:"name"`
+			NoLogin bool   `json:"no_login"`
 		} `json:"role"`
 	}
 	if err := decode(r, &wish); err != nil {
@@ -85,8 +89,14 @@ func (s *Server) createRole(r *http.Request) (int, object, error) {
 	if _, exists := b.roles[name]; exists {
 		return 0, nil, fail(http.StatusConflict, "ROLE_ALREADY_EXISTS", "role %q already exists", name)
 	}
-	password := newPassword()
-	if err := createRole(r.Context(), b.cluster, name, password); err != nil {
+	password := ""
+	if wish.Role.NoLogin {
+		err = createRoleWithoutLogin(r.Context(), b.cluster, name)
+	} else {
+		password = newPassword()
+		err = createRole(r.Context(), b.cluster, name, password)
+	}
+	if err != nil {
 		return 0, nil, err
 	}
 	b.roles[name] = password
@@ -120,10 +130,19 @@ func (s *Server) roleOf(r *http.Request) (*branch, string, error) {
 	return b, name, nil
 }
 
+// loginOf is roleOf where the role can log in. What Neon answers for one that can't is not documented: that it refuses is the stricter guess.
+func (s *Server) loginOf(r *http.Request) (*branch, string, error) {
+	b, name, err := s.roleOf(r)
+	if err == nil && b.roles[name] == "" {
+		err = fail(http.StatusUnprocessableEntity, "", "role %q can't log in", name)
+	}
+	return b, name, err
+}
+
 func (s *Server) revealPassword(r *http.Request) (int, object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, name, err := s.roleOf(r)
+	b, name, err := s.loginOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -133,7 +152,7 @@ func (s *Server) revealPassword(r *http.Request) (int, object, error) {
 func (s *Server) resetPassword(r *http.Request) (int, object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, name, err := s.roleOf(r)
+	b, name, err := s.loginOf(r)
 	if err != nil {
 		return 0, nil, err
 	}

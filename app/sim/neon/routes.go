@@ -61,6 +61,7 @@ func (s *Server) routes() http.Handler {
 		"PATCH /projects/{project_id}/branches/{branch_id}":                                 s.updateBranch,
 		"DELETE /projects/{project_id}/branches/{branch_id}":                                s.deleteBranch,
 		"POST /projects/{project_id}/branches/{branch_id}/restore":                          s.restoreBranch,
+		"GET /projects/{project_id}/branches/{branch_id}/anonymized_status":                 s.getAnonymizedStatus,
 		"GET /projects/{project_id}/branches/{branch_id}/compare_schema":                    s.compareSchema,
 		"GET /projects/{project_id}/branches/{branch_id}/schema":                            s.getSchema,
 		"GET /projects/{project_id}/branches/{branch_id}/endpoints":                         s.listBranchEndpoints,

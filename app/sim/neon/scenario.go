@@ -8,6 +8,8 @@ type Branch struct {
 	Default   bool
 	Protected bool
 	Parent    string // id; empty: a root
+	// Masking is how far the masking of an anonymised branch is, e.g. "anonymizing" or "anonymized"; empty: it is none.
+	Masking string
 }
 
 // Change changes the branch of a name, as a person at Neon's console might.
@@ -18,9 +20,9 @@ func (s *Server) Change(name string, change func(*Branch)) {
 	if b == nil {
 		return
 	}
-	seen := Branch{Name: b.name, Default: b.isDefault, Protected: b.protected, Parent: b.parent}
+	seen := Branch{Name: b.name, Default: b.isDefault, Protected: b.protected, Parent: b.parent, Masking: b.masking}
 	change(&seen)
-	b.name, b.isDefault, b.protected, b.parent = seen.Name, seen.Default, seen.Protected, seen.Parent
+	b.name, b.isDefault, b.protected, b.parent, b.masking = seen.Name, seen.Default, seen.Protected, seen.Parent, seen.Masking
 }
 
 // BranchesNamed is how many branches there are whose names begin so.

@@ -147,7 +147,7 @@ func ready(t *testing.T, s *neon.Server, id string) {
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
@@ -288,7 +288,7 @@ func run(t *testing.T, s *neon.Server, uri, sql string) {
 // What Neon refuses is refused, with its status, and changes nothing.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *neon.Config) { c.Branches = 3; c.Latency.Branch = 300 * time.Millisecond })
+	s := start(t, func(c *neon.Config) { c.Branches = 3; c.Latency.Branch = 2 * time.Second })
 	root := rootID(t, s)
 	id, _ := create(t, s, "one", root)
 	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
@@ -362,7 +362,7 @@ func TestExpiry(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	status, answer := call(t, s, http.MethodPost, branches(s), map[string]any{"branch": map[string]any{
-		"name": "short", "expires_at": time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)}})
+		"name": "short", "expires_at": time.Now().Add(6 * time.Second).UTC().Truncate(time.Second)}})
 	if status != http.StatusCreated {
 		t.Fatalf("create: %d %v", status, answer)
 	}

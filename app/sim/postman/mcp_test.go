@@ -158,6 +158,9 @@ func uidOf(t *testing.T, answer object, kind string) string {
 // Postman's own MCP server takes the stand-in for Postman.
 func TestPostmansMCPServer(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short")
+	}
 	dir := install(t)
 	s := start(t, postman.Config{})
 	m := startMCP(t, dir, s)

@@ -127,17 +127,17 @@ func TestCollectorIsNotThere(t *testing.T) {
 			var log lines
 			e := open(t, otlp.Config{Endpoint: endpoint, Service: "x", Metrics: prometheus.NewRegistry()}, &log)
 			began := time.Now()
-			for range 20_000 { // far more than any queue holds
+			for range 5000 { // far more than the queue holds; who waited for the collector would need minutes
 				work(e)
 			}
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("the work took %s", took)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began = time.Now()
 			e.Shutdown(ctx)
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 8*time.Second {
 				t.Errorf("the end took %s", took)
 			}
 			if n := log.count("telemetry is not received"); n > 2 { // traces and metrics

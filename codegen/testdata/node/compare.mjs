@@ -1,5 +1,6 @@
 // Compares generated Zod schemas with ajv, which is taken for the truth about JSON Schema: for every
-// component, values that are valid and values with one thing changed. Prints one JSON object.
+// component, values that are valid and values with one thing changed. Prints one JSON object. A schema is exported under
+// its component's name, or, by other generators, as fooBarSchema, FooBar or zFooBar for foo-bar.
 //
 //   node compare.mjs DOCUMENT.json MODULE.mjs VALUES_PER_SCHEMA
 import { readFileSync } from "node:fs";
@@ -52,6 +53,7 @@ const at = (ref) => ref.slice(2).split("/").reduce((n, t) => n?.[decodeURICompon
 const texts = {
   email: "someone@example.com", uuid: "0b8f6ab0-3f5b-4d0c-9b52-0f1f7d1c2a11", uri: "https://example.com/a?b=c", url: "https://example.com",
   date: "2024-02-29", "date-time": "2024-02-29T12:30:00Z", ipv4: "192.0.2.1", ipv6: "2001:db8::1", hostname: "example.com", byte: "aGVsbG8=", duration: "P1D",
+  time: "12:30:00+02:00", "json-pointer": "/a~1b", "relative-json-pointer": "1/a", "uri-reference": "/a?b=c",
 };
 
 const sample = (s, depth) => {
@@ -64,6 +66,9 @@ const sample = (s, depth) => {
   if (s.oneOf) parts.push(sample(pick(s.oneOf), depth + 1));
   if (s.anyOf) parts.push(sample(depth > 4 ? s.anyOf.at(-1) : pick(s.anyOf), depth + 1));
   for (const part of s.allOf ?? []) parts.push(sample(part, depth + 1));
+  if (s.if && random() < 0.6) parts.push(sample(s.if, depth + 1), random() < 0.8 ? sample(s.then ?? {}, depth + 1) : {});
+  if (s.else && random() < 0.3) parts.push(sample(s.else, depth + 1));
+  for (const part of Object.values(s.dependentSchemas ?? {})) if (random() < 0.7) parts.push(sample(part, depth + 1));
   const types = [s.type ?? []].flat();
   const type = types.length > 0 ? pick(types) : s.properties || s.additionalProperties ? "object" : s.items ? "array" : undefined;
   if (type === undefined && parts.length === 0) return pick(["x", 1, true, [1], { a: 1 }]);
@@ -110,31 +115,37 @@ const mutate = (value) => {
   return copy;
 };
 
-const result = { schemas: 0, perfect: 0, valid: 0, validAgreed: 0, invalid: 0, invalidAgreed: 0, lossless: 0, parsed: 0, missing: [], threw: [], disagreements: [] };
+const plain = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+const exported = new Map(Object.entries(generated).map(([name, schema]) => [plain(name), schema]));
+const found = (name) => generated[name] ?? [plain(name) + "schema", "z" + plain(name), plain(name)].map((n) => exported.get(n)).find((s) => typeof s?.safeParse === "function");
+const short = (value) => JSON.stringify(value, (_, v) => (typeof v === "bigint" ? v + "n" : v))?.slice(0, 300);
+
+const result = { schemas: 0, perfect: 0, agreed: 0, valid: 0, validAgreed: 0, invalid: 0, invalidAgreed: 0, lossless: 0, parsed: 0, missing: [], threw: [], disagreements: [] };
 for (const name of Object.keys(description.components?.schemas ?? {})) {
-  const schema = generated[name];
+  const schema = found(name);
   if (schema === undefined) { result.missing.push(name); continue; }
   let check;
   try { check = ajv.compile({ $ref: "https://example.com/document#/components/schemas/" + encodeURIComponent(name.replaceAll("~", "~0").replaceAll("/", "~1")) }); }
   catch (error) { result.threw.push(name + ": ajv: " + error.message); continue; }
   result.schemas++;
-  let perfect = true;
+  let perfect = true, agreed = true; // without what parsing loses
   for (let i = 0; i < Number(count); i++) {
     const base = sample(truth.components.schemas[name], 0);
     for (const value of [base, mutate(base), mutate(base)]) {
       const want = check(value);
       let got;
-      try { got = schema.safeParse(value); } catch (error) { result.threw.push(name + ": " + error.message); perfect = false; break; }
+      try { got = schema.safeParse(value); } catch (error) { result.threw.push(name + ": " + error.message); perfect = agreed = false; break; }
       const kind = want ? "valid" : "invalid";
       result[kind]++;
       if (got.success === want) result[kind + "Agreed"]++;
       else {
-        if (result.disagreements.length < 40) result.disagreements.push({ name, want, value: JSON.stringify(value).slice(0, 300), why: JSON.stringify(want ? got.error.issues[0] : null)?.slice(0, 300), ajv: JSON.stringify(check.errors?.[0])?.slice(0, 300) });
-        perfect = false;
+        if (result.disagreements.length < 40) result.disagreements.push({ name, want, value: short(value), why: short(want ? got.error.issues[0] : null), ajv: short(check.errors?.[0]) });
+        perfect = agreed = false;
       }
       if (want && got.success) { result.parsed++; if (isDeepStrictEqual(got.data, value)) result.lossless++; else perfect = false; }
     }
   }
   if (perfect) result.perfect++;
+  if (agreed) result.agreed++;
 }
 console.log(JSON.stringify(result, null, 1));

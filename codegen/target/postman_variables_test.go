@@ -1,0 +1,50 @@
+package target
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flaresmith/flaresmith/codegen/ir"
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+// TestManyBodies has many requests with one body of many members, each of which may name what another request makes.
+func TestManyBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
+	t.Parallel()
+	var members, names, paths strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&members, `, "m%d": {"type": "string"}`, i)
+		fmt.Fprintf(&names, `, "m%d"`, i)
+	}
+	for i := range 5000 {
+		fmt.Fprintf(&paths, `, "/p%d": {"put": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}, "example": {}}}}, "responses": {}}}`, i)
+	}
+	root, problems := spec.Parse("api.json", []byte(`{"openapi": "3.1.0", "paths": {`+paths.String()[2:]+`}, "components": {"schemas": {"S": {"type": "object", "required": [`+names.String()[2:]+`], "properties": {`+members.String()[2:]+`}}}}}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	model, problems := ir.Build("api.json", root)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	written := make(chan error, 1)
+	began := time.Now()
+	go func() {
+		_, err := Postman(model, "api")
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			t.Error(err)
+		}
+		t.Log(time.Since(began))
+	case <-time.After(30 * time.Second):
+		t.Error("the collection takes longer than half a minute")
+	}
+}
