@@ -12,9 +12,9 @@ import (
 // roomFor is how long a refusal counts: others may delete branches of the project's, unseen by us.
 const roomFor = 10 * time.Minute
 
-// room is how many branches one of our projects had when Neon's project was full.
+// room is how many previews one of our projects had when Neon's project was full.
 type room struct {
-	branches int
+	previews int
 	at       time.Time
 }
 
@@ -24,8 +24,8 @@ func limited(err error) bool {
 	return errors.As(err, &api) && api.Code == "BRANCHES_LIMIT_EXCEEDED"
 }
 
-// noRoom notes how many branches there are of one of our projects, which is all that it can have for now, and makes the
-// refusal preview.ErrNoRoom.
+// noRoom notes how many previews there are of one of our projects, which is all that it can have for now, and makes the
+// refusal preview.ErrNoRoom. A long-lived environment's own branch takes room as well, and is none of them.
 func (p *Branches) noRoom(ctx context.Context, project string, refusal error) error {
 	list, err := p.api.branches(ctx, "")
 	if err != nil {
@@ -33,13 +33,13 @@ func (p *Branches) noRoom(ctx context.Context, project string, refusal error) er
 	}
 	names := map[string]bool{} // one under construction and the one that it replaces are of one environment
 	for _, b := range list {
-		if b.annotation[markProject] == project {
+		if b.annotation[markProject] == project && !fitsParent(b) {
 			names[b.annotation[markEnvironment]] = true
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rooms[project] = room{branches: len(names), at: time.Now()}
+	p.rooms[project] = room{previews: len(names), at: time.Now()}
 	return preview.Transient(fmt.Errorf("%w: %w", preview.ErrNoRoom, refusal))
 }
 
@@ -48,7 +48,7 @@ func (p *Branches) Headroom(project string) (environments int, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, ok := p.rooms[project]
-	return r.branches, ok && time.Since(r.at) < roomFor
+	return r.previews, ok && time.Since(r.at) < roomFor
 }
 
 // forgetRooms is for a branch that went: there is room for another.

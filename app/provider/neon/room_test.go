@@ -42,3 +42,21 @@ func TestRoom(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A long-lived environment's own branch takes room of Neon's project and is no preview's: there can be as many previews as there are.
+func TestRoomBesideLongLived(t *testing.T) {
+	t.Parallel()
+	s := world(t, func(c *sim.Config) { c.Branches = 2 })
+	p := provider(t, s)
+	dev := resource(t)
+	dev.Name, dev.Keep = preview.CoreName("conform", preview.EnvironmentDev), true
+	apply(t, p, dev)
+	r := resource(t)
+	r.Mark.Project = dev.Mark.Project
+	if _, err := p.Apply(t.Context(), r, preview.Inputs{}); !errors.Is(err, preview.ErrNoRoom) {
+		t.Errorf("without room: %v", err)
+	}
+	if got, known := p.Headroom(r.Mark.Project); got != 0 || !known {
+		t.Errorf("room for %d previews, %t; want none", got, known)
+	}
+}
