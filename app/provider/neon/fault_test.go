@@ -82,6 +82,11 @@ func keptName(t *testing.T, s *sim.Server) {
 			t.Errorf("%d branches after %s", n, route)
 		}
 	}
+	// A reset gives the branch the name of one under construction, which may have just been removed.
+	s.SetFaults(fault.Nth(1, 2, fault.OnRoute("PATCH /projects/{project_id}/branches/{branch_id}", taken)))
+	r.Reset = true
+	apply(t, p, r)
+	s.SetFaults()
 	if err := p.Delete(t.Context(), r); err != nil {
 		t.Error(err)
 	}

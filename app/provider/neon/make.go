@@ -229,7 +229,10 @@ func (p *Branches) noteReset(ctx context.Context, b branch) error {
 // reset makes the branch again from its parent. Its address stays; its passwords become the parent's until they
 // are renewed, so it is under construction meanwhile.
 func (p *Branches) reset(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
-	if _, err := p.api.rename(ctx, b.ID, unfinished(r.Name)); err != nil {
+	if err := p.onceFree(ctx, unfinished(r.Name), func() error {
+		_, err := p.api.rename(ctx, b.ID, unfinished(r.Name))
+		return err
+	}); err != nil {
 		return preview.Outputs{}, err
 	}
 	return p.restore(ctx, r, b)
