@@ -325,6 +325,15 @@ func (p *Branches) List(ctx context.Context) ([]preview.Found, error) {
 	return all, nil
 }
 
+// ofPreviews is a branch's database that previews use.
+func (p *Branches) ofPreviews(ctx context.Context, id string) (database, error) {
+	list, err := p.api.databases(ctx, id)
+	if err != nil {
+		return database{}, err
+	}
+	return p.pick(list)
+}
+
 // pick is the database that previews use.
 func (p *Branches) pick(list []database) (database, error) {
 	for _, d := range list {

@@ -79,19 +79,16 @@ func (p *Branches) build(ctx context.Context, r preview.Resource, f found) (made
 	if err != nil {
 		return made{}, err
 	}
-	passwords, err := p.renewPasswords(ctx, m.branch.ID, answer.Roles)
+	password, err := p.renewPasswords(ctx, m.branch.ID, answer.Roles, d)
 	if status(err) == http.StatusLocked { // its compute answers, and Neon has not noted that yet
 		if err = p.wait(ctx, answer.Operations); err == nil {
-			passwords, err = p.renewPasswords(ctx, m.branch.ID, answer.Roles)
+			password, err = p.renewPasswords(ctx, m.branch.ID, answer.Roles, d)
 		}
 	}
 	if err != nil {
 		return made{}, err
 	}
-	if passwords[d.Owner] == "" {
-		return made{}, fmt.Errorf("the role %.63q, which owns the database, has no password at Neon", d.Owner)
-	}
-	own, err := withPassword(inherited, passwords[d.Owner])
+	own, err := withPassword(inherited, password)
 	if err != nil {
 		return made{}, err
 	}
@@ -140,7 +137,7 @@ func (p *Branches) resumeByName(ctx context.Context, r preview.Resource) (previe
 	return p.resume(ctx, r, *f.draft)
 }
 
-// resume finishes a branch of an earlier try, wherever that ended.
+// resume finishes a branch of an earlier try, wherever that ended, or one that somebody reset. Only what is under construction is given up.
 func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
 	p.forget(b.ID)
 	if err := p.settle(ctx, b.ID); err != nil {
@@ -154,15 +151,21 @@ func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (pr
 	switch {
 	case i >= 0 && list[i].resetting():
 		return preview.Outputs{}, errResetting
-	case i < 0 || list[i].State != "ready":
-		return preview.Outputs{}, errors.Join(preview.Transient(errors.New("neon could not make the branch")), p.remove(ctx, b))
+	case i < 0 || list[i].State != "ready" && list[i].Name != unfinished(r.Name):
+		return preview.Outputs{}, errNotReady
+	case list[i].State != "ready":
+		return preview.Outputs{}, errors.Join(errNotReady, p.remove(ctx, b))
 	}
 	b.ResetAt = list[i].ResetAt
 	roles, err := p.api.roles(ctx, b.ID)
 	if err != nil {
 		return preview.Outputs{}, err
 	}
-	if _, err := p.renewPasswords(ctx, b.ID, roles); err != nil {
+	d, err := p.ofPreviews(ctx, b.ID)
+	if err != nil {
+		return preview.Outputs{}, err
+	}
+	if _, err := p.renewPasswords(ctx, b.ID, roles, d); err != nil {
 		return preview.Outputs{}, err
 	}
 	if b.annotation[markComment] != "" {
@@ -199,7 +202,10 @@ func (p *Branches) finish(ctx context.Context, r preview.Resource, b *branch) (p
 	return outputs, p.noteReset(ctx, *b)
 }
 
-var errResetting = preview.Transient(errors.New("the branch is being reset just now"))
+var (
+	errResetting = preview.Transient(errors.New("the branch is being reset just now"))
+	errNotReady  = preview.Transient(errors.New("neon does not have the branch ready"))
+)
 
 // renewed reports whether the passwords were renewed since the last reset. Somebody else's reset, as at Neon's console, brings the parent's,
 // also while it goes on.
@@ -252,18 +258,23 @@ func (p *Branches) restore(ctx context.Context, r preview.Resource, b branch) (p
 	return outputs, err
 }
 
-// renewPasswords gives every role that has a password another one than the parent's.
-func (p *Branches) renewPasswords(ctx context.Context, id string, roles []role) (map[string]preview.Secret, error) {
-	passwords := map[string]preview.Secret{}
+// renewPasswords gives every role that has a password another one than the parent's, and returns that of the database's owner, as whom
+// everybody logs in.
+func (p *Branches) renewPasswords(ctx context.Context, id string, roles []role, d database) (own preview.Secret, err error) {
 	for _, role := range roles {
 		if role.passwordless() {
 			continue
 		}
 		password, err := p.api.resetPassword(ctx, id, role.Name)
 		if err != nil {
-			return nil, fmt.Errorf("password of %s: %w", role.Name, err)
+			return "", fmt.Errorf("password of %s: %w", role.Name, err)
 		}
-		passwords[role.Name] = password
+		if role.Name == d.Owner {
+			own = password
+		}
 	}
-	return passwords, nil
+	if own == "" {
+		return "", fmt.Errorf("the role %.63q, which owns the database, has no password at Neon", d.Owner)
+	}
+	return own, nil
 }

@@ -1,6 +1,7 @@
 package neon_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -126,6 +127,63 @@ func TestRoles(t *testing.T) {
 		t.Errorf("%d passwords were renewed, of the owner and of reader it should be 2", len(renewed))
 	}
 	r.Reset = true
+	_ = apply(t, p, r)
+}
+
+// rewritten is a provider that reads another text in Neon's answers at paths that end so.
+func rewritten(t *testing.T, s *sim.Server, path, text, another string) *neon.Branches {
+	t.Helper()
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Look: look, Dial: s.Dial, Roots: s.Certificates(),
+		Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+			answer, err := http.DefaultTransport.RoundTrip(request)
+			if err != nil || !strings.HasSuffix(request.URL.Path, path) {
+				return answer, err
+			}
+			defer func() { _ = answer.Body.Close() }()
+			said, err := io.ReadAll(answer.Body)
+			said = bytes.ReplaceAll(said, []byte(text), []byte(another))
+			answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(said)), int64(len(said))
+			return answer, err
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A branch whose owner gets no password of its own, as Neon says that nobody logs in as that role, is never finished, nor gone on with: what
+// connects there would do so with the parent's.
+func TestOwnerWithoutPassword(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	for _, path := range []string{"/branches", "/roles"} { // at its creation, and when another try goes on with it
+		p := rewritten(t, s, path, `"authentication_method":"password"`, `"authentication_method":"no_login"`)
+		outputs, err := p.Apply(t.Context(), r, preview.Inputs{})
+		if err == nil || !strings.Contains(err.Error(), "has no password at Neon") || outputs.DatabaseURL != "" {
+			t.Errorf("%s: %v, and a connection string: %t", path, err, outputs.DatabaseURL != "")
+		}
+		if slices.Contains(s.Names(), r.Name) {
+			t.Errorf("%s: the branch counts as finished", path)
+		}
+	}
+}
+
+// A finished branch stays, whatever state Neon says that it is in: it has been reset by somebody, and may be a long-lived environment's.
+func TestStateThatIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	p := provider(t, s)
+	r := resource(t)
+	r.Name, r.Keep = preview.CoreName("conform", preview.EnvironmentStaging), true
+	apply(t, p, r)
+	<-time.After(1100 * time.Millisecond) // times are whole seconds
+	resetByHand(t, s, r.Name)
+	settled(t, s)
+	archived := rewritten(t, s, "/branches", `"current_state":"ready"`, `"current_state":"archived"`)
+	if _, err := archived.Apply(t.Context(), r, preview.Inputs{}); preview.Classify(err) != preview.ClassTransient || !slices.Contains(s.Names(), r.Name) {
+		t.Errorf("%v; there are %v", err, s.Names())
+	}
 	_ = apply(t, p, r)
 }
 

@@ -33,11 +33,7 @@ func (p *Branches) direct(ctx context.Context, id string) (preview.Secret, error
 	if known != "" {
 		return known, nil
 	}
-	list, err := p.api.databases(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	d, err := p.pick(list)
+	d, err := p.ofPreviews(ctx, id)
 	if err != nil {
 		return "", err
 	}
