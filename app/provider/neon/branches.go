@@ -172,9 +172,15 @@ func (p *Branches) observe(ctx context.Context, r preview.Resource) (preview.Obs
 	if err != nil || !renewed {
 		return observed, err
 	}
-	if observed.Outputs, err = p.outputs(ctx, *f.finished); err != nil {
+	outputs, err := p.outputs(ctx, *f.finished)
+	switch {
+	case err != nil && preview.Classify(classify(err)) == preview.ClassTransient:
 		return preview.Observed{}, err
+	case err != nil: // as after its own code made a second database: Apply tells, unless it is to be deleted or reset
+		p.log.WarnContext(ctx, "branch can't be used as it is", "branch", r.Name, "err", err)
+		return observed, nil
 	}
+	observed.Outputs = outputs
 	observed.Digest, observed.Extend = f.finished.annotation[markDigest], lapsesWrongly(*f.finished, r)
 	return observed, nil
 }

@@ -129,3 +129,24 @@ func TestRefusedForGood(t *testing.T) {
 		t.Errorf("a parent that is not there: %v", err)
 	}
 }
+
+// What a preview's own code did to its branch, as making a second database, keeps it neither from being looked at, deleted or reset.
+func TestUnusableBranch(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	apply(t, provider(t, s), r)
+	p := provider(t, s) // which has no connection string yet
+	s.SetFaults(fault.OnRoute("GET /projects/{project_id}/branches/{branch_id}/databases", fault.Fault{Status: http.StatusOK,
+		Body: `{"databases": [{"name": "neondb", "owner_name": "a"}, {"name": "more", "owner_name": "a"}]}`}))
+	if seen, err := p.Observe(t.Context(), r); err != nil || !seen.Exists || !seen.Owned || seen.Digest != "" || seen.Outputs.DatabaseURL != "" {
+		t.Errorf("observed: %+v, %v", seen, err)
+	}
+	if _, err := p.Apply(t.Context(), r, preview.Inputs{}); preview.Classify(err) != preview.ClassPermanent || !strings.Contains(err.Error(), "2 databases") {
+		t.Errorf("applied: %v", err)
+	}
+	s.SetFaults()
+	if seen, err := p.Observe(t.Context(), r); err != nil || seen.Digest != r.Digest {
+		t.Errorf("observed afterwards: %+v, %v", seen, err)
+	}
+}
