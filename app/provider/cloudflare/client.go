@@ -46,7 +46,7 @@ func (c *client) as(token preview.Secret) (*sdk.API, error) {
 }
 
 // edge makes errors of the answers that say no before the library sees them: of 429 and 5xx it keeps neither the
-// body nor Retry-After, and it leaves their bodies open.
+// body nor Retry-After, and it leaves their bodies open. So is an answer that leads elsewhere, where nobody may get what is sent here.
 type edge struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper. Beside the base's errors it returns *apiError.
@@ -56,7 +56,7 @@ func (e edge) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	limited := io.LimitReader(answer.Body, maxAnswer)
-	if answer.StatusCode < http.StatusBadRequest {
+	if answer.StatusCode < http.StatusMultipleChoices {
 		answer.Body = struct {
 			io.Reader
 			io.Closer

@@ -13,3 +13,10 @@ func TestRetryAfter(t *testing.T) {
 		return cloudflare.New(cloudflare.Config{APIURL: address, Token: "t", AccountID: "a"})
 	})
 }
+
+func TestNoRedirect(t *testing.T) {
+	t.Parallel()
+	providertest.NoRedirect(t, func(address string) (providertest.Provider, error) {
+		return cloudflare.New(cloudflare.Config{APIURL: address, Token: "t", AccountID: "a"})
+	})
+}

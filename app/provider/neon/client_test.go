@@ -22,6 +22,13 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
+func TestNoRedirect(t *testing.T) {
+	t.Parallel()
+	providertest.NoRedirect(t, func(address string) (providertest.Provider, error) {
+		return neon.New(neon.Config{APIURL: address, APIKey: apiKey, ProjectID: "p"})
+	})
+}
+
 // A new preview takes few of Neon's requests, an unchanged one reads alone.
 func TestRequests(t *testing.T) {
 	t.Parallel()

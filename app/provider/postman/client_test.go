@@ -13,3 +13,10 @@ func TestRetryAfter(t *testing.T) {
 		return postman.New(postman.Config{APIURL: address, APIKey: "k", WorkspaceID: "w"})
 	})
 }
+
+func TestNoRedirect(t *testing.T) {
+	t.Parallel()
+	providertest.NoRedirect(t, func(address string) (providertest.Provider, error) {
+		return postman.New(postman.Config{APIURL: address, APIKey: "k", WorkspaceID: "w"})
+	})
+}

@@ -54,7 +54,7 @@ func New(c Config) (*Provider, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Provider{
-		api:       &client{http: &http.Client{Transport: c.Transport}, base: address, key: c.APIKey, log: c.Logger},
+		api:       &client{http: &http.Client{Transport: c.Transport, CheckRedirect: nowhere}, base: address, key: c.APIKey, log: c.Logger},
 		workspace: c.WorkspaceID, noted: map[string]noted{}, uids: map[string]string{}, owner: map[string]preview.Mark{},
 	}, nil
 }
