@@ -1,6 +1,7 @@
 package migrator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type Job struct {
 func (j Job) Migrate(ctx context.Context, s *Session, parent []Row, fresh bool) (rows []Row, reset string, err error) {
 	rows, err = ReadBooks(ctx, s.Conn)
 	if err != nil {
-		return nil, "", s.Cause(err)
+		return nil, "", j.cut(s, err)
 	}
 	d := compare(j.Folder, rows, parent)
 	if d.reset != "" {
@@ -48,7 +49,7 @@ func (j Job) Migrate(ctx context.Context, s *Session, parent []Row, fresh bool) 
 	if fresh && j.Folder.Seed != nil {
 		done, err := seeds().rows(ctx, s.Conn)
 		if err != nil {
-			return nil, "", s.Cause(err)
+			return nil, "", j.cut(s, err)
 		}
 		seed = len(done) == 0
 	}
@@ -89,7 +90,7 @@ func (j Job) run(ctx context.Context, l *Session, pending []migration.Script, se
 	}
 	defer stop()
 	if _, err := l.Exec(ctx, `BEGIN`); err != nil {
-		return l.Cause(err)
+		return j.cut(l, err)
 	}
 	last := migration.Script{}
 	for _, s := range pending {
@@ -175,18 +176,8 @@ func discard(result *pgconn.ResultReader) error {
 // problem turns the server's error into the user's: with file, line and what to do.
 func (j Job) problem(ctx context.Context, l *Session, err error, s migration.Script, st migration.Statement, what string) error {
 	p := preview.Problem{Path: s.Path, Line: s.Line(st.Offset)}
-	if errors.Is(l.Cause(err), errTimeLimit) {
-		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.limit)
-		p.Hint = "split it up, or look for a lock that the running preview holds"
-		return preview.Invalid(what, p)
-	}
-	if errors.Is(l.Cause(err), errGrowth) {
-		p.Message = "makes the database grow by more than migrations may"
-		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", j.Growth.LimitMB)
-		return preview.Invalid(what, p)
-	}
-	if errors.Is(l.Cause(err), errBlind) {
-		return fmt.Errorf("%s: %w", s.Path, errBlind)
+	if ended := j.ended(l, err, p, what); ended != nil {
+		return ended
 	}
 	var long *pgproto3.ExceededMaxBodyLenErr
 	if errors.As(err, &long) {
@@ -208,6 +199,28 @@ func (j Job) problem(ctx context.Context, l *Session, err error, s migration.Scr
 	}
 	p.Message, p.Hint = j.clean(pg.Message), hintFor(pg, len(st.Text) > 0)
 	return preview.Invalid(what, p)
+}
+
+// ended is what is told where a watchdog is behind an error; nil: none is.
+func (j Job) ended(l *Session, err error, p preview.Problem, what string) error {
+	switch cause := l.Cause(err); {
+	case errors.Is(cause, errTimeLimit):
+		p.Message = fmt.Sprintf("did not finish within the time limit of %s for all migrations", l.limit)
+		p.Hint = "split it up, or look for a lock that the running preview holds"
+	case errors.Is(cause, errGrowth):
+		p.Message = "makes the database grow by more than migrations may"
+		p.Hint = fmt.Sprintf("all migrations of a preview together may add %d MB to the parent's size, or twice that size: leave bulk data out", j.Growth.LimitMB)
+	case errors.Is(cause, errBlind):
+		return fmt.Errorf("%s: %w", p.Path, errBlind)
+	default:
+		return nil
+	}
+	return preview.Invalid(what, p)
+}
+
+// cut is an error of what is done around the migrations, none of which is to blame.
+func (j Job) cut(l *Session, err error) error {
+	return cmp.Or(j.ended(l, err, preview.Problem{Path: j.Resource.Layout.Migrations}, whatMigration), err)
 }
 
 // outage reports whether a SQLSTATE in the middle of a migration is nobody's fault.

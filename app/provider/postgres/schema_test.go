@@ -161,6 +161,24 @@ func TestTimeLimitHoldsAgainstSQL(t *testing.T) {
 	}
 }
 
+// Time that is up before anything ran is told as well: something holds what tells what was applied.
+func TestTimeLimitBeforeTheFirstMigration(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = time.Second })
+	r := newBranch(newParent(t, parentSQL))
+	own := branch(t, s, r).DatabaseURL.Reveal()
+	mustMigrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int)"))
+	holder := connect(t, own)
+	if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE flaresmith.migrations IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := migrate(t, s, r, "2", files("drizzle/1.sql", "CREATE TABLE a (id int)", "drizzle/2.sql", "CREATE TABLE b (id int)"))
+	want := []preview.Problem{{Path: "drizzle", Message: "did not finish within the time limit of 1s for all migrations"}}
+	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMigrationsGrowAndOutputsSaySo(t *testing.T) {
 	t.Parallel()
 	parent := newParent(t, parentSQL+`CREATE SCHEMA flaresmith; CREATE TABLE flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
