@@ -152,12 +152,22 @@ func (c *Config) readTenants(problem func(key, format string, args ...any)) {
 		}
 		return
 	}
+	var keys struct {
+		Tenants []map[string]any `yaml:"tenants"`
+	}
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		problem(file, "a key is no text") // the rest was read above
+		return
+	}
 	rows := map[string]bool{}
 	for i := range read.Tenants {
 		t := &read.Tenants[i]
 		at := func(format string, args ...any) { problem(file, "tenants[%d]: %s", i, fmt.Sprintf(format, args...)) }
 		t.complete(c.MaxPreviews)
 		t.check(at)
+		if _, there := keys.Tenants[i]["bindings"]; there && t.Bindings == nil { // nothing is allowed, or everything: that must be said
+			at("bindings has nothing behind it: write [] for nothing, or leave it out for everything that nobody else has")
+		}
 		names := t.Repositories
 		if len(names) == 0 {
 			names = []string{"*"}

@@ -168,7 +168,6 @@ func TestLongLivedAtNeon(t *testing.T) {
 	}
 }
 
-// Everything that is wrong with a table is said at once, with its place and without a value that may be secret.
 // Long-lived branches are one repository's: whoever may push to the default branch of another one would get their passwords.
 func TestLongLivedOfAProject(t *testing.T) {
 	t.Parallel()
@@ -196,6 +195,7 @@ func TestLongLivedOfAProject(t *testing.T) {
 	}
 }
 
+// Everything that is wrong with a table is said at once, with its place and without a value that may be secret.
 func TestTableProblems(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -212,6 +212,7 @@ func TestTableProblems(t *testing.T) {
 		{"previews", "tenants: [{account: a, parents: {x: a}, max_previews: 16}]", []string{"tenants[0]: max_previews 16"}},
 		{"twice", "tenants: [{account: a, parents: {x: a}}, {account: A, parents: {x: a}}]", []string{"tenants[1]: a/* of installation 0 is in the table twice"}},
 		{"bindings", "tenants: [{account: a, parents: {x: a}, bindings: ['kv:0f1e', 0f1e]}]", []string{"tenants[0]: bindings, entry 2: is not kind:target"}},
+		{"bindings without any", "tenants:\n- account: a\n  parents: {x: a}\n  bindings:\n  # - kv:0f1e", []string{"tenants[0]: bindings has nothing behind it: write [] for nothing"}},
 		{"unknown key", "tenants:\n- account: a\n  neon: {api_keys: hush}", []string{"line 3: unknown key api_keys"}},
 		{"another type", "tenants:\n- account: a\n  installation: hush", []string{"line 3: the value there is of another type"}},
 		{"no YAML", "tenants: [hush", []string{"line 1: it is no YAML"}},
