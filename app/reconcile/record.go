@@ -325,6 +325,9 @@ func personal(err error) string {
 	if errors.Is(err, preview.ErrUnmasked) {
 		return "The data of the parent is being masked; the preview follows when that is done."
 	}
+	if errors.Is(err, preview.ErrNoRoom) {
+		return "An account of the operator's has no room for what this needs; the server goes on by itself when there is some."
+	}
 	switch preview.Classify(err) {
 	case preview.ClassInvalid:
 		return sentence(whatOf(err))

@@ -226,6 +226,8 @@ func TestProblemsOf(t *testing.T) {
 		{"a system that is not called", errUncalled, nil,
 			"Neon fails too often, so that it is not called for a while; the server goes on by itself when it answers again."},
 		{"a parent that is being masked", preview.Transient(preview.ErrUnmasked), nil, "The data of the parent is being masked; the preview follows when that is done."},
+		{"no room", preview.Transient(fmt.Errorf("%w: limit", preview.ErrNoRoom)), nil,
+			"An account of the operator's has no room for what this needs; the server goes on by itself when there is some."},
 		{"something in the way", preview.ErrConflict, nil, "Something of the same name exists that Flaresmith did not make. The operator has to move it."},
 	}
 	for _, tt := range tests {
