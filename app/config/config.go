@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/secretbox"
@@ -282,7 +283,7 @@ func wrongAddress(address string) string {
 	return ""
 }
 
-// wrongDatabaseURL says what is wrong with a URL of Postgres, without any part of it; empty: nothing.
+// wrongDatabaseURL says what is wrong with a URL of Postgres, without a part of it that may be secret; empty: nothing.
 func wrongDatabaseURL(text string) string {
 	rest, ok := strings.CutPrefix(text, "postgres://")
 	if !ok {
@@ -299,8 +300,16 @@ func wrongDatabaseURL(text string) string {
 	if end := strings.IndexAny(start, "/?#"); end >= 0 && !strings.Contains(start[:end], "@") && strings.Contains(start, "@") {
 		return "has one of / ? # in the password, which ends the host there: they are written %2F, %3F and %23" // and errors have the rest as a database
 	}
-	if _, err := url.Parse(text); err != nil { // which quotes it
+	u, err := url.Parse(text)
+	if err != nil { // which quotes it
 		return "can't be parsed: write special characters of the password as %XX"
+	}
+	if _, err := pgconn.ParseConfig(text); err != nil { // which quotes it; its cause is about a parameter, if no part of the password is taken for one
+		cause := errors.Unwrap(err)
+		if ats := strings.Count(text, "@"); cause == nil || ats > 1 || ats == 1 && u.User == nil {
+			return "can't be used: a parameter behind ? has no good value"
+		}
+		return "can't be used: " + cause.Error()
 	}
 	return ""
 }
