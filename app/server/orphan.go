@@ -79,9 +79,10 @@ func (w *sweeping) row(ctx context.Context, open *providers, c config.Clouds) er
 			return err
 		}
 	} else {
-		branches, err := postgres.New(ctx, postgres.Config{AdminURL: open.server.config.BranchDatabaseURL, Untouched: true, Logger: open.server.logger})
+		config := open.server.config
+		branches, err := postgres.New(ctx, postgres.Config{AdminURL: config.BranchDatabaseURL, Untouched: true, Logger: open.server.logger})
 		if err != nil {
-			return err
+			return atDatabase(branchVariable(config), err)
 		}
 		defer branches.Close()
 		made.add(onPostgres, preview.KindDatabase, branches.Branches())

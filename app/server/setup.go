@@ -104,7 +104,7 @@ func newKeeper(c config.Config, s *store.Store) (*setup.Keeper, error) {
 func setUp(ctx context.Context, c config.Config, keeper *setup.Keeper, logger *slog.Logger, out io.Writer) (setup.App, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return setup.App{}, fmt.Errorf("FLARESMITH_LISTEN: %w", err)
+		return setup.App{}, atAddress("FLARESMITH_LISTEN", err)
 	}
 	pages, err := setup.New(setup.Config{
 		PublicURL: strings.TrimRight(publicURL(c, listener.Addr().String()), "/"), GitHubURL: gitHubURL(c.GitHubAPIURL), APIURL: c.GitHubAPIURL,

@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -86,5 +88,24 @@ func TestPlaceOfAVariable(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 		s.close()
+	}
+}
+
+// Beside the server itself, too: what creates the App, and what looks for remains.
+func TestVariableOfACommand(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	_, err = setUp(t.Context(), config.Config{Listen: taken.Addr().String()}, nil, slog.New(slog.DiscardHandler), io.Discard)
+	if err == nil || !strings.HasPrefix(err.Error(), "FLARESMITH_LISTEN: ") || !strings.Contains(err.Error(), "end the program that listens there") {
+		t.Errorf("the page that creates the App: %v", err)
+	}
+	c := config.Config{DatabaseURL: preview.Secret(embeddedtest.Database(t)), BranchDatabaseURL: "postgres://nobody:hush-hush@127.0.0.1:1/none"}
+	err = Sweep(t.Context(), c, Options{}, SweepOptions{}, func(Orphan) {})
+	if err == nil || !strings.HasPrefix(err.Error(), "FLARESMITH_BRANCH_DATABASE_URL: can't connect to the database") || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("sweep: %v", err)
 	}
 }
