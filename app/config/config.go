@@ -31,6 +31,8 @@ const (
 	minLinkKey   = 32
 	mostPreviews = 15      // at a time in one repository
 	mostGrowthMB = 1 << 20 // a terabyte
+	// How long migrations may take.
+	leastMigration, mostMigration = time.Second, time.Hour
 )
 
 // Config is everything the server is told by its operator. Defaults stand in the tags.
@@ -194,6 +196,9 @@ func (c *Config) check(problem func(key, format string, args ...any)) {
 	}
 	if c.MaxPreviews < 1 || c.MaxPreviews > mostPreviews {
 		problem("FLARESMITH_MAX_PREVIEWS", "%d is not between 1 and %d", c.MaxPreviews, mostPreviews)
+	}
+	if c.MigrationTimeout < leastMigration || c.MigrationTimeout > mostMigration {
+		problem("FLARESMITH_MIGRATION_TIMEOUT", "%s is not between %s and %s", c.MigrationTimeout, leastMigration, mostMigration)
 	}
 	if c.DatabaseGrowthMB < 1 || c.DatabaseGrowthMB > mostGrowthMB {
 		problem("FLARESMITH_DATABASE_GROWTH_MB", "%d is not between 1 and %d", c.DatabaseGrowthMB, mostGrowthMB)

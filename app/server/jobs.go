@@ -37,7 +37,6 @@ const (
 	// server. Passes have a lease for that, so they may take long; see store.RearmStaleEnvironments.
 	jobTimeout  = 2 * time.Minute
 	rescueAfter = jobTimeout + 30*time.Second
-	passTimeout = 20 * time.Minute
 	// quiet is the wait before another pass over the same environment: events come in bursts, and
 	// one pass at the end of a burst does for all of them. The first pass never waits.
 	quiet = 300 * time.Millisecond
@@ -52,7 +51,7 @@ func (s *Server) newJobs(sweeper *inbox.Sweeper, r *reconcile.Reconciler, o *onb
 	workers := river.NewWorkers()
 	river.AddWorker(workers, s.worker)
 	river.AddWorker(workers, sweeper)
-	river.AddWorker(workers, &passWorker{store: s.store, reconciler: r, metrics: s.metrics})
+	river.AddWorker(workers, &passWorker{store: s.store, reconciler: r, metrics: s.metrics, timeout: passTimeout(s.config)})
 	river.AddWorker(workers, &syncWorker{store: s.store, reconciler: r})
 	river.AddWorker(workers, &mergeGroupWorker{reconciler: r})
 	river.AddWorker(workers, o)
@@ -90,6 +89,7 @@ type passWorker struct {
 	store      *store.Store
 	reconciler *reconcile.Reconciler
 	metrics    *metrics
+	timeout    time.Duration // of all passes of one job
 }
 
 // NextRetry implements river.Worker: 1 s doubling to a minute. While a job waits, no event gives its
@@ -99,7 +99,7 @@ func (w *passWorker) NextRetry(job *river.Job[store.ReconcileArgs]) time.Time {
 }
 
 // Timeout implements river.Worker.
-func (w *passWorker) Timeout(*river.Job[store.ReconcileArgs]) time.Duration { return passTimeout }
+func (w *passWorker) Timeout(*river.Job[store.ReconcileArgs]) time.Duration { return w.timeout }
 
 // Work implements river.Worker.
 func (w *passWorker) Work(ctx context.Context, job *river.Job[store.ReconcileArgs]) error {

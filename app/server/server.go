@@ -51,12 +51,18 @@ type Options struct {
 
 const (
 	leaseTTL      = 15 * time.Second
-	stepTimeout   = 5 * time.Minute
+	leastStep     = 5 * time.Minute // of a step without migrations
 	drainTimeout  = 20 * time.Second
 	exportTimeout = 3 * time.Second // of the last spans and metrics, at the end
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
+
+// stepTimeout bounds one step of a pass. Migrations may run once more, in a fresh branch.
+func stepTimeout(c config.Config) time.Duration { return leastStep + 2*c.MigrationTimeout }
+
+// passTimeout bounds a pass, some steps one after the other.
+func passTimeout(c config.Config) time.Duration { return 3*leastStep + stepTimeout(c) }
 
 // Server is the wired program. Make one with New, run it once.
 type Server struct {
@@ -178,7 +184,7 @@ func (s *Server) newReconciler(gh *github.App, operator table, builds builder) *
 		Changes: func(ctx context.Context, p preview.Project, pr preview.PullRequest, changed []string) error {
 			return s.store.WantSpecAt(ctx, p.ID, pr.Number, pr.HeadSHA, specsync.Touches(changed))
 		},
-		LeaseTTL: leaseTTL, StepTimeout: stepTimeout, OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
+		LeaseTTL: leaseTTL, StepTimeout: stepTimeout(s.config), OutageDeadline: s.config.OutageDeadline, Now: time.Now, Observer: s.metrics, Logger: s.logger,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
@@ -107,5 +108,16 @@ func TestVariableOfACommand(t *testing.T) {
 	err = Sweep(t.Context(), c, Options{}, SweepOptions{}, func(Orphan) {})
 	if err == nil || !strings.HasPrefix(err.Error(), "FLARESMITH_BRANCH_DATABASE_URL: can't connect to the database") || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hush") {
 		t.Errorf("sweep: %v", err)
+	}
+}
+
+// What the operator gives migrations is not taken by the time of a step or a pass: they may run once more in a fresh branch.
+func TestTimesOfMigrations(t *testing.T) {
+	t.Parallel()
+	for _, given := range []time.Duration{time.Minute, time.Hour} {
+		c := config.Config{MigrationTimeout: given}
+		if step, pass := stepTimeout(c), passTimeout(c); step <= 2*given || pass <= step {
+			t.Errorf("%s: a step may take %s, and a pass %s", given, step, pass)
+		}
 	}
 }
