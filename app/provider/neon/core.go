@@ -69,10 +69,12 @@ func (p *Branches) observeCore(ctx context.Context, r preview.Resource) (preview
 		return preview.Observed{}, err
 	}
 	observed := preview.Observed{Exists: true, Owned: true}
+	before := p.knownURL(b.ID)
 	if observed.Outputs, err = p.coreOutputs(ctx, b); err != nil {
 		return preview.Observed{}, err
 	}
-	if mark == r.Mark {
+	// With another password than a while ago it is as if the branch were another one: the Worker is bound anew.
+	if mark == r.Mark && (before == "" || before == p.knownURL(b.ID)) {
 		observed.Digest = r.Digest
 	}
 	return observed, nil

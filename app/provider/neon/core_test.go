@@ -189,8 +189,12 @@ func longLivedEnvironment(t *testing.T, s *sim.Server) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	if renewed := observe(p, dev).Outputs.DatabaseURL.Reveal(); answer.StatusCode != http.StatusOK || renewed == uri {
-		t.Errorf("%s: the Worker gets the password of yesterday: %v", answer.Status, renewed == uri)
+	renewed := observe(p, dev)
+	if now := renewed.Outputs.DatabaseURL.Reveal(); answer.StatusCode != http.StatusOK || now == uri || renewed.Digest != "" {
+		t.Errorf("%s: the Worker gets the password of yesterday: %v, or none: digest %q", answer.Status, now == uri, renewed.Digest)
+	}
+	if again := observe(p, dev); again.Digest != dev.Digest || again.Outputs.DatabaseURL != renewed.Outputs.DatabaseURL {
+		t.Errorf("with that password: %+v", again)
 	}
 
 	// Names move: the branch that was named first is still there.

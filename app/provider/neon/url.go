@@ -27,10 +27,7 @@ func (p *Branches) outputs(ctx context.Context, b branch) (preview.Outputs, erro
 
 // direct is the connection string of the branch's own compute, for migrations.
 func (p *Branches) direct(ctx context.Context, id string) (preview.Secret, error) {
-	p.mu.Lock()
-	known := p.urls[id]
-	p.mu.Unlock()
-	if known != "" {
+	if known := p.knownURL(id); known != "" {
 		return known, nil
 	}
 	d, err := p.ofPreviews(ctx, id)
@@ -50,6 +47,13 @@ func (p *Branches) direct(ctx context.Context, id string) (preview.Secret, error
 	}
 	p.remember(id, direct)
 	return direct, nil
+}
+
+// knownURL is the connection string that was asked for before; empty: none.
+func (p *Branches) knownURL(id string) preview.Secret {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.urls[id]
 }
 
 func (p *Branches) remember(id string, direct preview.Secret) {
