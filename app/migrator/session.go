@@ -25,6 +25,8 @@ const (
 	MaxAnswer = 16 << 20
 	// growthEvery is how often the size of a database is looked at while it is migrated.
 	growthEvery = 200 * time.Millisecond
+	// lookTimeout bounds a look: a size that comes late watches nothing.
+	lookTimeout = 8 * time.Second
 	// blindLooks is after how many looks in a row without an answer the session is ended.
 	blindLooks = 10
 )
@@ -126,13 +128,13 @@ type Growth struct {
 
 // most is how many bytes the database may have; errFull if it has more already.
 func (g Growth) most(ctx context.Context) (int64, error) {
-	before, err := g.Size(ctx)
+	before, err := look(ctx, g.Size)
 	if err != nil {
 		return 0, fmt.Errorf("size of the database: %w", err)
 	}
 	base := before
 	if g.Base != nil {
-		if base, err = g.Base(ctx); err != nil {
+		if base, err = look(ctx, g.Base); err != nil {
 			return 0, fmt.Errorf("size of the parent: %w", err)
 		}
 	}
@@ -141,6 +143,13 @@ func (g Growth) most(ctx context.Context) (int64, error) {
 		return 0, errFull
 	}
 	return most, nil
+}
+
+// look asks for a size, and not for long.
+func look(ctx context.Context, size func(context.Context) (int64, error)) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return size(ctx)
 }
 
 // Room is how many bytes a database may have beyond its base of that size.
@@ -158,7 +167,7 @@ func (s *Session) watchGrowth(ctx context.Context, g Growth) (stop func(), err e
 	go func() {
 		defer close(ended)
 		for missed := 0; pause(ctx, growthEvery) == nil; {
-			now, err := g.Size(ctx)
+			now, err := look(ctx, g.Size)
 			if err == nil {
 				missed = 0
 			} else {

@@ -86,3 +86,31 @@ func TestTheFirstWatchdogIsTold(t *testing.T) {
 		})
 	}
 }
+
+// A size that never comes watches nothing: the session ends as where it can't be read.
+func TestSizeThatNeverComes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		s := &Session{log: slog.New(slog.DiscardHandler), kill: func(context.Context, uint32) error {
+			ended = true
+			return nil
+		}}
+		looks := 0
+		stop, err := s.watchGrowth(t.Context(), Growth{LimitMB: 1, Size: func(ctx context.Context) (int64, error) {
+			if looks++; looks == 1 {
+				return 0, nil
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		stop()
+		if got := s.Cause(errors.New("gone")); !ended || !errors.Is(got, errBlind) {
+			t.Errorf("ended: %t, %v", ended, got)
+		}
+	})
+}

@@ -89,7 +89,7 @@ type guard struct {
 	pool     *pgxpool.Pool
 }
 
-// guardTimeout bounds what a guard's session is asked, so that the compute is suspended soon if it does not answer.
+// guardTimeout bounds what a guard's session is told, so that the compute is suspended soon if it does not answer.
 const guardTimeout = 8 * time.Second
 
 // newGuard makes a guard of a session's branch; it connects when it has something to do.
@@ -148,11 +148,7 @@ func (g *guard) terminate(ctx context.Context, pid uint32) (gone bool) {
 }
 
 // size is how many bytes the branch's database has.
-func (g *guard) size(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, guardTimeout)
-	defer cancel()
-	return databaseSize(ctx, g.pool)
-}
+func (g *guard) size(ctx context.Context) (int64, error) { return databaseSize(ctx, g.pool) }
 
 func databaseSize(ctx context.Context, q interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
