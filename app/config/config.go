@@ -124,6 +124,9 @@ func Load(variables map[string]string) (Config, error) {
 			problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 		}
 	}
+	if len(c.Bindings) == 0 && variables["FLARESMITH_BINDINGS"] != "" { // nothing is allowed, or everything: that must be said
+		problem("FLARESMITH_BINDINGS", "has no entry: kind:target, comma separated, or leave it out")
+	}
 	if c.GitHubPrivateKeyFile != "" {
 		key, err := os.ReadFile(c.GitHubPrivateKeyFile)
 		if err != nil {

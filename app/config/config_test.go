@@ -131,6 +131,7 @@ func TestLoadReportsEveryProblemWithoutValues(t *testing.T) {
 		{"no branch at Neon", map[string]string{"NEON_API_KEY": "hush", "NEON_PROJECT_ID": "p", "NEON_BRANCH_PROD": "prod", "FLARESMITH_PARENTS": ""},
 			[]string{"FLARESMITH_PARENTS: is missing"}},
 		{"bindings", map[string]string{"FLARESMITH_BINDINGS": "kv:0f1e, hush"}, []string{"FLARESMITH_BINDINGS: entry 2: is not kind:target"}},
+		{"bindings of blanks", map[string]string{"FLARESMITH_BINDINGS": " , "}, []string{"FLARESMITH_BINDINGS: has no entry"}},
 		{"time of migrations", map[string]string{"FLARESMITH_MIGRATION_TIMEOUT": "-5s"}, []string{"FLARESMITH_MIGRATION_TIMEOUT: -5s is not between 1s and 1h0m0s"}},
 		{"tenants file", map[string]string{"FLARESMITH_TENANTS_FILE": "/does/not/exist"}, []string{"FLARESMITH_TENANTS_FILE: open"}},
 		{"key file", map[string]string{"GITHUB_APP_PRIVATE_KEY_FILE": "/does/not/exist"}, []string{"GITHUB_APP_PRIVATE_KEY_FILE"}},

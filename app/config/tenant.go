@@ -163,7 +163,7 @@ func (c *Config) readTenants(problem func(key, format string, args ...any)) {
 	for i := range read.Tenants {
 		t := &read.Tenants[i]
 		at := func(format string, args ...any) { problem(file, "tenants[%d]: %s", i, fmt.Sprintf(format, args...)) }
-		t.complete(c.MaxPreviews)
+		t.complete(min(max(c.MaxPreviews, 1), mostPreviews)) // what is wrong with it is said of its variable
 		t.check(at)
 		if _, there := keys.Tenants[i]["bindings"]; there && t.Bindings == nil { // nothing is allowed, or everything: that must be said
 			at("bindings has nothing behind it: write [] for nothing, or leave it out for everything that nobody else has")

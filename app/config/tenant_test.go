@@ -234,6 +234,17 @@ func TestTableProblems(t *testing.T) {
 	}
 }
 
+// What is wrong with a variable is not said once more of each row that goes by it.
+func TestProblemOfAVariableAlone(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"hush", "99"} {
+		_, err := load(t, "tenants: [{account: a, parents: {x: a}}]", map[string]string{"FLARESMITH_MAX_PREVIEWS": value})
+		if err == nil || !strings.Contains(err.Error(), "FLARESMITH_MAX_PREVIEWS: ") || strings.Contains(err.Error(), "tenants[0]") {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
 // Without FLARESMITH_PARENTS previews branch from Neon's long-lived branches, and never from production.
 func TestParentsOfNeon(t *testing.T) {
 	t.Parallel()
