@@ -18,7 +18,8 @@ import (
 // preview.Classify: transient ones may be retried by the caller, an *preview.InvalidError is the
 // user's fault, preview.ErrConflict means that something without our mark is in the way.
 type Provider interface {
-	// Observe looks and changes nothing. A resource that does not exist is no error.
+	// Observe looks and changes nothing. A resource that does not exist is no error, nor is one that can't be used as it is: it is
+	// unfinished, Apply tells why, and Delete removes it.
 	Observe(ctx context.Context, r preview.Resource) (preview.Observed, error)
 	// Apply creates the resource or brings it up to date, and records r.Digest with the mark as
 	// its last act. An existing resource with another mark, or none, is preview.ErrConflict and

@@ -30,11 +30,11 @@ func (p previews) observe(ctx context.Context, r preview.Resource) (preview.Obse
 	if !now.owned(r) {
 		return preview.Observed{Exists: true}, nil
 	}
-	o := preview.Observed{Exists: true, Owned: true, Digest: now.digest()}
-	if len(now.URLs) > 0 {
-		o.Outputs, err = p.outputs(now.URLs)
+	o := preview.Observed{Exists: true, Owned: true}
+	if outputs, err := p.outputs(now.URLs); err == nil { // else it is unfinished: apply tells why, and remove needs no address
+		o.Digest, o.Outputs = now.digest(), outputs
 	}
-	return o, err
+	return o, nil
 }
 
 // outputs tell where a preview answers: what Cloudflare says, below the host that it must be below.

@@ -110,6 +110,27 @@ func TestPreviewInheritsNothing(t *testing.T) {
 	}
 }
 
+// A preview that answers where it should not is not deployed to, and goes with its pull request all the same.
+func TestPreviewElsewhere(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	c := configuration(s)
+	c.Driver, c.ParentWorker, c.HostsURL = cloudflare.DriverPreviews, parent, "http://elsewhere.example"
+	p, r := with(t, c), resource(t)
+	if _, err := p.Apply(t.Context(), r, inputs(`export default {};`)); err == nil || !strings.Contains(err.Error(), "not below elsewhere.example") {
+		t.Errorf("applied: %v", err)
+	}
+	if seen, err := p.Observe(t.Context(), r); err != nil || !seen.Exists || !seen.Owned || seen.Digest != "" || seen.Outputs.URL != "" {
+		t.Errorf("observed: %+v, %v", seen, err)
+	}
+	if err := p.Delete(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if _, there := s.Preview(parent, r.Name); there {
+		t.Error("it is still there")
+	}
+}
+
 // If Cloudflare gave a preview something of the Worker's although it was told not to, the preview would go.
 func TestPreviewThatInherits(t *testing.T) {
 	t.Parallel()
