@@ -122,8 +122,8 @@ func (p *pass) unseenError() error {
 	return errors.Join(errs...)
 }
 
-// observeAll looks at all of them. While a provider is away it does without its answer where the rest can be done all the same:
-// about what stands alone, and about what is not wanted any more.
+// observeAll looks at all of them. It does without a provider's answer where the rest can be done all the same: about what stands
+// alone while the provider is away, and about what is not wanted any more, whatever keeps the provider from answering.
 func (p *pass) observeAll(ctx context.Context, desired, undesired []preview.Resource) (map[preview.Key]preview.Observed, error) {
 	var mu sync.Mutex
 	observed := map[preview.Key]preview.Observed{}
@@ -148,7 +148,8 @@ func (p *pass) observeAll(ctx context.Context, desired, undesired []preview.Reso
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil && (standsAlone(r.Kind) || i >= len(desired)) && preview.Classify(err) == preview.ClassTransient && gctx.Err() == nil {
+			without := i >= len(desired) || standsAlone(r.Kind) && preview.Classify(err) == preview.ClassTransient
+			if err != nil && without && gctx.Err() == nil {
 				p.unseen[r.Key()] = err
 				return nil
 			}

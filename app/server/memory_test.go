@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,6 +29,7 @@ type cloud struct {
 	// looked is called at each look.
 	looked func(ctx context.Context, kind preview.Kind)
 	hidden []preview.Kind // can't be looked at
+	hiding error          // why
 }
 
 type cloudItem struct {
@@ -77,10 +77,10 @@ func (c *cloud) watch(looked func(ctx context.Context, kind preview.Kind)) {
 }
 
 // hide lets nothing of some kinds be looked at, as while their providers are away.
-func (c *cloud) hide(kinds ...preview.Kind) {
+func (c *cloud) hide(why error, kinds ...preview.Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hidden = kinds
+	c.hidden, c.hiding = kinds, why
 }
 
 // names lists what exists of a kind.
@@ -140,7 +140,7 @@ func (p cloudProvider) Observe(ctx context.Context, r preview.Resource) (preview
 	p.cloud.mu.Lock()
 	defer p.cloud.mu.Unlock()
 	if slices.Contains(p.cloud.hidden, p.kind) {
-		return preview.Observed{}, preview.Transient(errors.New("connection refused by hunter2"))
+		return preview.Observed{}, p.cloud.hiding
 	}
 	item, ok := p.cloud.items[p.kind][r.Name]
 	return preview.Observed{Exists: ok, Owned: ok && item.mark == r.Mark, Digest: item.digest, Outputs: p.outputs(r, ok)}, nil

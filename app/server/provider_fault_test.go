@@ -139,18 +139,24 @@ func TestProviderFailsAlways(t *testing.T) {
 	w.valid()
 }
 
-// TestCloseInOutage: while one provider is away, what does not depend on its answer goes all the same, and the rest when it is back. A
+// TestCloseInOutage: while one provider is away, or refuses to answer, what does not depend on its answer goes all the same, and the rest when it is back. A
 // database never goes before it is known that no Worker uses it.
 func TestCloseInOutage(t *testing.T) {
 	t.Parallel()
+	away, refused := preview.Transient(errors.New("connection refused by hunter2")), errors.New("the key hunter2 is not valid")
+	databases, worker, collection := []preview.Kind{preview.KindDatabase, preview.KindSchema}, []preview.Kind{preview.KindWorker}, []preview.Kind{preview.KindCollection}
 	tests := []struct {
 		name string
 		away []preview.Kind
+		why  error
 		left []preview.Kind
 	}{
-		{"databases", []preview.Kind{preview.KindDatabase, preview.KindSchema}, []preview.Kind{preview.KindDatabase, preview.KindSchema}},
-		{"Workers", []preview.Kind{preview.KindWorker}, []preview.Kind{preview.KindDatabase, preview.KindSchema, preview.KindWorker}},
-		{"collections", []preview.Kind{preview.KindCollection}, []preview.Kind{preview.KindCollection}},
+		{"databases", databases, away, databases},
+		{"Workers", worker, away, append(databases, worker...)},
+		{"collections", collection, away, collection},
+		{"databases whose key is not valid", databases, refused, databases},
+		{"Workers whose key is not valid", worker, refused, append(databases, worker...)},
+		{"collections whose key is not valid", collection, refused, collection},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,11 +167,11 @@ func TestCloseInOutage(t *testing.T) {
 			pr, sha := w.open("feature/a")
 			w.wantCheck(sha, "success")
 			w.settle()
-			w.cloud.hide(tt.away...)
+			w.cloud.hide(tt.why, tt.away...)
 			if err := w.github.ClosePR(testRepo, pr, "octo-dev"); err != nil {
 				t.Fatal(err)
 			}
-			w.until("a pass has failed", func() bool { return w.environment(pr).Attempts > 0 })
+			w.until("a pass has failed", func() bool { return w.environment(pr).Attempts > 0 || w.environment(pr).State == preview.StateError })
 			var left []preview.Kind
 			for _, kind := range preview.Kinds() {
 				if len(w.cloud.names(kind)) > 0 {
@@ -175,8 +181,11 @@ func TestCloseInOutage(t *testing.T) {
 			if diff := cmp.Diff(tt.left, left); diff != "" {
 				t.Errorf("left while they are away (-want +got):\n%s", diff)
 			}
-			w.cloud.hide()
-			w.until("all is gone", func() bool { return w.cloud.total() == 0 && w.environment(pr).State == preview.StateArchived })
+			w.cloud.hide(nil)
+			w.until("all is gone", func() bool {
+				query(t, w.config["DATABASE_URL"], `UPDATE environments SET next_pass_at = now() WHERE wanted = observed AND state = 'error'`)
+				return w.cloud.total() == 0 && w.environment(pr).State == preview.StateArchived
+			})
 			w.settle()
 			w.wantUntold()
 			w.valid()
