@@ -140,18 +140,24 @@ var contractKey = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // looksLikeContract tells OpenAPI documents and JSON Schemas from the other files that contracts hold,
-// such as lists of MCP tools. A damaged one counts, so that it is reported.
+// such as lists of MCP tools. A damaged one counts, so that it is reported. Mostly the start of a file tells; where members are
+// sorted, what tells comes behind all components.
 func looksLikeContract(fsys fs.FS, name string) (bool, error) {
-	file, _, err := openBounded(fsys, name)
+	file, size, err := openBounded(fsys, name)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	head, err := io.ReadAll(io.LimitReader(file, 64<<10))
+	const start = 64 << 10
+	head, err := io.ReadAll(io.LimitReader(file, start))
 	if err != nil {
 		return false, fmt.Errorf("read the specs: %w", err)
 	}
-	return contractKey().Match(head), nil
+	if is := contractKey().Match(head); is || size <= start {
+		return is, nil
+	}
+	all, err := readBounded(fsys, name)
+	return err == nil && contractKey().Match(all), err
 }
 
 // maxFile is the largest input file; formats have smaller limits of their own.

@@ -1,6 +1,7 @@
 package codegen_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -48,5 +49,34 @@ func TestNumbersOfFeatures(t *testing.T) {
 				t.Errorf("notes: %v", files.Notes)
 			}
 		})
+	}
+}
+
+// TestContractsWithLateKeys has contracts whose members are sorted, so that what tells them from other files is far behind their start.
+func TestContractsWithLateKeys(t *testing.T) {
+	t.Parallel()
+	var schemas strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&schemas, `, "S%d": {"type": "string", "maxLength": %d}`, i, i+1)
+	}
+	list := "{" + schemas.String()[2:] + "}"
+	if len(list) < 64<<10 {
+		t.Fatalf("only %d bytes: the test says little", len(list))
+	}
+	in := fstest.MapFS{
+		"specs/001-a/contracts/openapi.json": {Data: []byte(`{"components": {"schemas": ` + list + `}, "info": {"title": "A", "version": "1"}, "openapi": "3.1.0", "paths": {}}`)},
+		"specs/001-a/contracts/row.json":     {Data: []byte(`{"$defs": ` + list + `, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Row", "type": "object", "properties": {"a": {"$ref": "#/$defs/S1"}}}`)},
+		"specs/001-a/contracts/tools.json":   {Data: []byte(`{"tools": ` + list + `}`)},
+	}
+	files, err := codegen.Generate(in, codegen.Options{Targets: []string{"zod"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range files.All {
+		paths = append(paths, f.Path)
+	}
+	if diff := cmp.Diff([]string{"src/schemas/001-a.ts", "src/schemas/001-a/row.ts"}, paths); diff != "" {
+		t.Error(diff)
 	}
 }
