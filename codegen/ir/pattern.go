@@ -2,8 +2,10 @@ package ir
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Pattern is a regular expression of JavaScript.
@@ -61,6 +63,11 @@ type patternReader struct {
 	at      int
 	depth   int
 	unicode bool
+
+	groups  int             // that capture
+	names   map[string]bool // of groups
+	highest int             // number of a group that is referred to
+	named   []string        // groups that are referred to by name
 }
 
 func (r *patternReader) peek() rune {
@@ -82,8 +89,11 @@ func (r *patternReader) whole() string {
 	if why := r.disjunction(); why != "" {
 		return why
 	}
-	if r.at < len(r.text) {
+	switch {
+	case r.at < len(r.text):
 		return "a ) without its ("
+	case r.highest > r.groups, slices.ContainsFunc(r.named, func(name string) bool { return !r.names[name] }):
+		return "a reference to a group that is not there"
 	}
 	return ""
 }
@@ -146,23 +156,40 @@ func (r *patternReader) opening() string {
 	switch {
 	case r.take("(?:"):
 	case r.take("(?<"):
-		from := r.at
-		for r.peek() != '>' {
-			if r.at == len(r.text) || !isWord(r.peek()) {
-				return "a group's name that is none"
-			}
-			r.at++
+		name, why := r.name()
+		switch {
+		case why != "":
+			return why
+		case r.names[name]:
+			return "two groups have the same name"
+		case r.names == nil:
+			r.names = map[string]bool{}
 		}
-		if r.at == from || r.text[from] >= '0' && r.text[from] <= '9' {
-			return "a group's name that is none"
-		}
-		r.at++
+		r.names[name] = true
+		r.groups++
 	case r.take("(?"):
 		return "JavaScript knows no group that begins with (?" + string(r.peek())
 	default:
 		r.at++
+		r.groups++
 	}
 	return ""
+}
+
+// name reads the name of a group up to its end.
+func (r *patternReader) name() (name, why string) {
+	from := r.at
+	for r.peek() != '>' {
+		if r.at == len(r.text) || !isWord(r.peek()) {
+			return "", "a group's name that is none"
+		}
+		r.at++
+	}
+	if r.at == from || r.text[from] >= '0' && r.text[from] <= '9' {
+		return "", "a group's name that is none"
+	}
+	r.at++
+	return string(r.text[from : r.at-1]), ""
 }
 
 func (r *patternReader) group() string {
@@ -304,10 +331,14 @@ func (r *patternReader) escape(inClass bool) string {
 	case c == 'x':
 		return r.hex(2)
 	case c == 'u':
-		if r.unicode && r.peek() == '{' {
-			return r.braced()
+		if r.peek() != '{' {
+			return r.hex(4)
 		}
-		return r.hex(4)
+		digits, why := r.braced()
+		if char, err := strconv.ParseUint(digits, 16, 32); why == "" && (err != nil || char > unicode.MaxRune || !r.unicode) { // without the flag u, it is the letter many times
+			why = "an escape without its hexadecimal digits"
+		}
+		return why
 	case c == 'c':
 		if c := r.peek() | 0x20; c >= 'a' && c <= 'z' {
 			r.at++
@@ -317,17 +348,20 @@ func (r *patternReader) escape(inClass bool) string {
 		if r.peek() != '{' {
 			return `\p without {}`
 		}
-		return r.braced()
-	case c >= '0' && c <= '9' && !inClass, c == '0':
-		if c == '0' || !r.unicode {
-			return ""
+		property, why := r.braced()
+		if why == "" && !isProperty(property) {
+			why = "JavaScript knows no such property of characters"
 		}
-		return r.backreference()
+		return why
+	case c >= '0' && c <= '9':
+		return r.number(int(c-'0'), inClass)
 	case c == 'k' && r.unicode && !inClass:
-		if !strings.Contains(string(r.text), "(?"+string(r.text[r.at:min(len(r.text), r.at+1)])) {
+		if !r.take("<") {
 			return `\k without its group`
 		}
-		return ""
+		name, why := r.name()
+		r.named = append(r.named, name)
+		return why
 	case strings.ContainsRune(`^$\.*+?()[]{}|/`, c), inClass && c == '-':
 		return ""
 	}
@@ -337,11 +371,17 @@ func (r *patternReader) escape(inClass bool) string {
 	return ""
 }
 
-func (r *patternReader) backreference() string {
-	groups := strings.Count(string(r.text), "(") // an upper bound, which a range of real patterns never meets
-	if number := int(r.text[r.at-1] - '0'); number > groups {
-		return "a reference to a group that is not there"
+// number reads the other digits of a group's number, or \0. Octal numbers, which they may be without the flag u, TypeScript refuses.
+func (r *patternReader) number(first int, inClass bool) string {
+	number, from := first, r.at
+	for c := r.peek(); c >= '0' && c <= '9'; c = r.peek() {
+		number = min(10*number+int(c-'0'), len(r.text))
+		r.at++
 	}
+	if first == 0 && r.at > from || first > 0 && inClass {
+		return "an octal number"
+	}
+	r.highest = max(r.highest, number)
 	return ""
 }
 
@@ -358,13 +398,14 @@ func (r *patternReader) hex(digits int) string {
 	return ""
 }
 
-func (r *patternReader) braced() string {
+func (r *patternReader) braced() (inside, why string) {
+	from := r.at + 1
 	for r.at < len(r.text) && r.text[r.at] != '}' {
 		r.at++
 	}
 	if r.at == len(r.text) {
-		return "a { without its }"
+		return "", "a { without its }"
 	}
 	r.at++
-	return ""
+	return string(r.text[from : r.at-1]), ""
 }
