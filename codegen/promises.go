@@ -116,6 +116,9 @@ func (f promisedFields) fields(owner string, s *ir.Schema) {
 		return
 	}
 	for _, p := range s.Properties {
+		if f.promisedBytes > maxPromises {
+			return
+		}
 		f.field(owner+"."+p.Name, p.Schema, p.Required)
 	}
 	if s.Items != nil && f.uses != "" {

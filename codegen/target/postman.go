@@ -177,7 +177,8 @@ func (p *postman) request(r *request) {
 	p.shut("}")
 	p.shut("}")
 	p.shut("]")
-	to := r.address()
+	held := p.held
+	to := p.address(r)
 	p.member("request").open("{")
 	p.outline(r, to)
 	p.shut("}")
@@ -187,6 +188,7 @@ func (p *postman) request(r *request) {
 	}
 	p.shut("]")
 	p.shut("}")
+	p.held = held // the next request has an address of its own
 }
 
 // outline writes the members of a request.
@@ -228,7 +230,7 @@ func (p *postman) headers(r *request, media *ir.Media) {
 		case q.In == "header" && !ignored(q):
 			p.pair(q.Name, parameterText(q), q.Schema.Meta.Description, !q.Required)
 		case q.In == "cookie" && q.Required:
-			cookies = append(cookies, q.Name+"="+parameterText(q))
+			cookies = append(cookies, p.hold(q.Name+"="+parameterText(q)))
 		}
 	}
 	if len(cookies) > 0 {

@@ -14,8 +14,8 @@ type address struct {
 	query    []queryPair
 }
 
-func (r *request) address() address {
-	a := address{segments: make([]string, 0, 8), query: r.query()}
+func (p *postman) address(r *request) address {
+	a := address{segments: make([]string, 0, 8), query: p.query(r)}
 	for _, s := range r.Segments() {
 		switch {
 		case s.Param != "":
@@ -63,8 +63,11 @@ type queryPair struct {
 	disabled                bool
 }
 
+// pairBytes is about what a pair takes beside its value.
+const pairBytes = 64
+
 // query lists the parameters behind the question mark; what is optional is there, but not sent.
-func (r *request) query() []queryPair {
+func (p *postman) query(r *request) []queryPair {
 	var list []queryPair
 	for i := range r.Parameters {
 		q := &r.Parameters[i]
@@ -72,7 +75,8 @@ func (r *request) query() []queryPair {
 			continue
 		}
 		for _, pair := range spread(q) {
-			list = append(list, queryPair{pair.key, pair.value, q.Schema.Meta.Description, !q.Required})
+			list = append(list, queryPair{pair.key, p.hold(pair.value), q.Schema.Meta.Description, !q.Required})
+			p.held += pairBytes
 		}
 	}
 	return list

@@ -1,7 +1,9 @@
 package target
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +48,36 @@ func TestManyBodies(t *testing.T) {
 		t.Log(time.Since(began))
 	case <-time.After(30 * time.Second):
 		t.Error("the collection takes longer than half a minute")
+	}
+}
+
+// TestLargeParameters has one request whose parameters share an example: all of them together are bounded before they are composed to an
+// address, and not when that is written.
+func TestLargeParameters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+	}
+	text := `"` + strings.Repeat("long ", 200_000) + `"`
+	for name, example := range map[string]string{"query": text, "cookie": text, "list": "[" + strings.Repeat(`"", `, 100_000) + `""]`} {
+		in := strings.Replace(name, "list", "query", 1)
+		var list strings.Builder
+		for i := range 500 {
+			fmt.Fprintf(&list, `, {"name": "p%d", "in": "%s", "required": true, "schema": {"$ref": "#/components/schemas/S"}}`, i, in)
+		}
+		root, problems := spec.Parse("api.json", []byte(`{"openapi": "3.1.0", "paths": {"/p": {"get": {"parameters": [`+list.String()[2:]+`], "responses": {}}}}, "components": {"schemas": {"S": {"example": `+example+`}}}}`))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		model, problems := ir.Build("api.json", root)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Postman(model, "api")
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrTooLarge) || took > 10*MaxFile {
+			t.Errorf("%s: %d MB of memory, error %v", name, took>>20, err)
+		}
 	}
 }
