@@ -88,6 +88,8 @@ func TestFields(t *testing.T) {
 			[]string{"id uuid required primary", "role text required check=role IN ('a', 'b')"}},
 		{"Prisma", "```prisma\nmodel X {\n  id String @id @default(uuid()) @db.Uuid\n  n Int?\n  userId String\n  user User @relation(fields: [userId], references: [id], onDelete: SetNull)\n}\n```",
 			[]string{"id uuid required primary default=gen_random_uuid()", "n integer optional", "userId text required →User.id/set null"}},
+		{"a key of Prisma over several columns", "```prisma\nmodel X {\n  id String @id\n  userId String\n  orgId String\n  user User @relation(fields: [userId, orgId], references: [id, orgId])\n}\n```",
+			[]string{"id text required primary", "userId text required", "orgId text required"}},
 		{"an interface", "```ts\ninterface X {\n  id: string; // PK\n  kind: 'a' | 'b';\n  at?: Date | null\n  meta: Record<string, number>\n}\n```",
 			[]string{"id text required primary", "kind enum a|b required", "at timestamptz optional", "meta jsonb required Record<string, number>"}},
 		{"Drizzle", "```ts\nexport const xs = pgTable('xs', {\n  id: uuid('id').primaryKey().defaultRandom(),\n  yId: integer('y_id').notNull().references(() => ys.id, { onDelete: 'cascade' }),\n  at: timestamp('at', { withTimezone: true }).defaultNow(),\n});\n```",

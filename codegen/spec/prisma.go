@@ -71,7 +71,7 @@ func (r *modelReader) prismaLine(e *Entity, l line) {
 	}
 	attributes := m[5]
 	if relation := relationOf.FindStringSubmatch(attributes); relation != nil {
-		prismaRelation(e, m[2], relation[1])
+		r.prismaRelation(e, m[2], relation[1], l)
 		return
 	}
 	f := Field{Place: r.place(l.at), Name: m[1], Optional: No, Primary: hasAttribute(attributes, "@id"), Unique: hasAttribute(attributes, "@unique"), OnUpdate: hasAttribute(attributes, "@updatedAt")}
@@ -113,12 +113,16 @@ func hasAttribute(attributes, name string) bool {
 	return false
 }
 
-func prismaRelation(e *Entity, target, arguments string) {
+func (r *modelReader) prismaRelation(e *Entity, target, arguments string, l line) {
 	names := map[string]string{}
 	for _, m := range listOf.FindAllStringSubmatch(arguments, -1) {
 		names[m[1]] = strings.TrimSpace(m[2])
 	}
-	if names["fields"] == "" {
+	switch {
+	case names["fields"] == "":
+		return
+	case strings.Contains(names["fields"], ","):
+		r.note(l.at, "a foreign key over several columns is not generated")
 		return
 	}
 	ref := &Reference{Entity: target, Field: names["references"]}
