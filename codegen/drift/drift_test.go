@@ -221,3 +221,14 @@ func write(t *testing.T, name, content string) {
 		t.Fatal(err)
 	}
 }
+
+// TestSealOfStrangeNames: what a source is called ends no line of the head, which would be code from there on.
+func TestSealOfStrangeNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\nexport const b = 1;\n.yaml", "a\rb.yaml", "a\u2028b.yaml", "a\u2029b.yaml"} {
+		content := Seal(1, name, []byte("export {};\n"))
+		if !sealed(content) || strings.ContainsAny(string(content[:len(content)-len("export {};\n")]), "\r\u2028\u2029") {
+			t.Errorf("%q gave %q", name, content)
+		}
+	}
+}

@@ -100,7 +100,7 @@ func inputSchema(o *ir.Operation) *ir.Schema {
 	input := &ir.Schema{Types: ir.Object, Additional: &ir.Schema{Never: true}}
 	taken := map[string]bool{}
 	add := func(name, in string, required bool, schema *ir.Schema) {
-		if taken[name] {
+		for taken[name] {
 			name = in + "_" + name
 		}
 		taken[name] = true

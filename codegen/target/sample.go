@@ -248,8 +248,8 @@ func another(value *spec.Node, s *ir.Schema, n int) *spec.Node {
 		return target.Enum[n]
 	case value.Kind == spec.String && target.Pattern.Source == "" && target.Format == "":
 		other := *value
-		if digits := strconv.Itoa(n + 1); len(other.Text) > len(digits) {
-			other.Text = other.Text[:len(other.Text)-len(digits)] + digits
+		if digits, runes := strconv.Itoa(n+1), []rune(value.Text); len(runes) > len(digits) {
+			other.Text = string(runes[:len(runes)-len(digits)]) + digits
 		}
 		return &other
 	case value.Kind == spec.Number:

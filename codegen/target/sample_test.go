@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -34,6 +35,7 @@ func TestSample(t *testing.T) {
 		`{"type": "number", "minimum": 0.5, "multipleOf": 0.25, "maximum": 0.6}`,
 		`{"type": "array", "minItems": 3, "uniqueItems": true, "items": {"type": "integer"}}`,
 		`{"type": "array", "minItems": 2, "uniqueItems": true, "items": {"enum": ["a", "b"]}}`,
+		`{"type": "array", "minItems": 2, "uniqueItems": true, "items": {"type": "string", "example": "日本語"}}`,
 		`{"type": "array", "maxItems": 0, "items": {"type": "string"}}`,
 		`{"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": false}`,
 		`{"type": "array", "contains": {"const": 7}, "items": {"type": "integer"}}`,
@@ -53,6 +55,9 @@ func TestSample(t *testing.T) {
 		value := pretty(sampleOf(schema, true))
 		if again := pretty(sampleOf(schema, true)); again != value {
 			t.Errorf("%s: %s, then %s", source, value, again)
+		}
+		if !utf8.ValidString(value) {
+			t.Errorf("%s: the sample %q is not UTF-8", source, value)
 		}
 		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(value))
 		if err != nil {

@@ -1,0 +1,41 @@
+package target
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/flaresmith/flaresmith/codegen/ir"
+	"github.com/flaresmith/flaresmith/codegen/spec"
+)
+
+// TestNamesOfArguments has parameters in several places whose names meet those that others get for that.
+func TestNamesOfArguments(t *testing.T) {
+	t.Parallel()
+	root, problems := spec.Parse("api.json", []byte(`{"openapi": "3.1.0", "paths": {"/p": {"post": {"parameters": [
+		{"name": "header_a", "in": "query", "schema": {"type": "string"}}, {"name": "a", "in": "query", "schema": {"type": "string"}}, {"name": "a", "in": "header", "schema": {"type": "string"}},
+		{"name": "body", "in": "query", "schema": {"type": "string"}}, {"name": "request_body", "in": "query", "schema": {"type": "string"}}],
+		"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}, "responses": {}}}}}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	model, problems := ir.Build("api.json", root)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	tools, err := MCP(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Tools []struct {
+			InputSchema struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal([]byte("{"+string(tools)), &all); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(all.Tools[0].InputSchema.Properties); n != 6 || strings.Count(string(tools), `"header_a":`) != 1 {
+		t.Errorf("%d arguments of 6:\n%s", n, tools)
+	}
+}
