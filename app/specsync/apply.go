@@ -93,11 +93,7 @@ func (s *Syncer) commit(ctx context.Context, p preview.Project, branch, sha, act
 	if err := s.guard(ctx, p, sha, &done.Result); err != nil {
 		return done, err
 	}
-	files, err := r.files()
-	if err != nil {
-		return done, err
-	}
-	commit, err := s.Committer.CommitFiles(ctx, p, sha, files, message(r.Report, actor))
+	commit, err := s.Committer.CommitFiles(ctx, p, sha, r.files(), message(r.Report, actor))
 	if err != nil {
 		return done, err
 	}
@@ -158,16 +154,12 @@ func blobAbove(blobs map[string]string, name string) string {
 }
 
 // files are what a commit changes: what the report says, and the manifest.
-func (r Result) files() ([]preview.CommitFile, error) {
+func (r Result) files() []preview.CommitFile {
 	var files []preview.CommitFile
 	for _, c := range r.Report.ChangedFiles {
 		files = append(files, preview.CommitFile{Path: c.Path, Content: c.After()})
 	}
-	manifest, err := r.next.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return append(files, preview.CommitFile{Path: drift.ManifestPath, Content: manifest}), nil
+	return append(files, preview.CommitFile{Path: drift.ManifestPath, Content: r.manifest})
 }
 
 // message is the commit's. Nobody is mentioned in a way that GitHub would tell them of.

@@ -35,7 +35,8 @@ type Result struct {
 	// NoSpecs: the commit has neither specs nor anything that was generated.
 	NoSpecs bool
 
-	next  drift.Manifest
+	manifest []byte // that goes with the files
+
 	lines map[string]int    // of each file that is changed, the first line that is
 	blobs map[string]string // git's id of each file that is changed or deleted, and of the manifest; not of new ones
 }
@@ -103,16 +104,28 @@ func compare(source fs.FS, fallback []byte) (Result, error) {
 	}
 	var r Result
 	// Everything at a commit is committed.
-	r.Report, r.next, err = codegen.Plan(source, files, manifest, func([]string) (map[string]bool, error) { return nil, nil }) //nolint:nilnil // nobody
+	var next drift.Manifest
+	r.Report, next, err = codegen.Plan(source, files, manifest, func([]string) (map[string]bool, error) { return nil, nil }) //nolint:nilnil // nobody
 	if err != nil {
 		return Result{}, err
+	}
+	if r.manifest, err = next.Bytes(); err != nil {
+		return Result{}, err
+	}
+	if len(r.manifest) > maxManifest {
+		return Result{}, tooLarge("would be larger")
 	}
 	return r, r.locate(source)
 }
 
+// tooLarge is about a manifest: one that is not read is not written, either.
+func tooLarge(is string) error {
+	return preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("The file %s than %d MB.", is, maxManifest>>20)})
+}
+
 func readHead(source fs.FS) (drift.Head, error) {
 	if info, err := fs.Stat(source, drift.ManifestPath); err == nil && info.Size() > maxManifest {
-		return drift.Head{}, preview.Invalid("manifest", preview.Problem{Path: drift.ManifestPath, Message: fmt.Sprintf("The file is larger than %d MB.", maxManifest>>20)})
+		return drift.Head{}, tooLarge("is larger")
 	}
 	return drift.ReadHead(source)
 }

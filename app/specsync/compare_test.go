@@ -102,6 +102,27 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// A manifest that could not be read the next time is not written either: nobody could apply anything after it.
+func TestManifestThatWouldBeTooLarge(t *testing.T) {
+	t.Parallel()
+	var parameters, paths strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&parameters, `, {"name": "p%d", "in": "query", "schema": {"type": "string"}}`, i)
+	}
+	for i := range 3000 {
+		fmt.Fprintf(&paths, `, "/p%d": {"$ref": "#/components/pathItems/X"}`, i)
+	}
+	document := `{"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {` + paths.String()[2:] + `},
+		"components": {"pathItems": {"X": {"parameters": [` + parameters.String()[2:] + `], "get": {"responses": {}}}}}}`
+	r, err := Compare(fstest.MapFS{"specs/001-shop/contracts/openapi.json": {Data: []byte(document)}}, []byte("spec: {targets: [zod]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Problems) != 1 || r.Problems[0].Path != drift.ManifestPath || !strings.Contains(r.Problems[0].Message, "8 MB") {
+		t.Errorf("problems: %v", r.Problems)
+	}
+}
+
 // What is compared with git's own tree before a commit are these ids, and where a person looks are these lines.
 func TestCompareLocates(t *testing.T) {
 	t.Parallel()
