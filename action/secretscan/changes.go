@@ -203,7 +203,7 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 		for _, f := range byFile[file{c.now, c.path}] {
 			key := f.Rule + f.Fingerprint + f.Path
 			if j, ok := at[key]; ok {
-				if commits != nil { // an older commit: the finding is where it was first
+				if commits != nil && spans[j][0] != i { // an older commit: the finding is where it was first
 					found[j], spans[j][0] = f, i
 				}
 			} else {

@@ -173,6 +173,25 @@ func TestRange(t *testing.T) {
 	}
 }
 
+// TestRangeOfCopies has a secret in several lines of a file: as in a history, it is where it was first.
+func TestRangeOfCopies(t *testing.T) {
+	t.Parallel()
+	r, names := newRepository(t), map[string]string{}
+	base := r.commit("base")
+	line := "A=" + githubToken(1) + "\n"
+	r.write("a.env", "x\n"+line+line)
+	names[r.commit("first")] = "first"
+	r.write("a.env", line+line+line)
+	names[r.commit("second")] = "second"
+	want := []string{"github-pat a.env:2 first second Ann"}
+	if diff := cmp.Diff(want, r.scan(Request{Mode: Range, Range: base + "..HEAD"}, names)); diff != "" {
+		t.Error("range", diff)
+	}
+	if diff := cmp.Diff(want, r.scan(Request{Mode: History}, names)); diff != "" {
+		t.Error("history", diff)
+	}
+}
+
 // TestNotScanned holds ranges that can't be resolved to being errors, never an empty result.
 func TestNotScanned(t *testing.T) {
 	t.Parallel()
