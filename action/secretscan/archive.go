@@ -18,6 +18,7 @@ const (
 	maxUnpack  = 128 << 20
 	maxLevels  = 3       // of archives within archives
 	maxListed  = 100_000 // files in an archive's list, of which all is in memory
+	maxName    = 1000    // bytes of a file's name; one with a longer one is called by its number
 )
 
 // piece is a text of a file: the file itself, or what is packed in it.
@@ -77,7 +78,7 @@ func (u *unpacking) unzip(p piece, levels int) (some bool) {
 	if err != nil {
 		return false // no zip after all: searched as it is
 	}
-	for _, file := range archive.File {
+	for i, file := range archive.File {
 		if file.FileInfo().IsDir() {
 			continue
 		}
@@ -90,7 +91,11 @@ func (u *unpacking) unzip(p piece, levels int) (some bool) {
 			u.broken++
 			continue
 		}
-		some = u.read(p, strings.ReplaceAll(file.Name, `\`, "/"), content, levels) || some
+		name := strings.ReplaceAll(file.Name, `\`, "/")
+		if len(name) > maxName {
+			name = fmt.Sprintf("#%d", i+1)
+		}
+		some = u.read(p, name, content, levels) || some
 		content.Close()
 	}
 	return some

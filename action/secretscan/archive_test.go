@@ -132,6 +132,25 @@ func TestArchives(t *testing.T) {
 	}
 }
 
+// Names in archives may be of any length, and are repeated with each finding.
+func TestLongNamesInArchives(t *testing.T) {
+	t.Parallel()
+	long, secret := strings.Repeat("n", 60_000), "TOKEN="+githubToken(1)+"\n"
+	for name, text := range map[string]string{
+		"x!#1":                zipped(t, long, secret),
+		"x!#1!#1":             zipped(t, long+".zip", zipped(t, long, secret)),
+		"x!a.zip!#1":          zipped(t, "a.zip", zipped(t, long, secret)),
+		"x!#1!a.env":          zipped(t, long, zipped(t, "a.env", secret)),
+		"x!gzip!#1":           gzipped(t, zipped(t, long, secret)),
+		"x!" + long[:maxName]: zipped(t, long[:maxName], secret),
+	} {
+		found, err := newSearcher(defaultMatcher()).file("x", []byte(text), []string{"x"})
+		if err != nil || len(found) != 1 || found[0].Path != name {
+			t.Errorf("%.100s: %v, %.300v", name, err, found)
+		}
+	}
+}
+
 // What an archive holds beyond the bounds is told of, wherever it is.
 func TestArchivesAreCut(t *testing.T) {
 	t.Parallel()

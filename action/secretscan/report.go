@@ -18,7 +18,10 @@ func (r Report) WriteText(w io.Writer) error {
 	for _, f := range r.Findings {
 		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", f.where(), f.Line, f.Column, f.Rule, f.Tier, f.Description)
 		if f.First != nil {
-			where += fmt.Sprintf(" First in %.10s by %s", f.First.ID, printable(f.First.Author))
+			where += fmt.Sprintf(" First in %.10s", f.First.ID)
+			if f.First.Author != "" { // tags of long ago say nobody
+				where += " by " + printable(f.First.Author)
+			}
 			if !f.First.Date.IsZero() {
 				where += f.First.Date.Format(" on 2006-01-02")
 			}

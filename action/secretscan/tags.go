@@ -210,13 +210,16 @@ func (s *searcher) message(t tag) (found []Finding, err error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	name := strings.ToValidUTF8(s.shown(t.name), "?")
-	if short := []rune(name); len(short) > maxTagName {
-		name = string(short[:maxTagName]) + "…"
+	if len(t.name) > maxName { // Git makes none like that
+		t.name = "…"
 	}
-	found = s.sealed(list, piece{name, t.text}, []string{""})
+	found = s.sealed(list, piece{strings.ToValidUTF8(t.name, "?"), t.text}, []string{""})
 	for i := range found {
-		found[i].Text = fmt.Sprintf("%s%s (%.10s)", tagText, found[i].Path, t.tagger.ID)
+		name := []rune(found[i].Path)
+		if len(name) > maxTagName {
+			name = append(name[:maxTagName], '…')
+		}
+		found[i].Text = fmt.Sprintf("%s%s (%.10s)", tagText, string(name), t.tagger.ID)
 		found[i].Path = ""
 	}
 	return found, nil

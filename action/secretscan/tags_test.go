@@ -104,6 +104,26 @@ func TestStrangeTags(t *testing.T) {
 	}
 }
 
+// TestLongTagNames has names that are longer than what is told of them: no part of a secret is left at the cut, not even of one that a
+// person thought up.
+func TestLongTagNames(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	head := r.commit("one")
+	password := randomText(9, alnum, 16)
+	for i, name := range []string{strings.Repeat("x", maxTagName-12) + password, strings.Repeat("x", 1<<16) + password} {
+		object := fmt.Sprintf("object %s\ntype commit\ntag %s\n\npassword = \"%s\"\n", head, name, password)
+		r.git("update-ref", fmt.Sprintf("refs/tags/v%d", i), r.feed(object, "hash-object", "-w", "-t", "tag", "--literally", "--stdin"))
+		found, err := Scan(t.Context(), Request{Mode: Range, Dir: r.dir, Range: fmt.Sprintf("HEAD..v%d", i)})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("found %+v, %v", found, err)
+		}
+		if text := printed(t, found); len(leaks(text, password)) > 0 || len(found[0].Text) > 200 {
+			t.Errorf("printed %.3000q", text)
+		}
+	}
+}
+
 // TestStrangeDates has dates of commits and tags that Git takes and JSON does not: findings are reported without them.
 func TestStrangeDates(t *testing.T) {
 	t.Parallel()
