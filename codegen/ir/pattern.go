@@ -388,10 +388,7 @@ func (r *patternReader) number(first int, inClass bool) string {
 func (r *patternReader) hex(digits int) string {
 	for i := range digits {
 		if r.at+i >= len(r.text) || !strings.ContainsRune("0123456789abcdefABCDEF", r.text[r.at+i]) {
-			if r.unicode {
-				return "an escape without its hexadecimal digits"
-			}
-			return ""
+			return "an escape without its hexadecimal digits"
 		}
 	}
 	r.at += digits
