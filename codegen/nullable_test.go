@@ -46,3 +46,27 @@ func TestNullableReferences(t *testing.T) {
 		}
 	}
 }
+
+// TestNullBesideMore has null as a branch where that is not all that is said of it.
+func TestNullBesideMore(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ schema, want, never string }{
+		"one branch of anyOf":      {`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, `= z.string().nullable()`, "z.null()"},
+		"and not, which may be it": {`{"anyOf": [{"type": "string"}, {"type": "null"}], "not": {"enum": [null, "a"]}}`, "z.union([\n  z.string(),\n  z.null(),", "z.string().nullable()"},
+		"and a condition":          {`{"anyOf": [{"type": "string"}, {"type": "null"}], "if": {"type": "null"}, "then": false}`, "z.union([\n  z.string(),\n  z.null(),", "z.string().nullable()"},
+		"one branch of oneOf":      {`{"oneOf": [{"type": "string"}, {"type": "null"}]}`, `= z.string().nullable()`, "z.null()"},
+		"two branches of oneOf":    {`{"oneOf": [{"type": "null"}, {"type": "null"}, {"type": "string"}]}`, "z.xor([\n  z.null(),\n  z.null(),", "nullable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			document := `{"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}, "components": {"schemas": {"S": ` + tt.schema + `}}}`
+			files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"zod"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := string(files.All[0].Content); !strings.Contains(text, tt.want) || strings.Contains(text, tt.never) {
+				t.Errorf("want %q and no %q:\n%s", tt.want, tt.never, text)
+			}
+		})
+	}
+}

@@ -115,7 +115,8 @@ func (z *zod) expression(s *ir.Schema) {
 	nullable := s.Nullable
 	any, nullAny := withoutNull(s.Any, false)
 	one, nullOne := withoutNull(s.One, true)
-	nullable = nullable || nullAny && len(one) == 0 && len(s.All) == 0 && s.Types == 0 || nullOne && len(any) == 0 && len(s.All) == 0 && s.Types == 0
+	alone := len(s.All) == 0 && s.Types == 0 && s.Not == nil && len(s.Conditions) == 0 // nothing else is asked of null
+	nullable = nullable || alone && (nullAny && len(one) == 0 || nullOne && len(any) == 0)
 	if !nullable {
 		any, one = s.Any, s.One
 	}
@@ -143,7 +144,7 @@ func withoutNull(branches []*ir.Schema, exclusive bool) ([]*ir.Schema, bool) {
 			}
 		}
 	}
-	if len(rest) == 0 || len(rest) == len(branches) {
+	if left := len(branches) - len(rest); len(rest) == 0 || left == 0 || exclusive && left > 1 {
 		return branches, false
 	}
 	return rest, true
