@@ -292,7 +292,9 @@ func (s *jsonSchema) object(schema *ir.Schema) {
 		s.member("properties").open("{")
 		for i := range schema.Properties {
 			p := &schema.Properties[i]
-			s.member(p.Name).schema(p.Schema)
+			if u := schema.Unevaluated; u == nil || !p.Schema.Trivial() || slices.Contains(u.Known.Names, p.Name) { // what is only required is not described
+				s.member(p.Name).schema(p.Schema)
+			}
 			if p.Required {
 				required = append(required, p.Name)
 			}

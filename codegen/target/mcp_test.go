@@ -9,6 +9,16 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
+// TestRequiredAndUnevaluated has a member that is required and described nowhere: there is no object that has it and nothing unevaluated.
+func TestRequiredAndUnevaluated(t *testing.T) {
+	t.Parallel()
+	s := &jsonSchema{compact: true}
+	s.root(model(t, `{"type": "object", "properties": {"a": {}}, "required": ["a", "z"], "unevaluatedProperties": false}`))
+	if got, want := string(s.out), `{"type": "object","properties": {"a": {}},"required": ["a","z"],"unevaluatedProperties": false}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestNamesOfArguments has parameters in several places whose names meet those that others get for that.
 func TestNamesOfArguments(t *testing.T) {
 	t.Parallel()
