@@ -43,6 +43,8 @@ type changes struct {
 	files    int
 	found    []found
 	old      map[string]map[string]bool // by blob: rule and fingerprint of what it held
+	texts    map[string][]byte          // by blob: what was read last, see read
+	kept     int                        // bytes of texts
 }
 
 // commit looks at one commit: its message, and the files that it changed.
@@ -221,7 +223,7 @@ func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]by
 	if err := r.spent(); err != nil {
 		return c, err
 	}
-	text, err := r.GitHub.Blob(ctx, r.project, file.Blob, maxBlob)
+	text, err := r.read(ctx, file.Blob)
 	switch {
 	case errors.Is(err, preview.ErrTooLarge):
 		c.left = []string{fmt.Sprintf("%s is larger than %d MiB and was not scanned", r.contents.Shown(file.Path), maxBlob>>20)}
@@ -237,6 +239,25 @@ func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]by
 		r.clean = append(r.clean, key)
 	}
 	return c, nil
+}
+
+// maxTexts bounds the memory of contents, in bytes.
+const maxTexts = 16 << 20
+
+// read asks for a content, once where many files have the same: each is searched by its own path.
+func (r *changes) read(ctx context.Context, blob string) ([]byte, error) {
+	if text, ok := r.texts[blob]; ok {
+		return text, nil
+	}
+	text, err := r.GitHub.Blob(ctx, r.project, blob, maxBlob)
+	if err != nil {
+		return nil, err
+	}
+	if r.kept += len(text); r.texts == nil || r.kept > maxTexts {
+		r.texts, r.kept = map[string][]byte{}, len(text)
+	}
+	r.texts[blob] = text
+	return text, nil
 }
 
 // submodule makes sure that what is no blob is a submodule, whose id is that of a commit of another repository.

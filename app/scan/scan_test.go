@@ -278,6 +278,23 @@ func TestScanGoesOn(t *testing.T) {
 	}
 }
 
+// Files with the same content are searched each by its path, and read once.
+func TestSameContents(t *testing.T) {
+	t.Parallel()
+	w := pushed(1)
+	commit := &w.commits[0]
+	for i := range 50 {
+		commit.Files = append(commit.Files, preview.ChangedFile{Path: fmt.Sprintf("copies/%d.txt", i), Blob: id(2000)})
+	}
+	w.blobs[id(2000)] = "t = '" + token() + "'\n"
+	if _, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || len(w.shown) != 1 || w.reads != 2 {
+		t.Fatalf("%d reads, %d checks, %v", w.reads, len(w.shown), err)
+	}
+	if list := w.shown[0].Annotations; len(list) != 50 {
+		t.Errorf("%d annotations for 50 files", len(list))
+	}
+}
+
 // A content that several commits bring is read once, also if not all of it can be searched.
 func TestContentsAreReadOnce(t *testing.T) {
 	t.Parallel()
