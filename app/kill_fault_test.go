@@ -442,6 +442,9 @@ func (w *killWorld) unpause() {
 // is not yet read: the next one must find what is there instead of writing it a second time.
 func TestKillWhilePublishing(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: TestKill kills servers, too")
+	}
 	tests := map[string]string{
 		"check run":         "POST /repos/{owner}/{repo}/check-runs",
 		"check run update":  "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",

@@ -30,6 +30,9 @@ func killedToken() string {
 // A server that is killed in the middle of a search for secrets leaves no check, and the next one goes on with it.
 func TestKillWhileScanning(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: TestKill kills servers, too")
+	}
 	w := newKillWorld(t)
 	commit := func(files map[string]string, message string) string {
 		t.Helper()

@@ -140,6 +140,7 @@ func TestApproval(t *testing.T) {
 // TestDestructiveWarns is the default: named, and no more.
 func TestDestructiveWarns(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.cloud.mu.Lock()
 	w.cloud.destructive = []preview.Problem{{Path: "drizzle/0001_drop.sql", Line: 3, Message: "Drops the table items.", Hint: "Do it later."}}
@@ -179,6 +180,7 @@ func TestDestructiveWarns(t *testing.T) {
 // neither does a reset meanwhile.
 func TestLocalApproval(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w, _ := newLocalWorld(t, approvalFiles(), `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
 	commit := func(text string, changes map[string]string) string {
 		t.Helper()

@@ -15,6 +15,7 @@ import (
 // and a shorter list turns the check red.
 func TestCloudBindings(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	const head = `{"name": "shop", "main": "src/index.js", "compatibility_date": "2026-10-01",` + "\n"
 	files := sampleFiles()
 	files["wrangler.jsonc"] = &fstest.MapFile{Data: []byte(head + `"kv_namespaces": [{"binding": "CACHE", "id": "production"}]}`)}

@@ -168,6 +168,7 @@ func TestSignInFromTheCheck(t *testing.T) {
 // name of a preview that is gone says so.
 func TestStatusPageOfLocalProviders(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files["src/index.js"] = &fstest.MapFile{Data: []byte("export default { fetch() { console.log('asked <b>'); return new Response('one'); } };\n")}
 	files["postman/shop.postman_collection.json"] = &fstest.MapFile{Data: []byte(`{"info": {"name": "Shop",

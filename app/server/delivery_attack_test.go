@@ -19,6 +19,7 @@ import (
 // and a sentence, or does nothing; nothing of it is stored, nothing changes, and no secret is told.
 func TestHostileDeliveries(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/one")
 	w.wantCheck(sha, "success")

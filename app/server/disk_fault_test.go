@@ -19,6 +19,7 @@ import (
 // serves goes on, what is closed goes, and people are told; when there is room again, all goes on by itself.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	disk := dataFolder(t)
 	switch err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=16m,mode=711"); {
 	case refused(err) && os.Getenv(ownMounts) == "":

@@ -54,6 +54,7 @@ func (w *world) expectFindings(changes map[string]string, amiss int, want ...str
 // TestDoctorOfClouds looks at accounts at clouds that work, and at each one broken in turn.
 func TestDoctorOfClouds(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newCloudWorld(t, sampleFiles(), `CREATE TABLE products (id int)`)
 	// The stand-in's App was not asked for merge queues.
 	const missing = "FAIL  GitHub permissions: lacks merge_queues: read\n      → grant them on the App's settings at GitHub, Permissions & events"

@@ -73,6 +73,7 @@ func (m *mistaken) wantAsked(t *testing.T, want int) {
 // anybody can open it. A pass that changes something asks once, any other not at all.
 func TestForeignDatabase(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	parentURL := embeddedtest.Database(t)
 	query(t, parentURL, `CREATE TABLE items (id int PRIMARY KEY)`)
 	parent, err := url.Parse(parentURL)

@@ -142,6 +142,7 @@ func drizzle(migrations ...[2]string) map[string]string {
 // applied, failing, changed after they were applied, and new ones in the parent.
 func TestLocalMigrations(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files["wrangler.jsonc"] = &fstest.MapFile{Data: []byte(`{"name": "shop", "main": "src/index.js", "compatibility_date": "2026-10-01", "vars": {"LIMITS": {"max": 3}}}`)}
 	w, parentURL := newLocalWorld(t, files, `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
@@ -261,6 +262,7 @@ func (w *world) wantNothingLeft(name string) {
 // TestLocalHostile opens pull requests that try to reach what is not theirs, before anything of them ever worked.
 func TestLocalHostile(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w, _ := newLocalWorld(t, sampleFiles(), `CREATE TABLE items (id int PRIMARY KEY)`)
 	tests := []struct {
 		name  string

@@ -70,6 +70,7 @@ func (w *world) again(event, action string) {
 
 func TestOnboarding(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), nil)
 	other, configured := unconfigured(), sampleFiles()
 	delete(other, "wrangler.jsonc")
@@ -127,6 +128,7 @@ func TestOnboarding(t *testing.T) {
 
 func TestOnboardingDeclined(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), nil)
 	first := w.proposal()
 	if err := w.github.ClosePR(testRepo, first.Number, "octo-lead"); err != nil {
@@ -159,6 +161,7 @@ func TestOnboardingDeclined(t *testing.T) {
 // TestOnboardingRestarted: the branch is there when the server stops, and the pull request is not.
 func TestOnboardingRestarted(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	files := map[string]string{}
@@ -185,6 +188,7 @@ func TestOnboardingRestarted(t *testing.T) {
 
 func TestOnboardingPermission(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	granted := map[string]string{"metadata": "read", "contents": "read", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}
@@ -214,6 +218,7 @@ func TestOnboardingPermission(t *testing.T) {
 // TestOnboardingLimited: a limit of GitHub's puts the proposal off and loses nothing.
 func TestOnboardingLimited(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	w.github.SetFaults(fault.Nth(1, 3, fault.OnRoute("POST /repos/{owner}/{repo}/git/trees", github.RateLimited(http.StatusForbidden, time.Second))))

@@ -78,6 +78,7 @@ func (w *cloudWorld) inTable(variables map[string]string) map[string]string {
 // what another server may have made takes one more word.
 func TestSweep(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newCloudWorld(t, filesIn(t, shopMain), shopSQL(t))
 	_, name := w.made()
 	database := w.config["DATABASE_URL"]

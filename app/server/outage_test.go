@@ -68,6 +68,7 @@ func TestPullRequestNotYetThere(t *testing.T) {
 // TestRefusedReport: a report that GitHub refuses for good is not sent again and again.
 func TestRefusedReport(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.github.SetFaults(fault.OnRoute("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", fault.Fault{Status: 403, Body: `{"message":"Unable to create comment because issue is locked."}`}))
 	pr, sha := w.open("feature/a")
@@ -93,6 +94,7 @@ func TestRefusedReport(t *testing.T) {
 // TestFailingPreviewExpires: its time ends although its newest commit does not build.
 func TestFailingPreviewExpires(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")

@@ -15,6 +15,7 @@ import (
 // reads alone while nothing changes, is never in production, and goes without a trace.
 func TestPages(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "pages"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 {

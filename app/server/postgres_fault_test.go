@@ -224,6 +224,7 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 // a reset opens it again; another preview does not notice.
 func TestOvergrownDatabase(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	db := newOwnPostgres(t) // a small limit would close others' databases
 	w, _ := newLocalWorld(t, sampleFiles(), "")
 	w.stop()

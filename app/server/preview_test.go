@@ -107,6 +107,7 @@ func TestCloseBeatsLateDeploy(t *testing.T) {
 
 func TestNothingWithoutConfiguration(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)
@@ -189,6 +190,7 @@ func TestNotEligible(t *testing.T) {
 
 func TestRetargetRenameForcePush(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte(`preview: {base_branches: [main]}`)}
 	w := newWorld(t, files, nil)
@@ -228,6 +230,7 @@ func TestRetargetRenameForcePush(t *testing.T) {
 
 func TestNamesNeverCollide(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	if _, err := w.github.CreateRepo("acme", "other", sampleFiles(), github.RepoOptions{}); err != nil {
 		t.Fatal(err)
@@ -271,6 +274,7 @@ func TestNamesNeverCollide(t *testing.T) {
 
 func TestBrokenConfiguration(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	// A pull request that breaks the file gets it annotated; the good one stays in force.
 	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/config", map[string]string{".github/flaresmith.yml": "preview:\n  tll: 72h\n"}, "break it")
@@ -563,6 +567,7 @@ func TestOutOfReachAndBack(t *testing.T) {
 // TestConfigurationArrivesLater: open pull requests get their previews when the file is merged.
 func TestConfigurationArrivesLater(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)
@@ -579,6 +584,7 @@ func TestConfigurationArrivesLater(t *testing.T) {
 // TestOrganisationDefault: a repository without a file of its own follows its organisation's.
 func TestOrganisationDefault(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)

@@ -19,6 +19,7 @@ import (
 // driver is another place: what was made before is deleted once the operator's table names it.
 func TestWorkerPreviews(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "shop-previews"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 { // those to the others are no driver's matter

@@ -13,6 +13,7 @@ import (
 // else would tell that it still has yesterday's.
 func TestWorkerFollowsRenewedDatabase(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newCloudWorld(t, filesIn(t, shopMain), shopSQL(t))
 	pr, _ := w.made()
 	address := w.url()

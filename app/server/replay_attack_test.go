@@ -149,6 +149,7 @@ func TestReplayChangesNothing(t *testing.T) {
 // of another installation whose names look like ours.
 func TestForeignBodies(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/one")
 	w.wantCheck(sha, "success")

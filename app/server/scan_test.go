@@ -232,6 +232,7 @@ func (s *scanWorld) merge(into, from string, files map[string]string) string {
 // Who has no write access does not decide what is allowed.
 func TestScanOfForks(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	fork, err := s.github.Fork(testRepo, "octo-stranger")
 	if err != nil {
@@ -300,9 +301,7 @@ func TestScanOfPushes(t *testing.T) {
 // GitHub's limits of lists are no reason to see less: beyond them trees are compared.
 func TestScanOfManyFiles(t *testing.T) {
 	t.Parallel()
-	if raced {
-		t.Skip("with the race detector three thousand files take minutes")
-	}
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	files := map[string]string{}
 	for i := range 3100 {

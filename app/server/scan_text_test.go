@@ -17,6 +17,7 @@ import (
 // told of, and can't hold up a merge.
 func TestScanOfComments(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	head := s.commit("feature/talk", map[string]string{"a.txt": "nothing\n"}, "talk")
 	number := s.openPR("Talk", "feature/talk")
@@ -53,6 +54,7 @@ func TestScanOfComments(t *testing.T) {
 // What reviews and the comments in them say is scanned as comments are.
 func TestScanOfReviews(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	head := s.commit("feature/review", map[string]string{"a.txt": "nothing\nmore\n"}, "review")
 	number := s.openPR("Review", "feature/review")
@@ -98,6 +100,7 @@ func TestScanOfReviews(t *testing.T) {
 // A tag can bring commits that no branch has.
 func TestScanOfTags(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	dir := filepath.Join(t.TempDir(), "clone")
@@ -137,6 +140,7 @@ func TestScanOfTags(t *testing.T) {
 // A re-run of what a push brought knows what that was, and makes green only what is.
 func TestScanOfPushesAgain(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	s.github.SetFaults(fault.Nth(1, 1, fault.OnRoute("GET /repos/{owner}/{repo}/git/blobs/{file_sha}", fault.Fault{Status: http.StatusForbidden})))
@@ -163,6 +167,7 @@ func TestScanOfPushesAgain(t *testing.T) {
 // A merge queue's commit is scanned from where the queue began it.
 func TestScanOfMergeGroups(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	for branch, want := range map[string]struct{ text, conclusion string }{

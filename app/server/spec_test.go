@@ -202,6 +202,7 @@ func TestSpecIsQuietWhereNothingTouchesIt(t *testing.T) {
 
 func TestSpecNeverOverwrites(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := specFiles(t)
 	w := newWorld(t, files, nil)
 	byHand := strings.Replace(string(files[schemaPath].Data), "export", "// mine\nexport", 1)
@@ -220,6 +221,7 @@ func TestSpecNeverOverwrites(t *testing.T) {
 
 func TestSpecOfHostileRequests(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	bomb := "openapi: 3.1.0\na: &a [x, x, x, x, x, x, x, x, x]\n"
 	for i := 'b'; i < 'k'; i++ {
 		bomb += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", i, i, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1)
@@ -254,6 +256,7 @@ func TestSpecOfHostileRequests(t *testing.T) {
 
 func TestSpecOfAFork(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	w.github.AddUser("octo-stranger")
 	fork, err := w.github.Fork(testRepo, "octo-stranger")
@@ -312,6 +315,7 @@ func TestSpecApplyWithLostAnswers(t *testing.T) {
 
 func TestSpecApplyWithoutPermission(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	pr, sha := w.openWith("feature/stock", map[string]string{modelPath: model("stock")})
 	w.wantSpecCheck(sha, "action_required")
