@@ -151,7 +151,7 @@ func (o *specApply) apply(ctx context.Context, specs fs.FS, options codegen.Opti
 	if err != nil {
 		return drift.Report{}, err
 	}
-	files, err := in.Generate()
+	files, err := in.Generate(ctx)
 	if err != nil {
 		return drift.Report{}, err
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +132,23 @@ func TestSpecApply(t *testing.T) {
 	c.apply(exitOK)
 	if _, err := os.Stat(filepath.Join(c.dir, generated)); err == nil {
 		t.Error("the file of a removed spec is still there")
+	}
+}
+
+func TestSpecApplyInterrupted(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	code := run(ctx, streams{in: strings.NewReader(""), out: &out, err: &out}, noEnvironment, "spec-apply", "--dir", c.dir)
+	if code != exitFailed || !strings.Contains(out.String(), "specs/001-shop/contracts/openapi.yaml: the run was ended while ") {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+	for _, name := range []string{"src", "mcp", "postman", ".flaresmith.json"} {
+		if _, err := os.Stat(filepath.Join(c.dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s was written: %v", name, err)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func TestLargeAnswers(t *testing.T) {
 	}{{20, true}, {200, false}} {
 		t.Run(fmt.Sprint(tt.components), func(t *testing.T) {
 			t.Parallel()
-			files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document(tt.components))}}, codegen.Options{OpenAPI: "api.json"})
+			files, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document(tt.components))}}, codegen.Options{OpenAPI: "api.json"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestManyAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			document := `{"openapi": "3.1.0", "info": {"title": "Many", "version": "1"}, "paths": {` + strings.NewReplacer("%s\": %s", member[0]+`": `+member[1]).Replace(paths.String()[2:]) + `}, "components": {"schemas": {` + schemas.String()[2:] + `}}}`
-			files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"mcp", "postman"}})
+			files, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"mcp", "postman"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +119,7 @@ func TestHeavyBodies(t *testing.T) {
 				fmt.Fprintf(&paths, `, "/p%d": {"post": {%s, "responses": {}}}`, i, tt[0])
 			}
 			document := `{"openapi": "3.1.0", "info": {"title": "Heavy", "version": "1"}, "paths": {` + paths.String()[2:] + `}, "components": {` + tt[1] + `}}`
-			files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"mcp"}})
+			files, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"mcp"}})
 			if err != nil {
 				t.Fatal(err)
 			}

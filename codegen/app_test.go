@@ -82,7 +82,7 @@ func TestAppRuns(t *testing.T) {
 // single generates from one document into a folder.
 func single(t *testing.T, folder string, in fs.FS) {
 	t.Helper()
-	files, err := codegen.Generate(in, codegen.Options{OpenAPI: "openapi.yaml"})
+	files, err := codegen.Generate(t.Context(), in, codegen.Options{OpenAPI: "openapi.yaml"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func features(t *testing.T, dir string) project {
 	t.Helper()
 	p := project{name: "features", folder: filepath.Join(dir, "features"), entry: "src/index.ts"}
 	in := os.DirFS(filepath.Dir(sharedSpecs))
-	files, err := codegen.Generate(in, codegen.Options{})
+	files, err := codegen.Generate(t.Context(), in, codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func parsed(b *testing.B) (string, *spec.Node) {
 func built(b *testing.B) *ir.Model {
 	b.Helper()
 	name, root := parsed(b)
-	model, problems := ir.Build(name, root)
+	model, problems := ir.Build(b.Context(), name, root)
 	if len(problems) > 0 {
 		b.Fatal(problems)
 	}
@@ -74,7 +74,7 @@ func BenchmarkBuild(b *testing.B) {
 	name, root := parsed(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, problems := ir.Build(name, root); len(problems) > 0 {
+		if _, problems := ir.Build(b.Context(), name, root); len(problems) > 0 {
 			b.Fatal(problems)
 		}
 	}
@@ -84,7 +84,7 @@ func BenchmarkZod(b *testing.B) {
 	model := built(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := target.Zod(model); err != nil {
+		if _, err := target.Zod(b.Context(), model); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -95,7 +95,7 @@ func BenchmarkGenerate(b *testing.B) {
 	in := fstest.MapFS{name: &fstest.MapFile{Data: data}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := codegen.Generate(in, codegen.Options{OpenAPI: name}); err != nil {
+		if _, err := codegen.Generate(b.Context(), in, codegen.Options{OpenAPI: name}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -109,7 +109,7 @@ func BenchmarkTarget(b *testing.B) {
 		b.Run(target, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := codegen.Generate(in, codegen.Options{OpenAPI: name, Targets: []string{target}}); err != nil {
+				if _, err := codegen.Generate(b.Context(), in, codegen.Options{OpenAPI: name, Targets: []string{target}}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -121,7 +121,7 @@ func BenchmarkTarget(b *testing.B) {
 func BenchmarkUnchanged(b *testing.B) {
 	name, data := benchmarked(b)
 	in := fstest.MapFS{name: &fstest.MapFile{Data: data}}
-	files, err := codegen.Generate(in, codegen.Options{OpenAPI: name})
+	files, err := codegen.Generate(b.Context(), in, codegen.Options{OpenAPI: name})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestBranches(t *testing.T) {
 			}
 			done := make(chan outcome, 1)
 			go func() {
-				files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(source)}}, codegen.Options{OpenAPI: "api.json"})
+				files, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(source)}}, codegen.Options{OpenAPI: "api.json"})
 				done <- outcome{files, err}
 			}()
 			select {

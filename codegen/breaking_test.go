@@ -70,7 +70,7 @@ func TestBreakingSpecs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			generate := func(contract, model string) codegen.Files {
-				files, err := codegen.Generate(fstest.MapFS{"specs/001-shop/contracts/openapi.yaml": {Data: []byte(contract)}, "specs/001-shop/data-model.md": {Data: []byte(model)}}, codegen.Options{})
+				files, err := codegen.Generate(t.Context(), fstest.MapFS{"specs/001-shop/contracts/openapi.yaml": {Data: []byte(contract)}, "specs/001-shop/data-model.md": {Data: []byte(model)}}, codegen.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

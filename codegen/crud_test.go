@@ -31,7 +31,7 @@ const crudSpecs = golden + "/crud/in"
 func TestProjectRuns(t *testing.T) {
 	t.Parallel()
 	dir := install(t, crudPackages)
-	files, err := codegen.Generate(os.DirFS(crudSpecs), codegen.Options{})
+	files, err := codegen.Generate(t.Context(), os.DirFS(crudSpecs), codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

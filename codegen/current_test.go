@@ -49,7 +49,7 @@ func TestCurrent(t *testing.T) {
 		{"a file that is not listed", replace(drift.ManifestPath, `"files": {`, `"files": { "x.ts": { "target": "zod", "sha256": "0" },`), false},
 	}
 	specs := fstest.MapFS{contract: {Data: []byte(promisedContract)}, model: {Data: []byte(promisedModel)}}
-	files, err := codegen.Generate(specs, codegen.Options{})
+	files, err := codegen.Generate(t.Context(), specs, codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestChangedMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		specs[contract] = &fstest.MapFile{Data: []byte(changed)}
-		if files, err := in.Generate(); err == nil || !strings.Contains(err.Error(), "changed while this ran") {
+		if files, err := in.Generate(t.Context()); err == nil || !strings.Contains(err.Error(), "changed while this ran") {
 			t.Errorf("got %d files, %v", len(files.All), err)
 		}
 	}

@@ -33,7 +33,7 @@ func FuzzDataModel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in := fstest.MapFS{"specs/001-a/data-model.md": {Data: data}}
 		options := codegen.Options{Targets: []string{"drizzle"}}
-		files, err := codegen.Generate(in, options)
+		files, err := codegen.Generate(t.Context(), in, options)
 		if err != nil {
 			if len(files.All) > 0 || err.Error() == "" {
 				t.Fatalf("files with an error: %v", err)
@@ -45,7 +45,7 @@ func FuzzDataModel(f *testing.F) {
 				t.Errorf("a note without a place: %+v", p)
 			}
 		}
-		again, err := codegen.Generate(in, options)
+		again, err := codegen.Generate(t.Context(), in, options)
 		if err != nil || len(again.All) != len(files.All) {
 			t.Fatalf("the second run: %v", err)
 		}
@@ -69,7 +69,7 @@ func TestTablesAreLinked(t *testing.T) {
 		"specs/001-a/data-model.md": {Data: []byte("### Item\n- id (uuid)\n\n### ItemGroup\n- id (uuid)\n")},
 		"specs/002-b/spec.md":       {Data: []byte("- **FR-009**: `Item` of another feature.\n")},
 	}
-	files, err := codegen.Generate(in, codegen.Options{Targets: []string{"drizzle"}})
+	files, err := codegen.Generate(t.Context(), in, codegen.Options{Targets: []string{"drizzle"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestNotations(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			files, err := codegen.Generate(fstest.MapFS{"specs/001-a/data-model.md": {Data: []byte(tt.model)}}, codegen.Options{Targets: []string{"drizzle"}})
+			files, err := codegen.Generate(t.Context(), fstest.MapFS{"specs/001-a/data-model.md": {Data: []byte(tt.model)}}, codegen.Options{Targets: []string{"drizzle"}})
 			if err != nil {
 				t.Fatal(err)
 			}

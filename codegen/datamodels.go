@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash"
@@ -52,14 +53,14 @@ func (in *Inputs) hashModels(sum hash.Hash) {
 	}
 }
 
-// database makes one database of all data models; nil where there is none.
-func (in *Inputs) database() (*ir.Database, spec.Problems) {
-	if len(in.models) == 0 {
-		return nil, nil
-	}
+// database makes one database of all data models.
+func (in *Inputs) database(ctx context.Context) (*ir.Database, error) {
 	var models []*spec.DataModel
 	var problems spec.Problems
 	for _, m := range in.models {
+		if err := ended(ctx, m.source, "it was read"); err != nil {
+			return nil, err
+		}
 		model, wrong := spec.ParseDataModel(m.source, m.data)
 		problems = append(problems, wrong...)
 		models = append(models, model)
@@ -69,6 +70,9 @@ func (in *Inputs) database() (*ir.Database, spec.Problems) {
 	}
 	db := ir.BuildDatabase(models)
 	for _, m := range in.models {
+		if err := ended(ctx, m.source, "the tables were joined"); err != nil {
+			return nil, err
+		}
 		db.LinkFeature(m.specFile, m.source, m.requirements, m.entities)
 	}
 	return db, nil
@@ -76,13 +80,13 @@ func (in *Inputs) database() (*ir.Database, spec.Problems) {
 
 // tables writes the database's module. Where notations disagree, the report has conflicts; they are notes if the
 // run was told to take the more trusted one.
-func (w *output) tables(files *Files) error {
-	db, problems := w.in.database()
-	if len(problems) > 0 {
-		return problems
-	}
-	if db == nil {
+func (w *output) tables(ctx context.Context, files *Files) error {
+	if len(w.in.models) == 0 {
 		return nil
+	}
+	db, err := w.in.database(ctx)
+	if err != nil {
+		return err
 	}
 	files.promiseTables(db)
 	files.Notes = append(files.Notes, db.Notes...)
@@ -99,5 +103,5 @@ func (w *output) tables(files *Files) error {
 	if len(w.in.models) > 1 {
 		from = "the data models in " + specsFolder
 	}
-	return w.addModule(drizzle, path.Join(w.in.layout.Database, "schema.ts"), from, func() ([]byte, error) { return target.Drizzle(db) })
+	return w.addModule(ctx, drizzle, path.Join(w.in.layout.Database, "schema.ts"), from, func() ([]byte, error) { return target.Drizzle(ctx, db) })
 }

@@ -77,7 +77,7 @@ func TestDrizzle(t *testing.T) {
 // schema generates the tables of a case into a folder of its own.
 func schema(t *testing.T, dir, name string, fsys fs.FS) {
 	t.Helper()
-	files, err := codegen.Generate(fsys, codegen.Options{Targets: []string{"drizzle"}, ByTrust: true})
+	files, err := codegen.Generate(t.Context(), fsys, codegen.Options{Targets: []string{"drizzle"}, ByTrust: true})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -36,7 +36,7 @@ func TestNumbersOfFeatures(t *testing.T) {
 			for _, folder := range tt.folders {
 				in["specs/"+folder+"/data-model.md"] = &fstest.MapFile{Data: []byte("### Item\n- id (uuid)\n- f" + strings.ReplaceAll(folder, "-", "") + " (text)\n")}
 			}
-			files, err := codegen.Generate(in, codegen.Options{Targets: []string{"drizzle"}})
+			files, err := codegen.Generate(t.Context(), in, codegen.Options{Targets: []string{"drizzle"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestContractsWithLateKeys(t *testing.T) {
 		"specs/001-a/contracts/row.json":     {Data: []byte(`{"$defs": ` + list + `, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Row", "type": "object", "properties": {"a": {"$ref": "#/$defs/S1"}}}`)},
 		"specs/001-a/contracts/tools.json":   {Data: []byte(`{"tools": ` + list + `}`)},
 	}
-	files, err := codegen.Generate(in, codegen.Options{Targets: []string{"zod"}})
+	files, err := codegen.Generate(t.Context(), in, codegen.Options{Targets: []string{"zod"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -74,13 +75,13 @@ type document struct {
 }
 
 // Generate makes all files of the specs in fsys. With an error of type spec.Problems, everything
-// that is wrong is told with its place, and there are no files.
-func Generate(fsys fs.FS, o Options) (Files, error) {
+// that is wrong is told with its place, and there are no files. Where the context ends, the error says what was at work.
+func Generate(ctx context.Context, fsys fs.FS, o Options) (Files, error) {
 	in, err := Load(fsys, o)
 	if err != nil {
 		return Files{}, err
 	}
-	return in.Generate()
+	return in.Generate(ctx)
 }
 
 // Load looks at the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
@@ -175,13 +176,13 @@ func (in *Inputs) Current(h drift.Head, disk fs.FS) bool {
 	return h.Generation == generation && h.Inputs == in.Hash && h.Intact(disk)
 }
 
-// Generate makes the files.
-func (in *Inputs) Generate() (Files, error) {
+// Generate makes the files. Where the context ends, there are none, and the error says what was at work.
+func (in *Inputs) Generate(ctx context.Context) (Files, error) {
 	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: drift.Promises{}}
 	if err := in.read(); err != nil {
 		return Files{}, err
 	}
-	models, err := in.buildAll()
+	models, err := in.buildAll(ctx)
 	if err != nil {
 		return Files{}, err
 	}
@@ -189,15 +190,18 @@ func (in *Inputs) Generate() (Files, error) {
 		files.Notes = append(files.Notes, m.model.Notes...)
 	}
 	w := &output{in: in}
-	if err := w.tables(&files); err != nil {
+	if err := w.tables(ctx, &files); err != nil {
 		return Files{}, err
 	}
 	err = together(
-		func() error { return w.write(models) },
+		func() error { return w.write(ctx, models) },
 		func() error {
 			for _, m := range models {
-				if files.promise(m.model); files.promisedBytes > maxPromises {
+				if files.promise(ctx, m.model); files.promisedBytes > maxPromises {
 					return tooLarge(m.source, "what people rely on, which the manifest lists,", maxPromises)
+				}
+				if err := ended(ctx, m.source, "what people rely on was listed"); err != nil {
+					return err
 				}
 			}
 			return nil
@@ -212,7 +216,7 @@ func (in *Inputs) Generate() (Files, error) {
 }
 
 // buildAll makes the models of all documents, and makes sure meanwhile that these are what was hashed.
-func (in *Inputs) buildAll() ([]made, error) {
+func (in *Inputs) buildAll(ctx context.Context) ([]made, error) {
 	models, problems := make([]made, len(in.documents)), make([]spec.Problems, len(in.documents))
 	parts := []func() error{func() error {
 		hash, err := in.sum()
@@ -223,9 +227,13 @@ func (in *Inputs) buildAll() ([]made, error) {
 	}}
 	for i, d := range in.documents {
 		parts = append(parts, func() error {
+			const doing = "it was read"
+			if err := ended(ctx, d.source, doing); err != nil {
+				return err
+			}
 			models[i].document = d
-			models[i].model, problems[i] = build(d)
-			return nil
+			models[i].model, problems[i] = build(ctx, d)
+			return ended(ctx, d.source, doing)
 		})
 	}
 	if err := together(parts...); err != nil {
@@ -237,17 +245,25 @@ func (in *Inputs) buildAll() ([]made, error) {
 	return models, nil
 }
 
-func build(d document) (*ir.Model, spec.Problems) {
+func build(ctx context.Context, d document) (*ir.Model, spec.Problems) {
 	root, problems := spec.Parse(d.source, d.data)
-	if len(problems) > 0 {
+	if len(problems) > 0 || ctx.Err() != nil {
 		return nil, problems
 	}
 	if root.Get("openapi") == nil && root.Get("swagger") == nil && root.Get("$schema") != nil {
-		return ir.BuildSchema(d.source, strings.TrimSuffix(path.Base(d.source), path.Ext(d.source)), root)
+		return ir.BuildSchema(ctx, d.source, strings.TrimSuffix(path.Base(d.source), path.Ext(d.source)), root)
 	}
-	model, problems := ir.Build(d.source, root)
+	model, problems := ir.Build(ctx, d.source, root)
 	if model != nil {
-		model.Link(d.requirements)
+		model.Link(ctx, d.requirements)
 	}
 	return model, problems
+}
+
+// ended is the error of a run that nobody waits for any more, with what was at work; nil while somebody does.
+func ended(ctx context.Context, source, doing string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: the run was ended while %s: %w", source, doing, context.Cause(ctx))
 }

@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			folder := filepath.Join(golden, c.Name())
 			in := os.DirFS(filepath.Join(folder, "in"))
-			files, err := codegen.Generate(in, options(t, in))
+			files, err := codegen.Generate(t.Context(), in, options(t, in))
 			got := map[string]string{}
 			if err != nil {
 				got["problems.txt"] = err.Error() + "\n"
@@ -125,12 +125,12 @@ func TestSameBytes(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"schemas-3.1", "crud"} {
 		in := os.DirFS(filepath.Join(golden, name, "in"))
-		first, err := codegen.Generate(in, options(t, in))
+		first, err := codegen.Generate(t.Context(), in, options(t, in))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
-			again, err := codegen.Generate(in, options(t, in))
+			again, err := codegen.Generate(t.Context(), in, options(t, in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +146,7 @@ func TestSameBytes(t *testing.T) {
 
 func TestUnknownTarget(t *testing.T) {
 	t.Parallel()
-	_, err := codegen.Generate(os.DirFS(golden), codegen.Options{Targets: []string{"cobol"}})
+	_, err := codegen.Generate(t.Context(), os.DirFS(golden), codegen.Options{Targets: []string{"cobol"}})
 	if err == nil || !strings.Contains(err.Error(), `no target "cobol"`) {
 		t.Errorf("got %v", err)
 	}
@@ -162,7 +162,7 @@ func TestStatusIsNoCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		source := fstest.MapFS{"openapi.json": {Data: text}}
-		_, err = codegen.Generate(source, codegen.Options{OpenAPI: "openapi.json"})
+		_, err = codegen.Generate(t.Context(), source, codegen.Options{OpenAPI: "openapi.json"})
 		if (err == nil) != ok || (!ok && !strings.Contains(err.Error(), "is no status of a response")) {
 			t.Errorf("%q: %v", key, err)
 		}

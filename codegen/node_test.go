@@ -114,7 +114,7 @@ func TestInNode(t *testing.T) {
 	all := descriptions(t, dir)
 	var sources []string
 	for _, d := range all {
-		files, err := codegen.Generate(d.fsys, codegen.Options{OpenAPI: d.source})
+		files, err := codegen.Generate(t.Context(), d.fsys, codegen.Options{OpenAPI: d.source})
 		if err != nil {
 			t.Fatalf("%s: %v", d.name, err)
 		}

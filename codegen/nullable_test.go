@@ -28,7 +28,7 @@ const nullableReferences = `{"openapi": "3.0.3", "info": {"title": "Pets", "vers
 // TestNullableReferences sees null kept where it is said behind the first of two references.
 func TestNullableReferences(t *testing.T) {
 	t.Parallel()
-	files, err := codegen.Generate(fstest.MapFS{"openapi.json": {Data: []byte(nullableReferences)}}, codegen.Options{OpenAPI: "openapi.json"})
+	files, err := codegen.Generate(t.Context(), fstest.MapFS{"openapi.json": {Data: []byte(nullableReferences)}}, codegen.Options{OpenAPI: "openapi.json"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestNullBesideMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			document := `{"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}, "components": {"schemas": {"S": ` + tt.schema + `}}}`
-			files, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"zod"}})
+			files, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{"zod"}})
 			if err != nil {
 				t.Fatal(err)
 			}

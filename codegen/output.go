@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -43,26 +44,26 @@ func tooLarge(source, what string, limit int) error {
 }
 
 // write makes the files of all documents, sorted by path. Two files of one path are an error of the layout.
-func (w *output) write(documents []made) error {
+func (w *output) write(ctx context.Context, documents []made) error {
 	routed := slices.DeleteFunc(slices.Clone(documents), func(d made) bool { return len(d.model.Operations) == 0 })
 	var parts []func() error
 	if len(routed) > 0 && w.wants(postman) { // what takes longest begins
-		parts = append(parts, func() error { return w.postman(routed) })
+		parts = append(parts, func() error { return w.postman(ctx, routed) })
 	}
 	if len(routed) > 0 && w.wants(hono) {
-		parts = append(parts, func() error { return w.hono(routed) })
+		parts = append(parts, func() error { return w.hono(ctx, routed) })
 	}
 	for _, d := range routed {
 		if w.wants(mcp) {
 			parts = append(parts, func() error {
-				return w.addJSON(mcp, place(w.in.layout.MCP, d.stem, "mcp", ".json"), d.source, func() ([]byte, error) { return target.MCP(d.model) })
+				return w.addJSON(ctx, mcp, place(w.in.layout.MCP, d.stem, "mcp", ".json"), d.source, func() ([]byte, error) { return target.MCP(ctx, d.model) })
 			})
 		}
 	}
 	for _, d := range documents {
 		if w.wants(zod) {
 			parts = append(parts, func() error {
-				return w.addModule(zod, w.schemas(d), d.source, func() ([]byte, error) { return target.Zod(d.model) })
+				return w.addModule(ctx, zod, w.schemas(d), d.source, func() ([]byte, error) { return target.Zod(ctx, d.model) })
 			})
 		}
 	}
@@ -108,31 +109,38 @@ func (w *output) note(notes ...spec.Problem) {
 	w.notes = append(w.notes, notes...)
 }
 
-// made makes a file's content, unless there is too much already.
-func (w *output) made(name, source string, content func() ([]byte, error)) ([]byte, error) {
+// made makes a file's content, unless there is too much already, or nobody waits for it any more.
+func (w *output) made(ctx context.Context, name, source string, content func() ([]byte, error)) ([]byte, error) {
 	w.mu.Lock()
 	full := w.size > maxFiles
 	w.mu.Unlock()
 	if full {
 		return nil, errTooLarge
 	}
+	doing := name + " was made"
+	if err := ended(ctx, source, doing); err != nil {
+		return nil, err
+	}
 	body, err := content()
 	if errors.Is(err, target.ErrTooLarge) {
 		return nil, tooLarge(source, name, target.MaxFile)
 	}
-	return body, err
+	if err != nil {
+		return nil, cmp.Or(ended(ctx, source, doing), err)
+	}
+	return body, nil
 }
 
-func (w *output) addModule(kind, name, source string, content func() ([]byte, error)) error {
-	body, err := w.made(name, source, content)
+func (w *output) addModule(ctx context.Context, kind, name, source string, content func() ([]byte, error)) error {
+	body, err := w.made(ctx, name, source, content)
 	if err == nil {
 		w.add(kind, name, drift.Seal(generation, source, body))
 	}
 	return err
 }
 
-func (w *output) addJSON(kind, name, source string, content func() ([]byte, error)) error {
-	body, err := w.made(name, source, content)
+func (w *output) addJSON(ctx context.Context, kind, name, source string, content func() ([]byte, error)) error {
+	body, err := w.made(ctx, name, source, content)
 	if err != nil {
 		return err
 	}
@@ -148,19 +156,19 @@ func (w *output) schemas(d made) string {
 }
 
 // hono makes the routes of each document, the file that each gets its handlers from, and the app.
-func (w *output) hono(documents []made) error {
+func (w *output) hono(ctx context.Context, documents []made) error {
 	layout := w.in.layout
 	entry, app, http, env := path.Join(layout.Source, "index.ts"), path.Join(layout.Source, "app.ts"), path.Join(layout.Source, "http.ts"), path.Join(layout.Source, "env.ts")
 	parts := make([]target.HonoPart, len(documents))
 	for i, d := range documents {
 		routes, handlers := place(layout.Routes, d.stem, "routes", ".ts"), place(layout.Handlers, d.stem, "handlers", ".ts")
 		imports := target.HonoImports{Schemas: module(routes, w.schemas(d)), HTTP: module(routes, http), Env: module(routes, env)}
-		if err := w.addModule(hono, routes, d.source, func() ([]byte, error) { return target.Hono(d.model, imports) }); err != nil {
+		if err := w.addModule(ctx, hono, routes, d.source, func() ([]byte, error) { return target.Hono(ctx, d.model, imports) }); err != nil {
 			return err
 		}
 		w.once(hono, handlers, target.HonoHandlers(module(handlers, routes)))
 		parts[i] = target.HonoPart{Name: cmp.Or(d.stem, "api"), Routes: module(app, routes), Handlers: module(app, handlers)}
-		name, err := w.crud(d, routes)
+		name, err := w.crud(ctx, d, routes)
 		if err != nil {
 			return err
 		}
@@ -180,11 +188,11 @@ func (w *output) hono(documents []made) error {
 }
 
 // crud makes a contract's handlers for plain CRUD, and gives the name of their file; empty where there are none.
-func (w *output) crud(d made, routes string) (string, error) {
+func (w *output) crud(ctx context.Context, d made, routes string) (string, error) {
 	if w.db == nil {
 		return "", nil
 	}
-	operations, notes := ir.CRUDs(d.model, w.db)
+	operations, notes := ir.CRUDs(ctx, d.model, w.db)
 	w.note(notes...)
 	if len(operations) == 0 {
 		return "", nil
@@ -193,7 +201,7 @@ func (w *output) crud(d made, routes string) (string, error) {
 	imports := target.CRUDImports{
 		Shared: module(name, path.Join(w.in.layout.Source, "crud.ts")), Schemas: module(name, w.schemas(d)), Tables: module(name, path.Join(w.in.layout.Database, "schema.ts")), Routes: module(name, routes),
 	}
-	return name, w.addModule(hono, name, d.source, func() ([]byte, error) { return target.CRUD(operations, imports) })
+	return name, w.addModule(ctx, hono, name, d.source, func() ([]byte, error) { return target.CRUD(ctx, operations, imports) })
 }
 
 // crudApp makes what these handlers share, and the files in which people say how to get a database, and who may.
@@ -212,13 +220,13 @@ const (
 )
 
 // postman makes a collection of each document, and the environments for all of them.
-func (w *output) postman(documents []made) error {
+func (w *output) postman(ctx context.Context, documents []made) error {
 	models := make([]*ir.Model, len(documents))
 	for i, d := range documents {
 		models[i] = d.model
 		stem := strings.ReplaceAll(d.stem, "/", ".") // the folder is flat
-		err := w.addJSON(postman, place(w.in.layout.Collections, stem, "api", collectionSuffix), d.source,
-			func() ([]byte, error) { return target.Postman(d.model, cmp.Or(d.stem, "api")) })
+		err := w.addJSON(ctx, postman, place(w.in.layout.Collections, stem, "api", collectionSuffix), d.source,
+			func() ([]byte, error) { return target.Postman(ctx, d.model, cmp.Or(d.stem, "api")) })
 		if err != nil {
 			return err
 		}
@@ -226,7 +234,7 @@ func (w *output) postman(documents []made) error {
 	for _, name := range w.in.layout.Environments {
 		inferred := false
 		file := path.Join(w.in.layout.Collections, name+environmentSuffix)
-		err := w.addJSON(postman, file, source(documents), func() (body []byte, err error) {
+		err := w.addJSON(ctx, postman, file, source(documents), func() (body []byte, err error) {
 			body, inferred, err = target.PostmanEnvironment(name, models)
 			return body, err
 		})

@@ -12,16 +12,16 @@ func TestFilesTooLarge(t *testing.T) {
 	w := &output{}
 	w.add(zod, "a.ts", content)
 	w.add(zod, "b.ts", content)
-	if err := w.write(nil); err != nil {
+	if err := w.write(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	w.add(zod, "c.ts", content)
 	more := false
-	err := w.addModule(zod, "d.ts", "api.json", func() ([]byte, error) { more = true; return nil, nil })
+	err := w.addModule(t.Context(), zod, "d.ts", "api.json", func() ([]byte, error) { more = true; return nil, nil })
 	if !errors.Is(err, errTooLarge) || more {
 		t.Errorf("error %v, made another: %v", err, more)
 	}
-	if err := w.write(nil); !errors.Is(err, errTooLarge) || len(w.all) > 0 {
+	if err := w.write(t.Context(), nil); !errors.Is(err, errTooLarge) || len(w.all) > 0 {
 		t.Errorf("error %v, %d files", err, len(w.all))
 	}
 }

@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -19,11 +20,11 @@ const maxPromises = 64 << 20
 
 // promise notes what other people may rely on of a contract: its operations with their parameters, and the fields of
 // its schemas.
-func (f *Files) promise(m *ir.Model) {
+func (f *Files) promise(ctx context.Context, m *ir.Model) {
 	f.promises.Kind(drift.LimitPromise)
 	uses := map[*ir.Component]string{}
 	for i := range m.Operations {
-		if f.promisedBytes > maxPromises {
+		if f.promisedBytes > maxPromises || ctx.Err() != nil {
 			return
 		}
 		o := &m.Operations[i]
@@ -34,12 +35,15 @@ func (f *Files) promise(m *ir.Model) {
 		}
 	}
 	for i := range m.Operations {
+		if ctx.Err() != nil {
+			return
+		}
 		for _, s := range answered(&m.Operations[i]) {
 			used(uses, s, drift.InResponses)
 		}
 	}
 	for _, c := range m.Components {
-		if f.promisedBytes > maxPromises {
+		if f.promisedBytes > maxPromises || ctx.Err() != nil {
 			return
 		}
 		f.promised(drift.SchemaPromise, c.Name, uses[c])

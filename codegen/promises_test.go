@@ -21,12 +21,12 @@ func TestPromisesOfOneSchema(t *testing.T) {
 	inner := `{"type": "object", "properties": {` + members.String()[2:] + `}}`
 	schema := `{"type": "object", "properties": {"` + strings.Repeat("long", maxOwner/4-10) + `": ` + inner + `}}`
 	operation := `{"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}}, "responses": {}}`
-	model, problems := build(document{source: "api.json", data: []byte(`{"openapi": "3.1.0", "paths": {"/p": {"put": ` + operation + `}}, "components": {"schemas": {"S": ` + schema + `}}}`)})
+	model, problems := build(t.Context(), document{source: "api.json", data: []byte(`{"openapi": "3.1.0", "paths": {"/p": {"put": ` + operation + `}}, "components": {"schemas": {"S": ` + schema + `}}}`)})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	files := Files{promises: drift.Promises{}}
-	files.promise(model)
+	files.promise(t.Context(), model)
 	if files.promisedBytes <= maxPromises || files.promisedBytes > maxPromises+1<<20 {
 		t.Errorf("%d MB were promised before that was too much", files.promisedBytes>>20)
 	}

@@ -54,7 +54,7 @@ func TestSample(t *testing.T) {
 // planned is what applying the specs of a repository does, and the files that it leaves.
 func planned(t *testing.T, tree fstest.MapFS) (drift.Report, fstest.MapFS) {
 	t.Helper()
-	generated, err := codegen.Generate(tree, codegen.Options{})
+	generated, err := codegen.Generate(t.Context(), tree, codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

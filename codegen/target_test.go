@@ -24,7 +24,7 @@ func TestTargetAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := codegen.Generate(in, codegen.Options{Only: only})
+		files, err := codegen.Generate(t.Context(), in, codegen.Options{Only: only})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestTargetsOfProject(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			files, err := codegen.Generate(in, codegen.Options{Targets: tt.project, Only: tt.only})
+			files, err := codegen.Generate(t.Context(), in, codegen.Options{Targets: tt.project, Only: tt.only})
 			if err != nil {
 				t.Fatal(err)
 			}

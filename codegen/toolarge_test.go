@@ -52,7 +52,7 @@ func TestTooLarge(t *testing.T) {
 				fmt.Fprintf(&paths, `, "/p%d%s": {"get": {%s}}`, i, tt.path, tt.operation)
 			}
 			document := `{"openapi": "3.1.0", "info": {"title": "Large", "version": "1"}, "paths": {` + paths.String()[2:] + `}, "components": {` + tt.components + `}}`
-			_, err := codegen.Generate(fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{tt.target}})
+			_, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json", Targets: []string{tt.target}})
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("%d kB gave the error %v, want %s", len(document)>>10, err, tt.want)
 			}

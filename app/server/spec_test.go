@@ -51,7 +51,7 @@ func specFiles(t testing.TB) fstest.MapFS {
 	files := sampleFiles()
 	files[modelPath] = &fstest.MapFile{Data: []byte(model())}
 	files["specs/001-shop/contracts/openapi.yaml"] = &fstest.MapFile{Data: []byte(contract)}
-	generated, err := codegen.Generate(files, codegen.Options{})
+	generated, err := codegen.Generate(t.Context(), files, codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

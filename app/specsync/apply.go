@@ -195,7 +195,7 @@ func (s *Syncer) compareAt(ctx context.Context, p preview.Project, sha string, f
 	if err != nil {
 		return Result{}, err
 	}
-	r, err := Compare(source, fallback)
+	r, err := Compare(ctx, source, fallback)
 	return r, errors.Join(err, source.Close())
 }
 

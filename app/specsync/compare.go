@@ -2,6 +2,7 @@ package specsync
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1" //nolint:gosec // git's own hash of a file
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
@@ -25,7 +27,12 @@ const (
 	maxManifest  = 8 << 20
 	maxOutput    = 48 << 20
 	specsFolder  = "specs"
+
+	// maxTime is a multiple of what the largest descriptions in use take, and a part of what a look may: it may compare twice.
+	maxTime = 30 * time.Second
 )
+
+var errTooLong = fmt.Errorf("it took longer than %s", maxTime)
 
 // Result is how the generated files of a commit stand to its specs.
 type Result struct {
@@ -43,9 +50,11 @@ type Result struct {
 
 // Compare generates what the specs ask for and compares it with the files that are there. fallback is the
 // configuration that counts where the commit has none of its own. What the repository's authors can repair is in the
-// result; an error is ours.
-func Compare(source fs.FS, fallback []byte) (Result, error) {
-	r, err := compare(source, fallback)
+// result; an error is ours, as is the context's end. Specs that take too long are their authors'.
+func Compare(ctx context.Context, source fs.FS, fallback []byte) (Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, maxTime, errTooLong)
+	defer cancel()
+	r, err := compare(limited, source, fallback)
 	if err == nil {
 		return r, nil
 	}
@@ -60,6 +69,10 @@ func Compare(source fs.FS, fallback []byte) (Result, error) {
 		return r, nil
 	case errors.As(err, &invalid):
 		return Result{Problems: invalid.Problems}, nil
+	case errors.Is(err, errTooLong):
+		return Result{Problems: []preview.Problem{{Message: err.Error(), Hint: "Run spec-apply in a workflow instead, or make smaller what takes so long."}}}, nil
+	case ctx.Err() != nil:
+		return Result{}, preview.Transient(fmt.Errorf("compare with the specs: %w", err))
 	case ours(err):
 		return Result{}, fmt.Errorf("compare with the specs: %w", err)
 	}
@@ -72,7 +85,7 @@ func ours(err error) bool {
 	return errors.As(err, &number) && number != syscall.ENOENT && number != syscall.ENOTDIR && number != syscall.EISDIR && number != syscall.EINVAL
 }
 
-func compare(source fs.FS, fallback []byte) (Result, error) {
+func compare(ctx context.Context, source fs.FS, fallback []byte) (Result, error) {
 	head, err := readHead(source)
 	if err != nil {
 		return Result{}, err
@@ -98,7 +111,7 @@ func compare(source fs.FS, fallback []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	files, err := in.Generate()
+	files, err := in.Generate(ctx)
 	if err != nil {
 		return Result{}, err
 	}

@@ -1,6 +1,8 @@
 package specsync
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/codegen"
 	"github.com/flaresmith/flaresmith/codegen/drift"
 )
@@ -22,7 +25,7 @@ const (
 func shop(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{modelPath: {Data: []byte(modelText)}}
-	generated, err := codegen.Generate(files, codegen.Options{})
+	generated, err := codegen.Generate(t.Context(), files, codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func TestCompare(t *testing.T) {
 			t.Parallel()
 			files := shop(t)
 			tt.change(files)
-			got, err := Compare(files, []byte(tt.fallback))
+			got, err := Compare(t.Context(), files, []byte(tt.fallback))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,12 +117,32 @@ func TestManifestThatWouldBeTooLarge(t *testing.T) {
 	}
 	document := `{"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {` + paths.String()[2:] + `},
 		"components": {"pathItems": {"X": {"parameters": [` + parameters.String()[2:] + `], "get": {"responses": {}}}}}}`
-	r, err := Compare(fstest.MapFS{"specs/001-shop/contracts/openapi.json": {Data: []byte(document)}}, []byte("spec: {targets: [zod]}"))
+	r, err := Compare(t.Context(), fstest.MapFS{"specs/001-shop/contracts/openapi.json": {Data: []byte(document)}}, []byte("spec: {targets: [zod]}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Problems) != 1 || r.Problems[0].Path != drift.ManifestPath || !strings.Contains(r.Problems[0].Message, "8 MB") {
 		t.Errorf("problems: %v", r.Problems)
+	}
+}
+
+// Specs that take too long are for their authors to change; a server that stops is not.
+func TestCompareEnds(t *testing.T) {
+	t.Parallel()
+	stopped := errors.New("the server stops")
+	for _, why := range []error{errTooLong, stopped} {
+		files := shop(t)
+		files[modelPath] = &fstest.MapFile{Data: []byte(modelText + "| stock | integer | NOT NULL |\n")}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		r, err := Compare(ctx, files, nil)
+		if errors.Is(why, errTooLong) {
+			if err != nil || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].String(), modelPath+": ") || !strings.Contains(r.Problems[0].String(), why.Error()) {
+				t.Errorf("%v: %+v, %v", why, r, err)
+			}
+		} else if !errors.Is(err, why) || preview.Classify(err) != preview.ClassTransient || len(r.Problems) > 0 {
+			t.Errorf("%v: %+v, %v", why, r, err)
+		}
 	}
 }
 
@@ -129,7 +152,7 @@ func TestCompareLocates(t *testing.T) {
 	files := shop(t)
 	before := files[schemaPath].Data
 	files[modelPath] = &fstest.MapFile{Data: []byte(modelText + "| stock | integer | NOT NULL |\n")}
-	r, err := Compare(files, nil)
+	r, err := Compare(t.Context(), files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ var keywordTypes = []struct { //nolint:gochecknoglobals // a constant table
 func (b *builder) schema(n *spec.Node, outer Types) *Schema {
 	s := &Schema{Node: n}
 	switch {
+	case b.pause():
+		return s
 	case n.Is(spec.Bool):
 		s.Never = !n.True()
 		return s
@@ -309,7 +311,11 @@ func (b *builder) enum(n *spec.Node, s *Schema) {
 		}
 	}
 	s.Types &^= Null
-	s.Enum = slices.DeleteFunc(s.Enum, func(value *spec.Node) bool { return !b.allowed(n, value) })
+	var pattern *regexp.Regexp
+	if source := n.Get("pattern").String(); source != "" {
+		pattern, _ = regexp.Compile(source) // what Go can't read is not checked
+	}
+	s.Enum = slices.DeleteFunc(s.Enum, func(value *spec.Node) bool { return !b.pause() && !allowed(n, pattern, value) })
 	if len(s.Enum) == 0 {
 		*s = Schema{Node: s.Node, Meta: s.Meta, Nullable: s.Nullable, Never: !s.Nullable, Types: Null}
 		if s.Never {
@@ -321,15 +327,13 @@ func (b *builder) enum(n *spec.Node, s *Schema) {
 	}
 }
 
-// allowed tells whether a value of an enum keeps the limits that stand beside it.
-func (b *builder) allowed(n, value *spec.Node) bool {
+// allowed tells whether a value of an enum keeps the limits that stand beside it, and the pattern, if there is one.
+func allowed(n *spec.Node, pattern *regexp.Regexp, value *spec.Node) bool {
 	switch value.Kind {
 	case spec.String:
 		length := float64(utf8.RuneCountInString(value.Text))
-		if source := n.Get("pattern").String(); source != "" {
-			if pattern, err := regexp.Compile(source); err == nil && !pattern.MatchString(value.Text) {
-				return false
-			}
+		if pattern != nil && !pattern.MatchString(value.Text) {
+			return false
 		}
 		return within(n, "minLength", length, 1, false) && within(n, "maxLength", length, -1, false)
 	case spec.Number:

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,9 +62,12 @@ type CRUDPart struct {
 
 // CRUDs finds the operations of a model that are plain CRUD. What they are taken for is noted each; so is why
 // an operation on a table's path is not.
-func CRUDs(m *Model, d *Database) ([]CRUD, spec.Problems) {
+func CRUDs(ctx context.Context, m *Model, d *Database) ([]CRUD, spec.Problems) {
 	f := &crudFinder{db: d, file: m.File}
 	for i := range m.Operations {
+		if ctx.Err() != nil { // nobody waits for them any more
+			break
+		}
 		f.operation(&m.Operations[i])
 	}
 	return f.all, f.notes

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -16,9 +17,10 @@ type Model struct {
 	Notes      spec.Problems // what was inferred or can't be checked
 }
 
-// Build makes the model of an OpenAPI 3.0 or 3.1 document. With any problem the model is nil.
-func Build(file string, root *spec.Node) (*Model, spec.Problems) {
-	b := newBuilder(file, root)
+// Build makes the model of an OpenAPI 3.0 or 3.1 document. With any problem the model is nil, and so it is where the
+// context ended.
+func Build(ctx context.Context, file string, root *spec.Node) (*Model, spec.Problems) {
+	b := newBuilder(ctx, file, root)
 	if !b.version() {
 		return nil, b.doc.Problems()
 	}
@@ -32,8 +34,8 @@ func Build(file string, root *spec.Node) (*Model, spec.Problems) {
 
 // BuildSchema makes the model of a JSON Schema, draft 4 to 2020-12. Its root is a component that is
 // named after its title, or else by fallback; definitions that it refers to are further ones.
-func BuildSchema(file, fallback string, root *spec.Node) (*Model, spec.Problems) {
-	b := newBuilder(file, root)
+func BuildSchema(ctx context.Context, file, fallback string, root *spec.Node) (*Model, spec.Problems) {
+	b := newBuilder(ctx, file, root)
 	draft := root.Get("$schema").String()
 	b.tuples = !strings.Contains(draft, "2020-12")
 	b.old = b.tuples && !strings.Contains(draft, "2019-09") // nothing beside $ref counts
@@ -46,14 +48,17 @@ func BuildSchema(file, fallback string, root *spec.Node) (*Model, spec.Problems)
 	return b.build()
 }
 
-func newBuilder(file string, root *spec.Node) *builder {
-	return &builder{doc: spec.NewDocument(file, root), model: &Model{File: file}, byPointer: map[string]*Component{}, nodes: map[*Component]*spec.Node{}}
+func newBuilder(ctx context.Context, file string, root *spec.Node) *builder {
+	return &builder{cancelled: ctx.Err, doc: spec.NewDocument(file, root), model: &Model{File: file}, byPointer: map[string]*Component{}, nodes: map[*Component]*spec.Node{}}
 }
 
 // build follows from the components that are known to those that they refer to.
 func (b *builder) build() (*Model, spec.Problems) {
 	for i := 0; i < len(b.found); i++ { // references find further components
 		b.fill(b.found[i])
+	}
+	if b.over() {
+		return nil, b.doc.Problems()
 	}
 	b.endless()
 	if problems := b.doc.Problems(); len(problems) > 0 {
@@ -62,11 +67,14 @@ func (b *builder) build() (*Model, spec.Problems) {
 	b.evaluate()
 	b.flattenAll()
 	b.repeated()
-	if problems := b.doc.Problems(); len(problems) > 0 {
+	if problems := b.doc.Problems(); len(problems) > 0 || b.over() {
 		return nil, problems
 	}
 	b.discriminators()
 	b.written()
+	if b.over() {
+		return nil, b.doc.Problems()
+	}
 	b.unreadForms()
 	b.name()
 	b.model.Components = ordered(b.found)
@@ -88,6 +96,25 @@ type builder struct {
 	idents     map[string]bool // of operations
 	parts      int             // of operations: parameters, answers and types of content
 	loose      []*Schema       // schemas outside of components
+
+	cancelled func() error // tells that nobody waits for the model any more
+	ended     bool         // it did
+	steps     int
+}
+
+// over tells whether nobody waits for the model any more. What is read of it is of no use then, and not whole.
+func (b *builder) over() bool {
+	b.ended = b.ended || b.cancelled() != nil
+	return b.ended
+}
+
+// pause asks that from time to time.
+func (b *builder) pause() bool {
+	const every = 64
+	if b.steps++; b.steps%every == 0 {
+		return b.over()
+	}
+	return b.ended
 }
 
 func (b *builder) version() bool {

@@ -79,6 +79,9 @@ func (b *builder) operations() {
 				b.doc.Problem(operation, "there are more than %d operations", maxOperations)
 				return
 			}
+			if b.pause() {
+				return
+			}
 			if b.operation(path.Key, method, item, operation); b.parts > maxParts {
 				b.doc.Problem(operation, "all operations together have more than %d parameters and answers", maxParts)
 				return

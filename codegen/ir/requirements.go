@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,8 +14,11 @@ var requirementID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCom
 
 // Link notes at each operation the requirements that name it, by method and path or by its id in
 // backticks, and those that its own text names. Nothing is guessed from similar words.
-func (m *Model) Link(requirements []spec.Requirement) {
+func (m *Model) Link(ctx context.Context, requirements []spec.Requirement) {
 	for i := range m.Operations {
+		if ctx.Err() != nil { // nobody waits for the model any more
+			return
+		}
 		o := &m.Operations[i]
 		var ids []string
 		if text := o.Summary + "\n" + o.Description; strings.Contains(text, "FR-") || strings.Contains(text, "SC-") { // most have none, which is found ten times faster

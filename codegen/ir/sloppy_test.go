@@ -52,7 +52,7 @@ func TestSloppy(t *testing.T) {
 			root, problems := spec.Parse("a.yaml", []byte(tt.document))
 			var model *ir.Model
 			if len(problems) == 0 {
-				model, problems = ir.Build("a.yaml", root)
+				model, problems = ir.Build(t.Context(), "a.yaml", root)
 			}
 			if tt.problem == "" && len(problems) > 0 || !strings.Contains(problems.Error(), tt.problem) {
 				t.Errorf("problems: %v, want %q", problems, tt.problem)

@@ -82,7 +82,7 @@ func TestDamagedNode(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	model, problems := ir.Build("a.yaml", root)
+	model, problems := ir.Build(t.Context(), "a.yaml", root)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -106,7 +106,7 @@ func TestDamagedNode(t *testing.T) {
 				}
 				damage.Key, damage.Line, damage.Column = before.Key, before.Line, before.Column
 				*child = damage
-				damaged, problems := ir.Build("a.yaml", root)
+				damaged, problems := ir.Build(t.Context(), "a.yaml", root)
 				tried++
 				if len(problems) > 0 {
 					if problems[0].Line < 1 || problems[0].Column < 1 {
@@ -156,7 +156,7 @@ func TestStructure(t *testing.T) {
 			t.Parallel()
 			root, problems := spec.Parse("a.yaml", []byte(head+tt.document+"\n"))
 			if len(problems) == 0 {
-				_, problems = ir.Build("a.yaml", root)
+				_, problems = ir.Build(t.Context(), "a.yaml", root)
 			}
 			got := strings.ReplaceAll(problems.Error(), "a.yaml:", "")
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -173,7 +173,7 @@ func TestCallsToOthers(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	model, problems := ir.Build("a.yaml", root)
+	model, problems := ir.Build(t.Context(), "a.yaml", root)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -109,7 +109,7 @@ func (b *builder) written() {
 	for i := range b.model.Operations {
 		o := &b.model.Operations[i]
 		tooMuch := func(s *Schema) bool {
-			if s == nil {
+			if s == nil || b.pause() {
 				return false
 			}
 			total := w.weigh(s)

@@ -30,7 +30,7 @@ func TestManyLargeAnswers(t *testing.T) {
 	built := make(chan spec.Problems, 1)
 	began := time.Now()
 	go func() {
-		_, problems := ir.Build("api.json", root)
+		_, problems := ir.Build(t.Context(), "api.json", root)
 		built <- problems
 	}()
 	select {
@@ -68,7 +68,7 @@ func TestManyParameters(t *testing.T) {
 				t.Fatal(problems)
 			}
 			const want = "all operations together have more than 500000 parameters and answers"
-			if _, problems := ir.Build("api.json", root); len(problems) != 1 || !strings.Contains(problems.Error(), want) {
+			if _, problems := ir.Build(t.Context(), "api.json", root); len(problems) != 1 || !strings.Contains(problems.Error(), want) {
 				t.Errorf("problems %v, want %s", problems, want)
 			}
 		})

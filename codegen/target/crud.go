@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,10 +18,10 @@ type CRUDImports struct {
 
 // CRUD writes the handlers of operations that are plain CRUD, as a function of how a request gets its database
 // and of what lets it in.
-func CRUD(operations []ir.CRUD, imports CRUDImports) (content []byte, err error) {
+func CRUD(ctx context.Context, operations []ir.CRUD, imports CRUDImports) (content []byte, err error) {
 	defer complete(&err)
 	w := &crud{rows: map[string]string{}, names: map[string]bool{}, orm: map[string]bool{}, shared: map[string]bool{}}
-	w.indent = 2
+	w.indent, w.ended = 2, ctx.Err
 	for i := range operations {
 		w.handler(&operations[i])
 	}

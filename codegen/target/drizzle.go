@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +12,10 @@ import (
 
 // Drizzle writes the tables of a database for drizzle-orm 0.45 and Postgres: one module with enums,
 // tables, the types of their rows, and relations. Tables may refer to each other in any order.
-func Drizzle(d *ir.Database) (content []byte, err error) {
+func Drizzle(ctx context.Context, d *ir.Database) (content []byte, err error) {
 	defer complete(&err)
 	w := &drizzle{used: map[string]bool{}}
+	w.ended = ctx.Err
 	for _, e := range d.Enums {
 		w.enum(e)
 	}

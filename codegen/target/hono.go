@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +19,10 @@ type HonoImports struct {
 // Hono writes the operations of a model as routes of @hono/zod-openapi: an object an operation, the type
 // of what answers them, and a function that adds them to an app. An operation whose path nothing can
 // match, because two parameters follow each other, is left out; ir notes it.
-func Hono(m *ir.Model, imports HonoImports) (content []byte, err error) {
+func Hono(ctx context.Context, m *ir.Model, imports HonoImports) (content []byte, err error) {
 	defer complete(&err)
 	h := &hono{routes: map[string]string{}, params: map[string]string{}, imports: map[string]bool{}}
-	h.prefix = "schemas."
+	h.prefix, h.ended = "schemas.", ctx.Err
 	operations := routed(m)
 	taken := map[string]bool{"createRoute": true}
 	for _, o := range operations {
@@ -503,7 +504,10 @@ func comment(text string) string {
 // match them, too.
 func (h *hono) register(m *ir.Model, operations []*ir.Operation) {
 	operations = slices.Clone(operations)
-	slices.SortStableFunc(operations, func(a, b *ir.Operation) int { return specific(a, b) })
+	slices.SortStableFunc(operations, func(a, b *ir.Operation) int {
+		h.goOn()
+		return specific(a, b)
+	})
 	h.text("\n/** Adds the routes to an app. An operation without a handler answers 501. */\nexport const register = (app: OpenAPIHono<AppEnv>, handlers: Partial<Handlers>): void => {")
 	h.indent++
 	for i := range m.Document.Schemes {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,11 +16,11 @@ const mcpRevision = "2026-07-28"
 
 // MCP writes a tool descriptor for each operation of a model, as tools/list answers it: everything of
 // the JSON object behind its first member, which is the caller's.
-func MCP(m *ir.Model) (content []byte, err error) {
+func MCP(ctx context.Context, m *ir.Model) (content []byte, err error) {
 	defer complete(&err)
 	s := &jsonSchema{}
 	s.out = make([]byte, 0, 12<<10*len(m.Operations))
-	s.indent = 1
+	s.indent, s.ended = 1, ctx.Err
 	s.text(`  "protocolVersion": "`, mcpRevision, `",`)
 	s.line()
 	s.text(`"tools": [`)

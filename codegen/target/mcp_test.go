@@ -29,11 +29,11 @@ func TestNamesOfArguments(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	model, problems := ir.Build("api.json", root)
+	model, problems := ir.Build(t.Context(), "api.json", root)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	tools, err := MCP(model)
+	tools, err := MCP(t.Context(), model)
 	if err != nil {
 		t.Fatal(err)
 	}

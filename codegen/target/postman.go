@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,11 +20,11 @@ const (
 // Postman writes the operations of a model as a collection of Postman's format 2.1: everything of the JSON
 // object behind its first member, which is the caller's. Ids follow from name and the operations' methods and
 // paths, so that a request keeps its own while others come and go.
-func Postman(m *ir.Model, name string) (content []byte, err error) {
+func Postman(ctx context.Context, m *ir.Model, name string) (content []byte, err error) {
 	defer complete(&err)
 	p := &postman{model: m, space: uuid.NewSHA1(uuid.NameSpaceURL, []byte("flaresmith/postman/"+name)), name: name}
 	p.out = make([]byte, 0, 14<<10*len(m.Operations))
-	p.indent, p.first = 1, []bool{true}
+	p.indent, p.first, p.ended = 1, []bool{true}, ctx.Err
 	p.plan()
 	p.text(`  "info": `)
 	p.first[0] = false
@@ -87,6 +88,7 @@ func (p *postman) plan() {
 	index := map[string]*folder{}
 	requests := make([]*request, len(p.model.Operations))
 	for i := range p.model.Operations {
+		p.goOn()
 		o := &p.model.Operations[i]
 		r := &request{Operation: o, paths: map[string]string{}, fixed: map[string]string{}, sets: map[string]string{}}
 		requests[i] = r
@@ -99,15 +101,15 @@ func (p *postman) plan() {
 		index[name].requests = append(index[name].requests, r)
 	}
 	for _, r := range requests {
-		if r.Method == http.MethodPost {
+		if p.goOn(); r.Method == http.MethodPost {
 			r.creates(requests)
 		}
 	}
-	refers(requests)
+	p.refers(requests)
 	for _, f := range p.folders {
 		slices.SortStableFunc(f.requests, byTurn)
 	}
-	p.folders = byNeed(p.folders)
+	p.folders = p.byNeed(p.folders)
 	p.cleanUp()
 }
 
@@ -228,9 +230,9 @@ func (p *postman) headers(r *request, media *ir.Media) {
 	for i := range r.Parameters {
 		switch q := &r.Parameters[i]; {
 		case q.In == "header" && !ignored(q):
-			p.pair(q.Name, parameterText(q), q.Schema.Meta.Description, !q.Required)
+			p.pair(q.Name, p.parameterText(q), q.Schema.Meta.Description, !q.Required)
 		case q.In == "cookie" && q.Required:
-			cookies = append(cookies, p.hold(q.Name+"="+parameterText(q)))
+			cookies = append(cookies, p.hold(q.Name+"="+p.parameterText(q)))
 		}
 	}
 	if len(cookies) > 0 {

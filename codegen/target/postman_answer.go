@@ -36,7 +36,7 @@ func (p *postman) answer(r *request, a *ir.Response, to address) {
 	p.member("cookie").text("[]")
 	body := ""
 	if len(a.Media) > 0 {
-		if sample := mediaSample(&a.Media[0], true); a.Media[0].JSON() {
+		if sample := p.mediaSample(&a.Media[0], true); a.Media[0].JSON() {
 			body = pretty(sample)
 		} else if a.Media[0].Example != nil {
 			body = plain(sample)

@@ -24,7 +24,7 @@ func (p *postman) body(r *request, media *ir.Media) {
 	switch {
 	case media.JSON():
 		p.member("mode").text(`"raw"`)
-		p.member("raw").quote(pretty(r.referring(mediaSample(media, false))))
+		p.member("raw").quote(pretty(r.referring(p.mediaSample(media, false))))
 		p.member("options").text(`{ "raw": { "language": "json" } }`)
 	case media.Form():
 		mode := "formdata"
@@ -46,7 +46,7 @@ func (p *postman) fields(media *ir.Media, mode string) {
 	if media.Schema == nil {
 		return
 	}
-	sample := mediaSample(media, false)
+	sample := p.mediaSample(media, false)
 	target := media.Schema.Deref()
 	for i := range target.Properties {
 		field := &target.Properties[i]
@@ -78,26 +78,26 @@ func (p *postman) field(field *ir.Property, mode string, value *spec.Node) {
 	p.text(" }")
 }
 
-func mediaSample(media *ir.Media, response bool) *spec.Node {
+func (p *postman) mediaSample(media *ir.Media, response bool) *spec.Node {
 	if media.Example != nil {
 		return media.Example
 	}
 	if media.Schema == nil {
 		return &spec.Node{Kind: spec.Object}
 	}
-	return sampleOf(media.Schema, response)
+	return sampleOf(media.Schema, response, p.goOn)
 }
 
-func sampled(q *ir.Parameter) *spec.Node {
+func (p *postman) sampled(q *ir.Parameter) *spec.Node {
 	if q.Example != nil {
 		return q.Example
 	}
-	return sampleOf(q.Schema, false)
+	return sampleOf(q.Schema, false, p.goOn)
 }
 
 // parameterText is a parameter's value as a URL or a header carries it, but for percent signs.
-func parameterText(q *ir.Parameter) string {
-	value := sampled(q)
+func (p *postman) parameterText(q *ir.Parameter) string {
+	value := p.sampled(q)
 	if q.JSON {
 		return compact(value)
 	}

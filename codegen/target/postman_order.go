@@ -10,12 +10,14 @@ import (
 
 // byNeed puts a folder behind those that set variables which it uses. Where they need each other, the
 // document's order stays.
-func byNeed(folders []*folder) []*folder {
+func (p *postman) byNeed(folders []*folder) []*folder {
 	for _, f := range folders {
+		p.goOn()
 		f.variables()
 	}
 	var sorted []*folder
 	for rest := slices.Clone(folders); len(rest) > 0; {
+		p.goOn()
 		next := max(0, slices.IndexFunc(rest, func(f *folder) bool { return !slices.ContainsFunc(rest, f.needs) }))
 		sorted = append(sorted, rest[next])
 		rest = slices.Delete(rest, next, next+1)
@@ -92,6 +94,7 @@ func (p *postman) cleanUp() {
 	last := &folder{name: "Clean up", last: true}
 	for _, f := range p.folders {
 		f.requests = slices.DeleteFunc(f.requests, func(r *request) bool {
+			p.goOn()
 			move := r.Method == http.MethodDelete && p.usedElsewhere(f, r)
 			if move {
 				last.requests = append(last.requests, r)

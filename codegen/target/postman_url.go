@@ -74,7 +74,7 @@ func (p *postman) query(r *request) []queryPair {
 		if q.In != "query" {
 			continue
 		}
-		for _, pair := range spread(q) {
+		for _, pair := range p.spread(q) {
 			list = append(list, queryPair{pair.key, p.hold(pair.value), q.Schema.Meta.Description, !q.Required})
 			p.held += pairBytes
 		}
@@ -83,8 +83,8 @@ func (p *postman) query(r *request) []queryPair {
 }
 
 // spread makes a parameter of each item of a list, and of each member of a deep object, where OpenAPI does.
-func spread(q *ir.Parameter) []variable {
-	value := sampled(q)
+func (p *postman) spread(q *ir.Parameter) []variable {
+	value := p.sampled(q)
 	var pairs []variable
 	switch {
 	case value.Kind == spec.Array && q.Explode && !q.JSON:
@@ -96,7 +96,7 @@ func spread(q *ir.Parameter) []variable {
 			pairs = append(pairs, variable{q.Name + "[" + value.Children[i].Key + "]", plain(&value.Children[i])})
 		}
 	default:
-		return []variable{{q.Name, parameterText(q)}}
+		return []variable{{q.Name, p.parameterText(q)}}
 	}
 	return pairs
 }

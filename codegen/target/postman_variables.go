@@ -26,7 +26,7 @@ func (p *postman) pathVariables(r *request) {
 			}
 			value := "1"
 			if q := r.parameter(name); q != nil {
-				value = p.hold(parameterText(q))
+				value = p.hold(p.parameterText(q))
 				if q.Schema.Deref().Enum != nil { // a choice, not the name of a thing
 					r.fixed[name] = value
 					continue
@@ -111,7 +111,7 @@ const maxBorne = 100
 
 // refers finds the members that a JSON body must have and that are named like a variable which another request
 // sets: customerId of an order. A row that refers to nothing would not be taken. A body that requests share is looked at once.
-func refers(all []*request) {
+func (p *postman) refers(all []*request) {
 	setters := map[string]int{}
 	for _, r := range all {
 		for key, member := range r.sets {
@@ -122,7 +122,7 @@ func refers(all []*request) {
 	}
 	bodies := map[*ir.Schema]map[string]string{}
 	for _, r := range all {
-		if r.Body == nil || len(setters) == 0 {
+		if p.goOn(); r.Body == nil || len(setters) == 0 {
 			continue
 		}
 		target := r.Body.Deref()

@@ -30,14 +30,14 @@ func TestManyBodies(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	model, problems := ir.Build("api.json", root)
+	model, problems := ir.Build(t.Context(), "api.json", root)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	written := make(chan error, 1)
 	began := time.Now()
 	go func() {
-		_, err := Postman(model, "api")
+		_, err := Postman(t.Context(), model, "api")
 		written <- err
 	}()
 	select {
@@ -68,13 +68,13 @@ func TestLargeParameters(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		model, problems := ir.Build("api.json", root)
+		model, problems := ir.Build(t.Context(), "api.json", root)
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := Postman(model, "api")
+		_, err := Postman(t.Context(), model, "api")
 		runtime.ReadMemStats(&after)
 		if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrTooLarge) || took > 10*MaxFile {
 			t.Errorf("%s: %d MB of memory, error %v", name, took>>20, err)

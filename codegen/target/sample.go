@@ -18,7 +18,8 @@ import (
 type sampler struct {
 	response bool // what is write-only is left out, else what is read-only
 	stack    []*ir.Component
-	left     int // values until only what is required is made
+	left     int    // values until only what is required is made
+	goOn     func() // panics where there is no use in it
 }
 
 const (
@@ -27,8 +28,8 @@ const (
 	maxSampleDepth = 40
 )
 
-func sampleOf(s *ir.Schema, response bool) *spec.Node {
-	g := &sampler{response: response, left: maxSample}
+func sampleOf(s *ir.Schema, response bool, goOn func()) *spec.Node {
+	g := &sampler{response: response, left: maxSample, goOn: goOn}
 	value := g.value(s, 0)
 	if value == nil {
 		return &spec.Node{Kind: spec.Null, Text: "null"}
@@ -42,6 +43,7 @@ func literal(s string) *spec.Node { return &spec.Node{Kind: spec.Number, Text: s
 // value makes a value, or nil where there is none, as for what never ends.
 func (g *sampler) value(s *ir.Schema, depth int) *spec.Node {
 	g.left--
+	g.goOn()
 	if depth > maxSampleDepth || g.left < maxSample-maxSampleWork {
 		return nil
 	}

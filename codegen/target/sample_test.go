@@ -52,8 +52,8 @@ func TestSample(t *testing.T) {
 	}
 	for _, source := range tests {
 		schema := model(t, source)
-		value := pretty(sampleOf(schema, true))
-		if again := pretty(sampleOf(schema, true)); again != value {
+		value := pretty(sampleOf(schema, true, func() {}))
+		if again := pretty(sampleOf(schema, true, func() {})); again != value {
 			t.Errorf("%s: %s, then %s", source, value, again)
 		}
 		if !utf8.ValidString(value) {
@@ -96,7 +96,7 @@ func model(t *testing.T, source string) *ir.Schema {
 	if len(problems) > 0 {
 		t.Fatalf("%s: %v", source, problems)
 	}
-	m, problems := ir.BuildSchema("schema.json", "root", root)
+	m, problems := ir.BuildSchema(t.Context(), "schema.json", "root", root)
 	if len(problems) > 0 {
 		t.Fatalf("%s: %v", source, problems)
 	}
@@ -119,7 +119,7 @@ func TestSampleBombs(t *testing.T) {
 		`{"type": "array", "minItems": 1000000000, "items": {"type": "array", "minItems": 1000000000, "items": {"type": "array", "minItems": 1000000000, "items": {"type": "string"}}}}`,
 		wide.String(),
 	} {
-		sampleOf(model(t, source), true)
+		sampleOf(model(t, source), true, func() {})
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %s", took)

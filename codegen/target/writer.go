@@ -20,8 +20,13 @@ var ErrTooLarge = errors.New("the file is too large")
 type writer struct {
 	out    []byte
 	indent int
-	held   int // bytes of texts that were composed, and wait until they are written
+	held   int          // bytes of texts that were composed, and wait until they are written
+	ended  func() error // why there is no use in going on; nil where nobody asks
+	steps  int
 }
+
+// interrupted is what a writer panics with when there is no use in going on; complete takes it up.
+type interrupted struct{ error }
 
 // complete ends the writing of a file.
 func complete(err *error) {
@@ -30,10 +35,27 @@ func complete(err *error) {
 		return
 	}
 	panicked, ok := value.(error)
+	if stop, ended := value.(interrupted); ended {
+		*err = stop.error
+		return
+	}
 	if !ok || !errors.Is(panicked, ErrTooLarge) {
 		panic(value)
 	}
 	*err = ErrTooLarge
+}
+
+// askedEvery is how many texts are written until somebody is asked again whether to go on.
+const askedEvery = 256
+
+// goOn asks whether to. Loops that write little ask it themselves.
+func (w *writer) goOn() {
+	if w.ended == nil {
+		return
+	}
+	if err := w.ended(); err != nil {
+		panic(interrupted{err})
+	}
 }
 
 // hold counts a text that is kept for later.
@@ -46,6 +68,9 @@ func (w *writer) hold(text string) string {
 func (w *writer) bound() {
 	if len(w.out) > MaxFile-w.held {
 		panic(ErrTooLarge)
+	}
+	if w.steps++; w.steps%askedEvery == 0 {
+		w.goOn()
 	}
 }
 

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"slices"
 
 	"github.com/flaresmith/flaresmith/codegen/ir"
@@ -8,9 +9,10 @@ import (
 )
 
 // Zod writes the schemas of a model for Zod 4: a module that depends on nothing but zod.
-func Zod(m *ir.Model) (content []byte, err error) {
+func Zod(ctx context.Context, m *ir.Model) (content []byte, err error) {
 	defer complete(&err)
 	z := &zod{}
+	z.ended = ctx.Err
 	z.out = make([]byte, 0, 2048*len(m.Components))
 	for _, c := range m.Components {
 		z.component(c)
