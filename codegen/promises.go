@@ -22,7 +22,7 @@ const maxPromises = 64 << 20
 // its schemas.
 func (f *Files) promise(ctx context.Context, m *ir.Model) {
 	f.promises.Kind(drift.LimitPromise)
-	uses := map[*ir.Component]string{}
+	uses := usedIn{map[*ir.Component]string{}, map[*ir.Schema]bool{}, drift.InRequests}
 	for i := range m.Operations {
 		if f.promisedBytes > maxPromises || ctx.Err() != nil {
 			return
@@ -31,23 +31,24 @@ func (f *Files) promise(ctx context.Context, m *ir.Model) {
 		f.promised(drift.OperationPromise, o.Method+" "+o.Path, o.ID)
 		f.promiseParameters(o)
 		for _, s := range sent(o) {
-			used(uses, s, drift.InRequests)
+			uses.schema(s)
 		}
 	}
+	uses = usedIn{uses.components, map[*ir.Schema]bool{}, drift.InResponses}
 	for i := range m.Operations {
 		if ctx.Err() != nil {
 			return
 		}
 		for _, s := range answered(&m.Operations[i]) {
-			used(uses, s, drift.InResponses)
+			uses.schema(s)
 		}
 	}
 	for _, c := range m.Components {
 		if f.promisedBytes > maxPromises || ctx.Err() != nil {
 			return
 		}
-		f.promised(drift.SchemaPromise, c.Name, uses[c])
-		w := promisedFields{f, uses[c]}
+		f.promised(drift.SchemaPromise, c.Name, uses.components[c])
+		w := promisedFields{f, uses.components[c]}
 		w.choices(c.Name, c.Schema)
 		w.fields(c.Name, c.Schema)
 	}
@@ -76,17 +77,25 @@ func answered(o *ir.Operation) []*ir.Schema {
 	return list
 }
 
-// used notes for a schema's components, and those that they use, that they are part of requests or of responses.
-func used(uses map[*ir.Component]string, s *ir.Schema, direction string) {
-	if s == nil {
+// usedIn notes of components that they are part of requests, or of responses.
+type usedIn struct {
+	components map[*ir.Component]string
+	seen       map[*ir.Schema]bool // that operations may share
+	direction  string
+}
+
+// schema notes the components of a schema, and those that they use.
+func (u usedIn) schema(s *ir.Schema) {
+	if s == nil || u.seen[s] {
 		return
 	}
+	u.seen[s] = true
 	for _, c := range ir.Uses(s) {
-		if slices.Contains(strings.Fields(uses[c]), direction) {
+		if slices.Contains(strings.Fields(u.components[c]), u.direction) {
 			continue
 		}
-		uses[c] = strings.TrimSpace(uses[c] + " " + direction) // requests are asked first, so that the order lasts
-		used(uses, c.Schema, direction)
+		u.components[c] = strings.TrimSpace(u.components[c] + " " + u.direction) // requests are asked first, so that the order lasts
+		u.schema(c.Schema)
 	}
 }
 

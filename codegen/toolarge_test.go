@@ -84,3 +84,23 @@ func numbers(n int) string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// TestLongPath has a path that no request could be made to, and whose parameters would take their time.
+func TestLongPath(t *testing.T) {
+	t.Parallel()
+	for _, fits := range []bool{true, false} {
+		path := "/{a}"
+		for len(path) < 8000 {
+			path += "/b"
+		}
+		if !fits {
+			path += "/c"
+		}
+		document := `{"openapi": "3.1.0", "info": {"title": "Long", "version": "1"}, "paths": {"` + path + `": {"get": {"responses": {}}}}}`
+		_, err := codegen.Generate(t.Context(), fstest.MapFS{"api.json": {Data: []byte(document)}}, codegen.Options{OpenAPI: "api.json"})
+		const want = "api.json:1:8081: the path is longer than 8000 characters"
+		if fits != (err == nil) || !fits && err.Error() != want {
+			t.Errorf("a path of %d characters gave the error %v", len(path), err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package ir
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/flaresmith/flaresmith/codegen/spec"
@@ -191,11 +190,5 @@ func lowerFirst(name string) string { return strings.ToLower(name[:1]) + name[1:
 
 // ident makes the name of an operation in code, which no other has.
 func (b *builder) ident(id string) string {
-	base := lowerFirst(Pascal(id))
-	name := base
-	for n := 2; b.idents[name]; n++ {
-		name = base + strconv.Itoa(n)
-	}
-	b.idents[name] = true
-	return name
+	return b.idents.take(lowerFirst(Pascal(id)))
 }

@@ -93,9 +93,9 @@ type builder struct {
 
 	parameters map[*spec.Node]*Parameter
 	forms      map[*spec.Node]*Schema
-	idents     map[string]bool // of operations
-	parts      int             // of operations: parameters, answers and types of content
-	loose      []*Schema       // schemas outside of components
+	idents     names     // of operations
+	parts      int       // of operations: parameters, answers and types of content
+	loose      []*Schema // schemas outside of components
 
 	cancelled func() error // tells that nobody waits for the model any more
 	ended     bool         // it did

@@ -18,18 +18,33 @@ var reserved = strings.Fields( //nolint:gochecknoglobals // a constant table
 // name gives every component an identifier of its own: its name where that is one, otherwise the
 // name in Pascal case. Schemas of components.schemas choose first.
 func (b *builder) name() {
-	taken := map[string]bool{}
+	var taken names
 	byName := slices.Clone(b.found)
 	slices.SortStableFunc(byName, func(x, y *Component) int { return strings.Compare(rank(x), rank(y)) })
 	for _, c := range byName {
-		ident := Ident(c.Name)
-		base := ident
-		for n := 2; taken[ident]; n++ {
-			ident = base + strconv.Itoa(n)
+		if b.pause() {
+			return
 		}
-		taken[ident] = true
-		c.Ident = ident
+		c.Ident = taken.take(Ident(c.Name))
 	}
+}
+
+// names are those that were given, each with the number to try next where it is asked for again: very many may ask
+// for the same.
+type names map[string]int
+
+// take gives a name that no other has: the one that is asked for, or that with a number behind it.
+func (t *names) take(name string) string {
+	if *t == nil {
+		*t = names{}
+	}
+	free := name
+	for n := max((*t)[name], 2); (*t)[free] > 0; n++ {
+		free = name + strconv.Itoa(n)
+		(*t)[name] = n + 1
+	}
+	(*t)[free] = 2
+	return free
 }
 
 // rank orders components for the choice of names: those that carry their very name come first.

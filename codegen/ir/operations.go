@@ -21,6 +21,9 @@ const maxOperations = 20_000
 // maxParts bounds the parameters, answers and types of content of all operations together: many paths may share an item that has many.
 const maxParts = 500_000
 
+// maxPath bounds a path, of whose parameters each is looked for among all others. No address is that long.
+const maxPath = 8000
+
 // Operation is what one method of one path does.
 type Operation struct {
 	ID                   string // operationId, or made of method and path
@@ -63,10 +66,14 @@ func (b *builder) operations() {
 	if !paths.Is(spec.Object) {
 		return
 	}
-	b.parameters, b.forms, b.idents = map[*spec.Node]*Parameter{}, map[*spec.Node]*Schema{}, map[string]bool{}
+	b.parameters, b.forms, b.idents = map[*spec.Node]*Parameter{}, map[*spec.Node]*Schema{}, names{}
 	for i := range paths.Children {
 		path := &paths.Children[i]
 		if strings.HasPrefix(path.Key, "x-") {
+			continue
+		}
+		if len(path.Key) > maxPath {
+			b.doc.Problem(path, "the path is longer than %d characters", maxPath)
 			continue
 		}
 		item := b.follow(path)
@@ -150,6 +157,10 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 	if !list.Is(spec.Array) {
 		return
 	}
+	index := make(map[[2]string]int, len(o.Parameters)+len(list.Children))
+	for i := range o.Parameters {
+		index[[2]string{o.Parameters[i].In, o.Parameters[i].Name}] = i
+	}
 	for i := range list.Children {
 		if b.parts++; b.parts > maxParts {
 			return
@@ -158,12 +169,14 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 		if p == nil {
 			continue
 		}
-		at := slices.IndexFunc(o.Parameters, func(other Parameter) bool { return other.Name == p.Name && other.In == p.In })
-		if at < 0 {
-			o.Parameters = append(o.Parameters, *p)
-		} else {
+		key := [2]string{p.In, p.Name}
+		at, known := index[key]
+		if known {
 			o.Parameters[at] = *p
+			continue
 		}
+		index[key] = len(o.Parameters)
+		o.Parameters = append(o.Parameters, *p)
 	}
 }
 

@@ -21,7 +21,8 @@ type HonoImports struct {
 // match, because two parameters follow each other, is left out; ir notes it.
 func Hono(ctx context.Context, m *ir.Model, imports HonoImports) (content []byte, err error) {
 	defer complete(&err)
-	h := &hono{routes: map[string]string{}, params: map[string]string{}, imports: map[string]bool{}}
+	h := &hono{routes: map[string]string{}, params: map[string]string{}, imports: map[string]bool{},
+		plainRequests: map[*ir.Schema]bool{}, plainResponses: map[*ir.Schema]bool{}, branches: map[*ir.Schema]ir.Types{}}
 	h.prefix, h.ended = "schemas.", ctx.Err
 	operations := routed(m)
 	taken := map[string]bool{"createRoute": true}
@@ -55,6 +56,9 @@ type hono struct {
 	routes  map[string]string // constants, by the operation's name in code
 	params  map[string]string // constants with the parameters of mixed paths
 	imports map[string]bool   // what is used of the http module
+
+	plainRequests, plainResponses map[*ir.Schema]bool     // objects that are the same in both directions
+	branches                      map[*ir.Schema]ir.Types // what written found
 }
 
 // module puts the imports, and what the schemas need, before the routes.
@@ -252,11 +256,11 @@ func (h *hono) reader(p *ir.Parameter) string {
 	if p.JSON {
 		return h.use("json")
 	}
-	types := written(p.Schema)
+	types := h.written(p.Schema)
 	switch target := p.Schema.Deref(); {
 	case types.Has(ir.String):
 		return ""
-	case types.Has(ir.Array) && (target.Items == nil || written(target.Items)&(ir.String|ir.Object) != ir.Object):
+	case types.Has(ir.Array) && (target.Items == nil || h.written(target.Items)&(ir.String|ir.Object) != ir.Object):
 		return h.listReader(p, target)
 	case types.Has(ir.Array) || types.Has(ir.Object):
 		return opaque
@@ -265,16 +269,18 @@ func (h *hono) reader(p *ir.Parameter) string {
 	}
 }
 
-// written is typesOf that looks into the branches of a schema.
-func written(s *ir.Schema) ir.Types {
+// written is typesOf that looks into the branches of a schema, once where parameters share it.
+func (h *hono) written(s *ir.Schema) ir.Types {
 	target := s.Deref()
-	branches := append(slices.Clone(target.Any), target.One...)
-	if len(branches) == 0 || target.Types != 0 {
+	if len(target.Any)+len(target.One) == 0 || target.Types != 0 {
 		return s.Accepts()
 	}
-	var types ir.Types
-	for _, branch := range branches {
-		types |= branch.Accepts()
+	types, known := h.branches[target]
+	if !known {
+		for _, branch := range slices.Concat(target.Any, target.One) {
+			types |= branch.Accepts()
+		}
+		h.branches[target] = types
 	}
 	return types
 }
@@ -297,7 +303,7 @@ func (h *hono) scalarReader(types ir.Types) string {
 func (h *hono) listReader(p *ir.Parameter, list *ir.Schema) string {
 	item := ""
 	if list.Items != nil {
-		item = h.scalarReader(written(list.Items))
+		item = h.scalarReader(h.written(list.Items))
 	}
 	separator := ","
 	switch {
@@ -365,7 +371,7 @@ func (h *hono) body(o *ir.Operation) {
 		case media.Form():
 			h.form(media.Schema)
 		case media.JSON() && media.Schema != nil:
-			h.expression(requestSchema(media.Schema))
+			h.expression(requestSchema(media.Schema, h.plainRequests))
 		default:
 			h.text("z.unknown()")
 		}
@@ -471,7 +477,7 @@ func (h *hono) contents(list []ir.Media) {
 		h.text(": { schema: ")
 		switch {
 		case media.JSON() && media.Schema != nil:
-			h.expression(responseSchema(media.Schema))
+			h.expression(responseSchema(media.Schema, h.plainResponses))
 		case media.JSON():
 			h.text("z.unknown()")
 		default:

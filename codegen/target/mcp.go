@@ -25,7 +25,7 @@ func MCP(ctx context.Context, m *ir.Model) (content []byte, err error) {
 	s.line()
 	s.text(`"tools": [`)
 	s.indent++
-	names := map[string]bool{}
+	names := map[string]int{}
 	for i := range m.Operations {
 		if i > 0 {
 			s.text(",")
@@ -43,20 +43,21 @@ var toolCharacters = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCo
 
 const maxToolName = 64
 
-// toolName makes a name that all clients take, and that no other tool of the file has.
-func toolName(id string, taken map[string]bool) string {
+// toolName makes a name that all clients take, and that no other tool of the file has. taken has the number to try next.
+func toolName(id string, taken map[string]int) string {
 	name := strings.Trim(toolCharacters().ReplaceAllString(id, "_"), "_")
 	name = name[:min(len(name), maxToolName)]
 	base := name
-	for n := 2; taken[name] || name == ""; n++ {
+	for n := max(taken[base], 2); taken[name] > 0 || name == ""; n++ {
 		suffix := "_" + strconv.Itoa(n)
 		name = base[:min(len(base), maxToolName-len(suffix))] + suffix
+		taken[base] = n + 1 // very many tools may ask for the same
 	}
-	taken[name] = true
+	taken[name] = max(taken[name], 2)
 	return name
 }
 
-func (s *jsonSchema) tool(o *ir.Operation, names map[string]bool) {
+func (s *jsonSchema) tool(o *ir.Operation, names map[string]int) {
 	s.open("{")
 	s.member("name").quote(toolName(o.ID, names))
 	title := o.Summary

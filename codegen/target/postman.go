@@ -57,6 +57,7 @@ type postman struct {
 	main      *ir.Security // of the document: what most operations use
 	folders   []*folder
 	variables []variable
+	known     map[string]bool // the keys of variables
 }
 
 type folder struct {
@@ -100,9 +101,10 @@ func (p *postman) plan() {
 		}
 		index[name].requests = append(index[name].requests, r)
 	}
+	below := p.belowCollections(requests)
 	for _, r := range requests {
-		if p.goOn(); r.Method == http.MethodPost {
-			r.creates(requests)
+		if r.Method == http.MethodPost {
+			p.creates(r, below[collection(r)])
 		}
 	}
 	p.refers(requests)

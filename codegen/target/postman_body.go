@@ -48,9 +48,17 @@ func (p *postman) fields(media *ir.Media, mode string) {
 	}
 	sample := p.mediaSample(media, false)
 	target := media.Schema.Deref()
+	values := map[string]*spec.Node{}
+	if sample.Is(spec.Object) {
+		for i := range sample.Children {
+			if child := &sample.Children[i]; values[child.Key] == nil {
+				values[child.Key] = child
+			}
+		}
+	}
 	for i := range target.Properties {
 		field := &target.Properties[i]
-		value := sample.Get(field.Name)
+		value := values[field.Name]
 		if value.Is(spec.Array) { // a field for each item
 			for j := range value.Children {
 				p.field(field, mode, &value.Children[j])

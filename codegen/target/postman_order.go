@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"container/heap"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,14 +16,67 @@ func (p *postman) byNeed(folders []*folder) []*folder {
 		p.goOn()
 		f.variables()
 	}
-	var sorted []*folder
-	for rest := slices.Clone(folders); len(rest) > 0; {
+	setters, waiting := map[string]int{}, map[string][]int{} // by variable: how many folders are left that set it, and which use it
+	for i, f := range folders {
+		for key := range f.sets {
+			setters[key]++
+		}
+		for _, key := range f.lacks {
+			waiting[key] = append(waiting[key], i)
+		}
+	}
+	var ready turns
+	missing := make([]int, len(folders)) // how many variables others still set
+	for i, f := range folders {
+		for _, key := range f.lacks {
+			if setters[key] > 0 {
+				missing[i]++
+			}
+		}
+		if missing[i] == 0 {
+			heap.Push(&ready, i)
+		}
+	}
+	sorted, placed := make([]*folder, 0, len(folders)), make([]bool, len(folders))
+	for first := 0; len(sorted) < len(folders); {
 		p.goOn()
-		next := max(0, slices.IndexFunc(rest, func(f *folder) bool { return !slices.ContainsFunc(rest, f.needs) }))
-		sorted = append(sorted, rest[next])
-		rest = slices.Delete(rest, next, next+1)
+		for placed[first] {
+			first++
+		}
+		next := first
+		if len(ready) > 0 {
+			next = heap.Pop(&ready).(int)
+		}
+		if placed[next] { // it was the first one while others needed each other
+			continue
+		}
+		placed[next], sorted = true, append(sorted, folders[next])
+		for key := range folders[next].sets {
+			if setters[key]--; setters[key] > 0 {
+				continue
+			}
+			for _, i := range waiting[key] {
+				if missing[i]--; missing[i] == 0 {
+					heap.Push(&ready, i)
+				}
+			}
+		}
 	}
 	return sorted
+}
+
+// turns is a heap of the places of folders.
+type turns []int
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, j int) bool { return t[i] < t[j] }
+func (t turns) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *turns) Push(x any)        { *t = append(*t, x.(int)) }
+func (t *turns) Pop() any {
+	last := len(*t) - 1
+	x := (*t)[last]
+	*t = (*t)[:last]
+	return x
 }
 
 // variables finds those that a folder sets, and those that it uses and does not set.
@@ -33,35 +87,19 @@ func (f *folder) variables() {
 			f.sets[key] = true
 		}
 	}
+	listed := map[string]bool{}
 	for _, r := range f.requests {
 		for _, key := range r.uses() {
-			if !f.sets[key] && !slices.Contains(f.lacks, key) {
-				f.lacks = append(f.lacks, key)
+			if !f.sets[key] && !listed[key] {
+				listed[key], f.lacks = true, append(f.lacks, key)
 			}
 		}
 	}
-}
-
-// needs tells whether a folder uses a variable that another sets and it does not.
-func (f *folder) needs(other *folder) bool {
-	return slices.ContainsFunc(f.lacks, func(key string) bool { return other.sets[key] })
 }
 
 // uses lists the variables that a request is made with.
 func (r *request) uses() []string {
 	return append(slices.Sorted(maps.Values(r.paths)), slices.Sorted(maps.Values(r.bears))...)
-}
-
-// needs tells whether a request is made with a variable.
-func (r *request) needs(key string) bool {
-	for _, variables := range []map[string]string{r.paths, r.bears} {
-		for _, used := range variables {
-			if used == key {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // byTurn orders the requests of a folder.
@@ -92,11 +130,18 @@ func byTurn(a, b *request) int {
 // cleanUp moves what removes a thing that other folders use to a last folder.
 func (p *postman) cleanUp() {
 	last := &folder{name: "Clean up", last: true}
+	users := usage{}
+	for _, f := range p.folders {
+		for _, r := range f.requests {
+			users.add(f, r, 1)
+		}
+	}
 	for _, f := range p.folders {
 		f.requests = slices.DeleteFunc(f.requests, func(r *request) bool {
 			p.goOn()
-			move := r.Method == http.MethodDelete && p.usedElsewhere(f, r)
+			move := r.Method == http.MethodDelete && users.elsewhere(f, r)
 			if move {
+				users.add(f, r, -1)
 				last.requests = append(last.requests, r)
 			}
 			return move
@@ -110,21 +155,30 @@ func (p *postman) cleanUp() {
 	}
 }
 
-func (p *postman) usedElsewhere(own *folder, r *request) bool {
+// usage counts the uses of a variable in the requests of each folder.
+type usage map[string]map[*folder]int
+
+func (u usage) add(f *folder, r *request, n int) {
+	for _, key := range r.uses() {
+		if u[key] == nil {
+			u[key] = map[*folder]int{}
+		}
+		if u[key][f] += n; u[key][f] == 0 {
+			delete(u[key], f)
+		}
+	}
+}
+
+// elsewhere tells whether other folders use what the path of a request ends with.
+func (u usage) elsewhere(own *folder, r *request) bool {
 	segments := r.Segments()
 	name := segments[len(segments)-1].Param
 	if name == "" {
 		return false
 	}
-	for _, f := range p.folders {
-		if f == own {
-			continue
-		}
-		for _, other := range f.requests {
-			if other.needs(r.paths[name]) {
-				return true
-			}
-		}
+	users := len(u[r.paths[name]])
+	if u[r.paths[name]][own] > 0 {
+		users--
 	}
-	return false
+	return users > 0
 }

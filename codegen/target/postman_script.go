@@ -74,7 +74,7 @@ func bodySchemas(r *request) []bodySchema {
 			when = "Math.floor(pm.response.code / 100) === " + a.Status[:1]
 		}
 		s := &jsonSchema{compact: true, plainPatterns: true}
-		s.root(responseSchema(a.Media[at].Schema))
+		s.root(responseSchema(a.Media[at].Schema, nil))
 		list = append(list, bodySchema{when, string(s.out)})
 	}
 	return list

@@ -2,6 +2,7 @@ package target
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -10,8 +11,11 @@ import (
 )
 
 func (p *postman) variable(key, value string) {
-	if !slices.ContainsFunc(p.variables, func(v variable) bool { return v.key == key }) {
-		p.variables = append(p.variables, variable{key, value})
+	if p.known == nil {
+		p.known = map[string]bool{}
+	}
+	if !p.known[key] {
+		p.known[key], p.variables = true, append(p.variables, variable{key, value})
 	}
 }
 
@@ -64,19 +68,40 @@ func camel(name string) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
+// collection is the path of what a POST adds to.
+func collection(r *request) string { return strings.TrimSuffix(r.Path, "/") }
+
+// belowCollections lists the requests whose paths have a parameter right behind that of a POST, by the latter.
+func (p *postman) belowCollections(all []*request) map[string][]*request {
+	below := map[string][]*request{}
+	for _, r := range all {
+		if r.Method == http.MethodPost {
+			below[collection(r)] = nil
+		}
+	}
+	for _, r := range all {
+		p.goOn()
+		for at := range r.Path {
+			if strings.HasPrefix(r.Path[at:], "/{") {
+				if list, found := below[r.Path[:at]]; found {
+					below[r.Path[:at]] = append(list, r)
+				}
+			}
+		}
+	}
+	return below
+}
+
 // creates finds what a POST to a collection makes: the variable of the paths one segment below, out of the
 // answer's member of that name, or its id.
-func (r *request) creates(all []*request) {
+func (p *postman) creates(r *request, below []*request) {
 	if r.Result == nil {
 		return
 	}
-	prefix := strings.TrimSuffix(r.Path, "/") + "/{"
-	for _, other := range all {
-		rest, below := strings.CutPrefix(other.Path, prefix)
-		if !below {
-			continue
-		}
-		name, _, _ := strings.Cut(rest, "}")
+	prefix := collection(r) + "/{"
+	for _, other := range below {
+		p.goOn()
+		name, _, _ := strings.Cut(strings.TrimPrefix(other.Path, prefix), "}")
 		key := other.paths[name]
 		for _, member := range []string{name, "id"} {
 			if _, known := r.sets[key]; !known && key != "" && hasScalar(r.Result, member) {

@@ -349,11 +349,24 @@ func matching(source string, least, most int) (string, bool) {
 		for pad := utf8.RuneCountInString(found); pad < least && !strings.HasSuffix(source, "$"); pad++ {
 			found += "a"
 		}
+		if tooMuch(parsed, source, found) {
+			return "", false
+		}
 		if n := utf8.RuneCountInString(found); n >= least && n <= most && check.MatchString(found) {
 			return found, true
 		}
 	}
 	return "", false
+}
+
+// tooMuch tells whether it would take long to see that a pattern accepts a text. A repetition makes a character of the
+// pattern a thousand instructions at most.
+func tooMuch(parsed *syntax.Regexp, source, text string) bool {
+	if len(text)*len(source)*1000 < maxMatchWork {
+		return false
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	return err != nil || len(text)*len(program.Inst) > maxMatchWork
 }
 
 type matcher struct {
@@ -365,6 +378,7 @@ type matcher struct {
 const (
 	maxMatch      = 10_000 // bytes
 	maxMatchSteps = 50_000
+	maxMatchWork  = 20_000_000 // of a text and the instructions of its pattern: what a match may take at most
 )
 
 // full tells whether a hostile pattern asks for too much.

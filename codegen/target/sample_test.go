@@ -126,6 +126,17 @@ func TestSampleBombs(t *testing.T) {
 	}
 }
 
+// TestMatchingBounded has a pattern of which each match would take seconds, and one that is only long.
+func TestMatchingBounded(t *testing.T) {
+	t.Parallel()
+	if found, ok := matching(strings.Repeat("(?:a?){1000}", 50), 5000, 9000); ok {
+		t.Errorf("found a text of %d characters", len(found))
+	}
+	if found, ok := matching("^[a-z]{1,900}[0-9]$", 500, 600); !ok || len(found) != 501 {
+		t.Errorf("found %q", found)
+	}
+}
+
 func FuzzMatching(f *testing.F) {
 	for _, seed := range []string{"^[a-z]+$", "a{2,5}|b", `\d{4}-\d{2}`, "(?:x(y)?)*", "^[^a]$", `^\p{L}+$`} {
 		f.Add(seed, 3, 10)
