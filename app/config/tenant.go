@@ -100,13 +100,11 @@ func (t Tenant) breadth() (n int) {
 // and the server of branches is none that was meant.
 func (c Config) UsesVariables() bool { return len(c.Tenants) == 0 || len(c.AllowedOrgs) > 0 }
 
-// LongLivedAtNeon are the branches of an account's project that any row names, and production among them: what one row says is no
-// preview's, or production, is that for all who share the project, by whatever address they call it.
+// LongLivedAtNeon are the branches of an account's project that any row names, or the variables, and production among them: what one
+// says is no preview's, or production, is that for all who share the project, by whatever address they call it. The variables count
+// also where nobody uses their account.
 func (c Config) LongLivedAtNeon(n Neon) (forbidden, production []string) {
-	rows := []Neon{n}
-	if c.UsesVariables() {
-		rows = append(rows, c.Clouds.Neon)
-	}
+	rows := []Neon{n, c.Clouds.Neon}
 	for _, t := range c.Tenants {
 		rows = append(rows, t.Neon)
 	}

@@ -166,6 +166,11 @@ func TestLongLivedAtNeon(t *testing.T) {
 			t.Errorf("tenants[%d] (-want +got):\n%s", i, diff)
 		}
 	}
+	c.Clouds.Neon = Neon{ProjectID: "q", Branches: NeonBranches{Prod: "live"}} // of variables that nobody's previews use
+	forbidden, production := c.LongLivedAtNeon(c.Tenants[2].Neon)
+	if diff := cmp.Diff([2][]string{{"live", "m"}, {"live"}}, [2][]string{forbidden, production}); diff != "" {
+		t.Errorf("with variables (-want +got):\n%s", diff)
+	}
 }
 
 // Long-lived branches are one repository's: whoever may push to the default branch of another one would get their passwords.

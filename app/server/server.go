@@ -51,7 +51,7 @@ type Options struct {
 
 const (
 	leaseTTL      = 15 * time.Second
-	leastStep     = 5 * time.Minute // of a step without migrations
+	leastStep     = 11 * time.Minute // of a step without migrations; a copy of a parent may take ten minutes
 	drainTimeout  = 20 * time.Second
 	exportTimeout = 3 * time.Second // of the last spans and metrics, at the end
 	headerTimeout = 10 * time.Second
