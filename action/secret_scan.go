@@ -29,7 +29,7 @@ func newSecretScan(io streams) *cobra.Command {
 		Use:   "secret-scan",
 		Short: "Find secrets and say where they are, never what they are",
 		Long: "Find secrets and say where they are, never what they are.\n\n" +
-			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned. 2: findings.",
+			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned, or there are more findings than are listed and none reaches the bar. 2: findings.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask.run(cmd.Context(), io)
@@ -84,18 +84,18 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in, Baseline: a.baseline, Cache: a.cache,
 		Note: func(text string) { fmt.Fprintln(io.err, "note:", text) },
 	})
-	if err := a.report(io.out, secretscan.Report{Complete: scanErr == nil, Findings: found}); err != nil || scanErr != nil {
+	made := secretscan.NewReport(found, scanErr)
+	_, cut := secretscan.Cut(scanErr)
+	if err := a.report(io.out, made); err != nil || scanErr != nil && !cut {
 		return errors.Join(scanErr, err)
 	}
-	for _, f := range found {
-		if f.Tier.AtLeast(bar) {
-			if secretscan.Mode(a.mode) == secretscan.Staged {
-				fmt.Fprint(io.err, stagedAdvice)
-			}
-			return &exitError{exitFound}
+	if made.Reaches(bar) {
+		if secretscan.Mode(a.mode) == secretscan.Staged {
+			fmt.Fprint(io.err, stagedAdvice)
 		}
+		return &exitError{exitFound}
 	}
-	return nil
+	return scanErr // nothing reaches the bar, and nobody can look through all of it
 }
 
 // stagedAdvice is for whoever wanted to commit.

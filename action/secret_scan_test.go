@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flaresmith/flaresmith/action/secretscan"
 )
 
 // TestSecretScan runs the command as main does, and looks at its exit code and what it wrote.
@@ -31,6 +34,8 @@ func TestSecretScan(t *testing.T) {
 		{"nothing in a stream", []string{"--mode", "stdin"}, "hello", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
 		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=" + datadogKey + " ", exitOK, "0 certain, 1 likely"},
+		{"more than are listed", []string{"--mode", "stdin"}, strings.Repeat(secret+"\n", 10_001), exitFound, "\n10000 certain, 0 likely, 0 generic; the list is cut, and not in it are 1 certain, 0 likely, 0 generic more\n"},
+		{"more than are listed, below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, strings.Repeat("datadog_key="+datadogKey+" \n", 10_001), exitFailed, "\n0 certain, 10000 likely, 0 generic; the list is cut, and not in it are 0 certain, 1 likely, 0 generic more\n"},
 		{"what a baseline has", []string{"--dir", dir, "--baseline", filepath.Join(reports, "a.json")}, "", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"no such baseline", []string{"--dir", dir, "--baseline", filepath.Join(reports, "b.json")}, "", exitFailed, ""},
 		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, "not everything was scanned; found until then: 0 certain, 0 likely, 0 generic"},
@@ -65,5 +70,31 @@ func TestSecretScan(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(reports, "c.sarif")); err != nil || !bytes.Contains(text, []byte(`"executionSuccessful": false`)) {
 		t.Errorf("SARIF of a scan that failed: %s, %v", text, err)
+	}
+}
+
+// TestStepTellsOfCutLists has more findings than the report lists: it is never a clean one.
+func TestStepTellsOfCutLists(t *testing.T) {
+	t.Parallel()
+	found := []secretscan.Finding{{Rule: "a-rule", Tier: secretscan.Generic}}
+	for _, tt := range []struct {
+		bar    string
+		more   secretscan.Tier
+		status string
+		code   int
+		title  string
+	}{
+		{"likely", secretscan.Generic, "not-scanned", exitFailed, "More secrets than are listed: 0 certain, 0 likely, 3 generic"},
+		{"likely", secretscan.Likely, "findings", exitFound, "3 secrets found: 0 certain, 2 likely, 1 generic"},
+		{never, secretscan.Likely, "not-scanned", exitFailed, "More secrets than are listed: 0 certain, 2 likely, 1 generic"},
+	} {
+		s := scanStep{bar: tt.bar}
+		report, code := s.report(secretscan.NewReport(found, &secretscan.CutError{More: map[secretscan.Tier]int{tt.more: 2}}))
+		if report.Status != tt.status || report.Passed || code != tt.code || report.Title != tt.title {
+			t.Errorf("%s with 2 %s more: %s, passed %t, code %d, %q", tt.bar, tt.more, report.Status, report.Passed, code, report.Title)
+		}
+		if want := "The list of findings is cut: 2 more were counted and are in no report."; !slices.Contains(report.Notes, want) {
+			t.Errorf("notes %q", report.Notes)
+		}
 	}
 }

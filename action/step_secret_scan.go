@@ -84,17 +84,19 @@ func stepSecretScan(ctx context.Context, step *workflow.Step) (workflow.Report, 
 		return s.notScanned(err), exitFailed, nil
 	}
 	found, scanErr := s.scan(ctx)
-	outputs, err := s.write(found, scanErr == nil)
+	made := secretscan.NewReport(found, scanErr)
+	_, cut := secretscan.Cut(scanErr)
+	outputs, err := s.write(made)
 	if err != nil {
 		return workflow.Report{}, exitFailed, err
 	}
-	if scanErr != nil {
+	if scanErr != nil && !cut {
 		report := s.notScanned(scanErr)
 		report.Annotations = annotationsOf(found, s.bar)
 		report.Outputs = outputs
 		return report, exitFailed, nil
 	}
-	report, code := s.report(found)
+	report, code := s.report(made)
 	report.Outputs = outputs
 	return report, code, nil
 }
@@ -188,20 +190,21 @@ func (s *scanStep) told() []string {
 }
 
 // write writes the files of the report and gives the outputs.
-func (s *scanStep) write(found []secretscan.Finding, complete bool) (map[string]string, error) {
+func (s *scanStep) write(made secretscan.Report) (map[string]string, error) {
 	dir, err := os.MkdirTemp(s.step.TempDir(), "flaresmith-")
 	if err != nil {
 		return nil, fmt.Errorf("a folder for the report: %w", err)
 	}
-	outputs := map[string]string{"findings": strconv.Itoa(len(found)), "scanned": s.what}
+	outputs := map[string]string{"findings": strconv.Itoa(len(made.Findings) + more(made)), "scanned": s.what}
 	// SARIF is about a commit and those before it: what is said about them at GitHub is left out.
-	ofCommits := slices.DeleteFunc(slices.Clone(found), func(f secretscan.Finding) bool { return f.Text != "" && f.First == nil })
+	ofCommits := made
+	ofCommits.Findings = slices.DeleteFunc(slices.Clone(made.Findings), func(f secretscan.Finding) bool { return f.Text != "" && f.First == nil })
 	for _, file := range []struct {
 		output, name string
 		write        func(io.Writer) error
 	}{
-		{"report-path", "secret-scan.json", secretscan.Report{Complete: complete, Findings: found}.WriteJSON},
-		{"sarif-path", "secret-scan.sarif", secretscan.Report{Complete: complete, Findings: ofCommits}.WriteSARIF},
+		{"report-path", "secret-scan.json", made.WriteJSON},
+		{"sarif-path", "secret-scan.sarif", ofCommits.WriteSARIF},
 	} {
 		var text bytes.Buffer
 		if err := file.write(&text); err != nil {
@@ -216,7 +219,16 @@ func (s *scanStep) write(found []secretscan.Finding, complete bool) (map[string]
 	return outputs, nil
 }
 
-func (s *scanStep) report(found []secretscan.Finding) (workflow.Report, int) {
+// more is how many findings are not in the list.
+func more(made secretscan.Report) (n int) {
+	for _, count := range made.More {
+		n += count
+	}
+	return n
+}
+
+func (s *scanStep) report(made secretscan.Report) (workflow.Report, int) {
+	found := made.Findings
 	r := workflow.Report{Status: "clean", Passed: true, Annotations: annotationsOf(found, s.bar), Notes: append(s.told(), "Scanned: "+s.what+".")}
 	counts := map[secretscan.Tier]int{}
 	over := 0
@@ -226,17 +238,31 @@ func (s *scanStep) report(found []secretscan.Finding) (workflow.Report, int) {
 			over++
 		}
 	}
+	for tier, n := range made.More {
+		counts[tier] += n
+		if reaches(secretscan.Finding{Tier: tier}, s.bar) {
+			over += n
+		}
+	}
+	tiers := fmt.Sprintf("%d certain, %d likely, %d generic", counts[secretscan.Certain], counts[secretscan.Likely], counts[secretscan.Generic])
+	if made.More != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("The list of findings is cut: %d more were counted and are in no report.", more(made)))
+	}
 	switch {
+	case over == 0 && made.More != nil: // nobody can look through all of it
+		r.Status, r.Passed, r.Advice = "not-scanned", false, allowAdvice
+		r.Title = "More secrets than are listed: " + tiers
+		return r, exitFailed
 	case len(found) == 0:
 		r.Title = "No secrets found"
 		return r, exitOK
 	case over == 0:
-		r.Title = fmt.Sprintf("No secrets at or over the bar (%s); below it: %d certain, %d likely, %d generic", s.bar, counts[secretscan.Certain], counts[secretscan.Likely], counts[secretscan.Generic])
+		r.Title = fmt.Sprintf("No secrets at or over the bar (%s); below it: %s", s.bar, tiers)
 		r.Advice = allowAdvice
 		return r, exitOK
 	}
 	r.Status, r.Passed, r.Advice = "findings", false, allowAdvice
-	r.Title = fmt.Sprintf("%s found: %d certain, %d likely, %d generic", plural(len(found), "secret"), counts[secretscan.Certain], counts[secretscan.Likely], counts[secretscan.Generic])
+	r.Title = fmt.Sprintf("%s found: %s", plural(len(found)+more(made), "secret"), tiers)
 	return r, exitFound
 }
 

@@ -142,7 +142,7 @@ func scanCachedHistory(ctx context.Context, request Request) ([]Finding, error) 
 	})
 	found, err := scanHistory(ctx, request, before.Tips)
 	now.Tips, now.Findings = tips, together(before.Findings, found)
-	if err != nil || request.Cache == "" {
+	if err != nil || request.Cache == "" || request.more.error() != nil {
 		return now.Findings, err
 	}
 	if err := keepSeen(request.Cache, now); err != nil {

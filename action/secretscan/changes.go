@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -57,7 +56,7 @@ func scanRange(ctx context.Context, request Request) ([]Finding, error) {
 	var current oid
 	var roots []oid
 	var newest logged
-	said := messages{note: request.Note}
+	said := messages{request: request}
 	err := runLog(ctx, request.Dir, func(c logged) {
 		if newest.size == 0 {
 			newest = c
@@ -177,16 +176,30 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 			}
 		}
 	}
-	byBlob, scanErr := scanBlobs(ctx, request, size, fresh)
+	byBlob, held := map[oid][]Finding{}, 0
+	scanErr := scanBlobs(ctx, request, size, fresh, func(id oid, some []Finding) {
+		if held += len(some); request.more.fullScan(held / 4) { // those in several versions of a file become one
+
+			for _, f := range some {
+				request.more.count(f.Tier)
+			}
+			return
+		}
+		byBlob[id] = some
+	})
 	if len(byBlob) == 0 { // usual changes: what was there before has no say
 		return nil, scanErr
 	}
-	byOld, oldErr := scanBlobs(ctx, request, size, old)
 	known := map[string]bool{}
-	for _, found := range byOld {
-		for _, f := range found {
+	past := request
+	past.more = newMore()
+	oldErr := scanBlobs(ctx, past, size, old, func(_ oid, some []Finding) {
+		for _, f := range some {
 			known[f.Rule+f.Fingerprint] = true
 		}
+	})
+	if past.more.error() != nil {
+		request.Note("the changed files held more findings than are kept of a file, so that some of these are told again as new")
 	}
 	byFile := map[file][]Finding{}
 	for id, found := range byBlob {
@@ -319,13 +332,12 @@ type blob struct {
 	text []byte
 }
 
-// scanBlobs scans objects, read through Git.
-func scanBlobs(ctx context.Context, request Request, size int, wanted *texts) (map[oid][]Finding, error) {
-	found := map[oid][]Finding{}
+// scanBlobs scans objects, read through Git. done gets what was found, one call at a time.
+func scanBlobs(ctx context.Context, request Request, size int, wanted *texts, done func(id oid, found []Finding)) error {
 	var lost []error
 	var s *searcher // for large ones
 	large := map[oid][]Finding{}
-	err := eachOf(ctx, request.Note, func(ctx context.Context, give func(blob) error) error {
+	err := eachOf(ctx, request, func(ctx context.Context, give func(blob) error) error {
 		packed, err := objectsOf(request.Dir, size).each(wanted.ids, func(id oid, text []byte) error { return give(blob{id, text}) })
 		if err != nil {
 			return err
@@ -343,8 +355,7 @@ func scanBlobs(ctx context.Context, request Request, size int, wanted *texts) (m
 				return nil
 			}
 			if s == nil {
-				s = newSearcher(defaultMatcher())
-				s.note = request.Note
+				s = request.searcher()
 			}
 			some, err := s.large(name, text, wanted.paths[packed[i]], request.Note)
 			large[packed[i]] = some
@@ -355,7 +366,9 @@ func scanBlobs(ctx context.Context, request Request, size int, wanted *texts) (m
 		})
 	}, func(s *searcher, b blob) ([]Finding, error) {
 		return s.file("object "+b.id.text(size), b.text, wanted.paths[b.id])
-	}, func(b blob, some []Finding) { found[b.id] = some })
-	maps.Copy(found, large)
-	return found, errors.Join(append(lost, err)...)
+	}, func(b blob, some []Finding) { done(b.id, some) })
+	for id, some := range large {
+		done(id, some)
+	}
+	return errors.Join(append(lost, err)...)
 }

@@ -20,6 +20,7 @@ type Trust struct {
 type Contents struct {
 	searcher *searcher
 	ignores  []*ignored
+	kept     int // findings of all texts
 }
 
 // NewContents makes one. Entries of the ignore file expire by now; a file that is wrong in any way is an error.
@@ -34,8 +35,8 @@ func NewContents(trust Trust, now time.Time) (*Contents, error) {
 }
 
 // Scan finds the secrets of a text. name is what errors call it and must hold nothing of it; path is where
-// findings are and what rules for certain paths go by. What the ignore file allows is among the findings: see
-// Unallowed. left says what was not searched, as of an archive beyond the bounds.
+// findings are and what rules for certain paths go by. Of all texts together so many findings are kept as of a scan. What the ignore file allows is among the findings: see
+// Unallowed. left says what was not searched, as of an archive beyond the bounds, or is not kept.
 func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left []string, err error) {
 	if len(text) > maxText {
 		return nil, nil, fmt.Errorf("%w: %s is larger than %d MiB", ErrNotScanned, name, maxText>>20)
@@ -44,7 +45,13 @@ func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left [
 		return nil, nil, nil
 	}
 	c.searcher.note = func(text string) { left = append(left, text) }
+	c.searcher.more = newMore()
 	found, err = c.searcher.file(name, text, []string{path})
+	found = c.searcher.more.keep(found, maxKept-c.kept)
+	c.kept += len(found)
+	if more, _ := Cut(c.searcher.more.error()); more != nil {
+		left = append(left, fmt.Sprintf("%s holds more secrets than are listed: %s more", c.searcher.shown(name), perTier(more)))
+	}
 	return found, left, err
 }
 

@@ -22,6 +22,7 @@ type past struct {
 	paths   []string
 	numbers map[string]int32 // index in paths
 	said    messages
+	merged  merged
 }
 
 // sighting is a path at which an object was, with the newest and the oldest commit that put it there; the
@@ -42,19 +43,18 @@ func scanHistory(ctx context.Context, request Request, but []string) ([]Finding,
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
 	tasks := p.tasks(defaultMatcher())
-	found := make([][]Finding, len(tasks))
-	rest, faults := p.scanPacks(ctx, request, tasks, found)
+	merge := func(id oid, found []Finding) { p.merge(id, found, request.more) }
+	rest, faults := p.scanPacks(ctx, request, tasks, merge)
 	left := &texts{ids: make([]oid, len(rest)), paths: map[oid][]string{}}
 	for i, t := range rest {
 		left.ids[i], left.paths[t.id] = t.id, t.paths
 	}
-	byBlob, err := scanBlobs(ctx, request, p.size, left)
-	for _, t := range rest {
-		found[t.number] = byBlob[t.id]
-	}
-	merged, attributeErr := p.merge(ctx, request.Dir, tasks, found)
-	more, messagesErr := p.said.findings(ctx, request.Dir)
-	return append(merged, more...), errors.Join(faults, err, attributeErr, messagesErr)
+	err = scanBlobs(ctx, request, p.size, left, merge)
+	attributeErr := attribute(ctx, request.Dir, p.merged.list, func(i int) (first, last string) {
+		return p.commits[p.merged.spans[i].oldest].text(p.size), p.commits[p.merged.spans[i].newest].text(p.size)
+	})
+	said, messagesErr := p.said.findings(ctx, request.Dir)
+	return append(p.merged.list, said...), errors.Join(faults, err, attributeErr, messagesErr)
 }
 
 func readPast(ctx context.Context, request Request, but []string) (*past, error) {
@@ -63,7 +63,7 @@ func readPast(ctx context.Context, request Request, but []string) (*past, error)
 	if p.size, err = hashSize(ctx, request.Dir); err != nil {
 		return nil, err
 	}
-	p.said = messages{note: request.Note}
+	p.said = messages{request: request}
 	var input strings.Builder
 	for _, id := range but {
 		input.WriteString("^" + id + "\n")
@@ -155,8 +155,9 @@ func (m *matcher) kindsOf(path string) (kinds uint32) {
 	return kinds
 }
 
-// scanPacks scans what is in packs that can be read here and gives what is left for Git to read.
-func (p *past) scanPacks(ctx context.Context, request Request, tasks []*task, found [][]Finding) (rest []*task, faults error) {
+// scanPacks scans what is in packs that can be read here and gives what is left for Git to read. done gets what was
+// found, one call at a time.
+func (p *past) scanPacks(ctx context.Context, request Request, tasks []*task, done func(id oid, found []Finding)) (rest []*task, faults error) {
 	read := make([]bool, len(tasks))
 	if p.size == idSize {
 		names, err := packsOf(ctx, request.Dir)
@@ -164,7 +165,7 @@ func (p *past) scanPacks(ctx context.Context, request Request, tasks []*task, fo
 			return tasks, nil // Git reads it all
 		}
 		for _, name := range names {
-			faults = errors.Join(faults, p.scanPack(ctx, request, name, tasks, read, found))
+			faults = errors.Join(faults, p.scanPack(ctx, request, name, tasks, read, done))
 		}
 	}
 	for i, t := range tasks {
@@ -196,7 +197,7 @@ func escapeGlob(name string) string {
 }
 
 // scanPack scans the tasks of one pack on all processors. An object that can't be read stays unread.
-func (p *past) scanPack(ctx context.Context, request Request, name string, tasks []*task, read []bool, found [][]Finding) error {
+func (p *past) scanPack(ctx context.Context, request Request, name string, tasks []*task, read []bool, done func(id oid, found []Finding)) error {
 	byID := make(map[oid]*task, len(tasks))
 	for _, t := range tasks {
 		if !read[t.number] {
@@ -234,12 +235,12 @@ func (p *past) scanPack(ctx context.Context, request Request, name string, tasks
 	})
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			w := walker{unpacker: unpacker{pack: pack}, searcher: newSearcher(defaultMatcher()), tasks: here}
-			w.note = request.Note
+			w := walker{unpacker: unpacker{pack: pack}, searcher: request.searcher(), tasks: here}
 			w.done = func(t *task, some []Finding, err error) {
 				mu.Lock()
 				defer mu.Unlock()
-				read[t.number], found[t.number] = true, some
+				read[t.number] = true
+				done(t.id, some)
 				if err != nil {
 					faults = append(faults, err)
 				}
@@ -269,31 +270,37 @@ func (p *pack) worthReading(wanted map[oid]*task) bool {
 	return false
 }
 
-// merge makes one finding of the same secret in all versions of a file, placed where it was first.
-func (p *past) merge(ctx context.Context, dir string, tasks []*task, found [][]Finding) ([]Finding, error) {
-	type range32 struct{ newest, oldest int32 }
-	var merged []Finding
-	var spans []range32
-	at := map[string]int{}
-	for i, t := range tasks {
-		for _, f := range found[i] {
-			s := p.files[p.objects[t.id]][f.place]
-			key := f.Rule + f.Fingerprint + f.Path
-			j, ok := at[key]
-			if !ok {
-				at[key] = len(merged)
-				merged, spans = append(merged, f), append(spans, range32{s.newest, s.oldest})
-				continue
-			}
-			older := s.oldest > spans[j].oldest || s.oldest == spans[j].oldest && (f.Line < merged[j].Line || f.Line == merged[j].Line && f.Column < merged[j].Column)
-			if older {
-				merged[j] = f
-			}
-			spans[j] = range32{min(spans[j].newest, s.newest), max(spans[j].oldest, s.oldest)}
-		}
+// merged are findings with the newest and the oldest commit that put them there.
+type merged struct {
+	list  []Finding
+	spans []sighting
+	at    map[string]int // by rule, fingerprint and path: index in list
+}
+
+// merge makes one finding of the same secret in all versions of a file, placed where it was first. Beyond twice what is
+// kept others are counted: the surest of so many are kept in the end.
+func (p *past) merge(id oid, found []Finding, more *more) {
+	m := &p.merged
+	if m.at == nil {
+		m.at = map[string]int{}
 	}
-	err := attribute(ctx, dir, merged, func(i int) (first, last string) {
-		return p.commits[spans[i].oldest].text(p.size), p.commits[spans[i].newest].text(p.size)
-	})
-	return merged, err
+	for _, f := range found {
+		s := p.files[p.objects[id]][f.place]
+		key := f.Rule + f.Fingerprint + f.Path
+		j, ok := m.at[key]
+		switch {
+		case !ok && more.fullScan(len(m.list)/2):
+			more.count(f.Tier)
+			continue
+		case !ok:
+			m.at[key] = len(m.list)
+			m.list, m.spans = append(m.list, f), append(m.spans, s)
+			continue
+		}
+		was := &m.spans[j]
+		if s.oldest > was.oldest || s.oldest == was.oldest && (f.Line < m.list[j].Line || f.Line == m.list[j].Line && f.Column < m.list[j].Column) {
+			m.list[j] = f
+		}
+		was.newest, was.oldest = min(was.newest, s.newest), max(was.oldest, s.oldest)
+	}
 }

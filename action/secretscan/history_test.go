@@ -60,8 +60,8 @@ func TestDeltas(t *testing.T) {
 				t.Fatal(err)
 			}
 			tasks := p.tasks(defaultMatcher())
-			deltas := make([][]Finding, len(tasks))
-			rest, err := p.scanPacks(t.Context(), Request{Dir: r.dir}, tasks, deltas)
+			deltas, whole := map[oid][]Finding{}, map[oid][]Finding{}
+			rest, err := p.scanPacks(t.Context(), Request{Dir: r.dir}, tasks, func(id oid, found []Finding) { deltas[id] = found })
 			if err != nil || len(rest) > 0 {
 				t.Fatalf("%d objects were not read, %v", len(rest), err)
 			}
@@ -69,7 +69,7 @@ func TestDeltas(t *testing.T) {
 			for _, task := range tasks {
 				all.ids, all.paths[task.id] = append(all.ids, task.id), task.paths
 			}
-			whole, err := scanBlobs(t.Context(), Request{Dir: r.dir, Note: func(string) {}}, idSize, &all)
+			err = scanBlobs(t.Context(), Request{Dir: r.dir, Note: func(string) {}}, idSize, &all, func(id oid, found []Finding) { whole[id] = found })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,8 +77,8 @@ func TestDeltas(t *testing.T) {
 			for _, task := range tasks {
 				total += len(whole[task.id])
 				sortFindings(whole[task.id])
-				sortFindings(deltas[task.number])
-				if diff := cmp.Diff(places(whole[task.id]), places(deltas[task.number])); diff != "" {
+				sortFindings(deltas[task.id])
+				if diff := cmp.Diff(places(whole[task.id]), places(deltas[task.id])); diff != "" {
 					t.Errorf("object %x: %s", task.id[:4], diff)
 				}
 			}

@@ -48,7 +48,7 @@ func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, err
 // part finds the secrets in the regions of a file; none stand for all of it. Files that are not searched as
 // they are, like archives, are always searched whole.
 func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
-	s.again = false
+	s.again, s.kept = false, 0
 	defer s.recovered(name, &found, &err)
 	left := eachPiece(raw, func(p piece) {
 		if len(p.text) == 0 {
@@ -255,6 +255,9 @@ func (s *searcher) byPath(paths []string) []Finding {
 		}
 		for place, path := range paths {
 			if r.path.matches(path) && !s.allowsPath(path) {
+				if !s.keeps(r.tier) {
+					continue
+				}
 				found = append(found, Finding{
 					Rule: r.id, Description: r.about, Tier: r.tier, Path: s.shown(path), Line: 1, Column: 1, EndLine: 1, EndColumn: 1,
 					Fingerprint: fingerprint(r.id, []byte(path)), place: place,
@@ -271,9 +274,15 @@ func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Findi
 	// One would go back and forth where many are in one place, decoded from a long part.
 	start, end := &cursor{text: p.text}, &cursor{text: p.text}
 	shown := map[int]string{} // by path
+	if s.more.fullFile(len(list)) { // the surest are kept
+		slices.SortStableFunc(list, func(a, b placed) int { return cmp.Or(b.grade().weight()-a.grade().weight(), a.from-b.from) })
+	}
 	for i := range list {
 		m := &list[i]
 		for _, place := range m.places {
+			if !s.keeps(m.grade()) {
+				continue
+			}
 			path, ok := shown[place]
 			if !ok {
 				path = inside(paths[place], p.name)
@@ -291,6 +300,16 @@ func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Findi
 		}
 	}
 	return found
+}
+
+// keeps reports whether one finding more of a file is kept, and counts it if not.
+func (s *searcher) keeps(t Tier) bool {
+	if s.more.fullFile(s.kept) {
+		s.more.count(t)
+		return false
+	}
+	s.kept++
+	return true
 }
 
 // cursor counts lines and characters of a text, from where it was last.

@@ -17,18 +17,18 @@ const (
 	maxLarge  = 1 << 30 // bytes
 	maxWindow = 8 << 20
 	maxAround = 4 * maxReach // seen on each side of a window: no rule looks further from where it starts
-	maxFound  = 10_000       // findings in one text
 )
 
 // large finds the secrets of a text that is too large to be held. It is read once; name is what errors call it.
 func (s *searcher) large(name string, from io.Reader, paths []string, note func(string)) (found []Finding, err error) {
 	defer s.recovered(name, &found, &err)
+	s.kept = 0
 	source := &faithful{from: from}
 	text, inner, layers, packed := unwrapped(source)
 	if packed {
 		note(fmt.Sprintf("%s is an archive larger than %d MiB, or within others, and was scanned as it is, not unpacked", s.shown(name), maxText>>20))
 	}
-	eachWindow(text, maxWindow, maxAround, func(text []byte, own span, line, column int) bool {
+	eachWindow(text, maxWindow, maxAround, func(text []byte, own span, line, column int) {
 		list := slices.DeleteFunc(s.matches(text, everything(text), paths), func(m placed) bool {
 			return m.from < own.from || m.from >= own.to // it is another window's
 		})
@@ -36,7 +36,6 @@ func (s *searcher) large(name string, from io.Reader, paths []string, note func(
 			f.move(line, column)
 			found = append(found, f)
 		}
-		return len(found) < maxFound
 	})
 	switch {
 	case slices.ContainsFunc(layers, func(l *faithful) bool { return l.size == maxLarge }):
@@ -44,12 +43,8 @@ func (s *searcher) large(name string, from io.Reader, paths []string, note func(
 	case slices.ContainsFunc(layers, func(l *faithful) bool { return l.err != nil }):
 		note(fmt.Sprintf("%s can't be unpacked to its end and was scanned up to there", s.shown(name)))
 	}
-	why := source.err
-	if why == nil && len(found) >= maxFound {
-		why = fmt.Errorf("%d secrets are in it already, and what comes after them was not looked at", len(found))
-	}
-	if why != nil {
-		err = fmt.Errorf("%w: %s: %w", ErrNotScanned, s.shown(name), why)
+	if source.err != nil {
+		err = fmt.Errorf("%w: %s: %w", ErrNotScanned, s.shown(name), source.err)
 	}
 	return append(found, s.byPath(paths)...), err
 }
@@ -69,7 +64,7 @@ func (f *Finding) move(lines, columns int) {
 // eachWindow gives a text in pieces that overlap. The own parts of the pieces, of the given size, are the whole text
 // once; a piece begins with a line where that is near enough, and always with half of what is around it at least: what is
 // found may have begun lines before. line and column are what is before it.
-func eachWindow(text io.Reader, size, around int, do func(text []byte, own span, line, column int) bool) {
+func eachWindow(text io.Reader, size, around int, do func(text []byte, own span, line, column int)) {
 	buffer := make([]byte, 0, size+2*around)
 	for own, line, column := 0, 0, 0; ; {
 		n, err := io.ReadFull(text, buffer[len(buffer):cap(buffer)])
@@ -79,9 +74,7 @@ func eachWindow(text io.Reader, size, around int, do func(text []byte, own span,
 			return
 		}
 		to := len(buffer) - around
-		if !do(buffer, span{own, to}, line, column) {
-			return
-		}
+		do(buffer, span{own, to}, line, column)
 		start := to - around
 		if i := bytes.IndexByte(buffer[start:to-around/2], '\n'); i >= 0 {
 			start += i + 1

@@ -9,7 +9,7 @@ import (
 // messages are the findings in messages of commits, which a log tells from new to old: the same secret in several is
 // one finding, placed where it was first.
 type messages struct {
-	note     func(string)
+	request  Request
 	size     int // of an id
 	searcher *searcher
 	found    []Finding
@@ -22,11 +22,11 @@ type messages struct {
 // scan scans a commit's message.
 func (m *messages) scan(c logged) {
 	if m.searcher == nil {
-		m.size, m.searcher, m.at = c.size, newSearcher(defaultMatcher()), map[string]int{}
+		m.size, m.searcher, m.at = c.size, m.request.searcher(), map[string]int{}
 	}
 	text := "the message of commit " + c.id.text(m.size)[:10]
 	if !c.whole {
-		m.note(fmt.Sprintf("%s is larger than %d MiB and was scanned up to there", text, maxToken>>20))
+		m.request.Note(fmt.Sprintf("%s is larger than %d MiB and was scanned up to there", text, maxToken>>20))
 	}
 	some, err := m.searcher.file(text, c.message, []string{""})
 	if err != nil {
@@ -35,7 +35,9 @@ func (m *messages) scan(c logged) {
 	for _, f := range some {
 		f.Path, f.Text = "", text
 		key := f.Rule + f.Fingerprint
-		if i, ok := m.at[key]; !ok {
+		if i, ok := m.at[key]; !ok && m.request.more.fullScan(len(m.found)) {
+			m.request.more.count(f.Tier)
+		} else if !ok {
 			m.at[key] = len(m.found)
 			m.found, m.first, m.last = append(m.found, f), append(m.first, c.id), append(m.last, c.id)
 		} else if m.first[i] != c.id {

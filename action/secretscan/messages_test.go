@@ -55,10 +55,10 @@ func TestMessages(t *testing.T) {
 				t.Errorf("text %q, want %q", said.Text, want)
 			}
 			var text, sarif bytes.Buffer
-			if err := (Report{true, []Finding{said}}).WriteText(&text); err != nil || !strings.HasPrefix(text.String(), said.Text+":3:12: github-pat (certain)") {
+			if err := (Report{Complete: true, Findings: []Finding{said}}).WriteText(&text); err != nil || !strings.HasPrefix(text.String(), said.Text+":3:12: github-pat (certain)") {
 				t.Errorf("printed %q, %v", &text, err)
 			}
-			if err := (Report{true, []Finding{said}}).WriteSARIF(&sarif); err != nil || !strings.Contains(sarif.String(), `"uri": "commit-messages/`+first+`"`) {
+			if err := (Report{Complete: true, Findings: []Finding{said}}).WriteSARIF(&sarif); err != nil || !strings.Contains(sarif.String(), `"uri": "commit-messages/`+first+`"`) {
 				t.Errorf("SARIF %s, %v", &sarif, err)
 			}
 
@@ -66,7 +66,7 @@ func TestMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := (Report{true, found}).WriteJSON(baseline); err != nil {
+			if err := (Report{Complete: true, Findings: found}).WriteJSON(baseline); err != nil {
 				t.Fatal(err)
 			}
 			if list := scan(Request{Mode: History, Baseline: baseline.Name()}); len(list) > 0 {

@@ -4,13 +4,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 )
 
 // Report is what a scan made. Without findings it says that there are none only if it is complete.
 type Report struct {
-	Complete bool      `json:"complete"` // the scan ended without an error
+	Complete bool      `json:"complete"` // the scan ended without an error, and everything found is in the list
 	Findings []Finding `json:"findings"`
+	// More counts the findings that are not in the list, by tier: see CutError.
+	More map[Tier]int `json:"more,omitempty"`
+
+	failed bool // not everything was scanned
+}
+
+// NewReport is the report of what Scan gave.
+func NewReport(found []Finding, err error) Report {
+	more, cut := Cut(err)
+	return Report{Complete: err == nil, Findings: found, More: more, failed: err != nil && !cut}
+}
+
+// Reaches reports whether a finding is at or over a bar, in the list or not.
+func (r Report) Reaches(bar Tier) bool {
+	for tier := range r.More {
+		if tier.AtLeast(bar) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Tier.AtLeast(bar) })
 }
 
 // WriteText prints findings for a person, one a line in the form that editors and terminals link.
@@ -36,10 +57,14 @@ func (r Report) WriteText(w io.Writer) error {
 		counts[f.Tier]++
 	}
 	until := ""
-	if !r.Complete {
+	if !r.Complete && (r.More == nil || r.failed) {
 		until = "not everything was scanned; found until then: "
 	}
-	_, err := fmt.Fprintf(w, until+"%d certain, %d likely, %d generic\n", counts[Certain], counts[Likely], counts[Generic])
+	rest := ""
+	if r.More != nil {
+		rest = fmt.Sprintf("; the list is cut, and not in it are %s more", perTier(r.More))
+	}
+	_, err := fmt.Fprintf(w, "%s%s%s\n", until, perTier(counts), rest)
 	return err
 }
 

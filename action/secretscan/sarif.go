@@ -26,7 +26,12 @@ type (
 		Results     []sarifResult     `json:"results"`
 	}
 	sarifInvocation struct {
-		Successful bool `json:"executionSuccessful"`
+		Successful    bool                `json:"executionSuccessful"`
+		Notifications []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+	}
+	sarifNotification struct {
+		Level   string    `json:"level"`
+		Message sarifText `json:"message"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -79,7 +84,7 @@ type (
 
 // WriteSARIF writes findings as SARIF 2.1.0.
 func (r Report) WriteSARIF(w io.Writer) error {
-	run := sarifRun{Invocations: []sarifInvocation{{r.Complete}}, ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
+	run := sarifRun{Invocations: []sarifInvocation{{r.Complete, r.cut()}}, ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "Flaresmith", InformationURI: "https://github.com/flaresmith/flaresmith", Rules: []sarifRule{}}
 	for _, f := range r.Findings[:min(len(r.Findings), maxResults)] {
 		index := slices.IndexFunc(run.Tool.Driver.Rules, func(r sarifRule) bool { return r.ID == f.Rule })
@@ -103,6 +108,17 @@ func (r Report) WriteSARIF(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+}
+
+// cut tells of what is in no result.
+func (r Report) cut() (list []sarifNotification) {
+	if r.More != nil {
+		list = append(list, sarifNotification{"error", sarifText{fmt.Sprintf("The list of findings is cut: %s more are not in it.", perTier(r.More))}})
+	}
+	if n := len(r.Findings) - maxResults; n > 0 {
+		list = append(list, sarifNotification{"warning", sarifText{fmt.Sprintf("GitHub takes %d results of a run: %d findings more, the least sure, are in the report's JSON only.", maxResults, n)}})
+	}
+	return list
 }
 
 // locationOf is where a finding is. GitHub takes no file with a result that has no address, so that a commit's or tag's

@@ -45,15 +45,20 @@ type Request struct {
 	// Note hears what a reader of the findings should know, such as files that were not scanned, one call
 	// at a time. It never hears a value.
 	Note func(text string)
+
+	more *more // findings than are kept
 }
 
 // ErrNotScanned is wrapped by errors that mean: this says nothing about whether there are secrets.
 var ErrNotScanned = errors.New("not scanned")
 
 // Scan finds secrets. The findings are sorted; an error means that not everything was scanned, and the
-// findings are those made until then.
+// findings are those made until then. A CutError means that there are more than the list holds.
 func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	request.Note = oneAtATime(request.Note)
+	if request.more == nil {
+		request.more = newMore()
+	}
 	if request.Now.IsZero() {
 		request.Now = time.Now()
 	}
@@ -84,6 +89,12 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
+	found = request.more.keep(found, request.more.inScan)
+	if cut := request.more.error(); err == nil {
+		err = cut
+	} else {
+		err = errors.Join(err, cut)
+	}
 	all := map[Mode]string{Tree: "the files as they are", History: "the history"}[request.Mode]
 	if err != nil {
 		all = ""
@@ -92,6 +103,13 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	found = withoutKnown(found, known, request.Note)
 	sortFindings(found)
 	return found, err
+}
+
+// searcher makes one for the scan.
+func (r *Request) searcher() *searcher {
+	s := newSearcher(defaultMatcher())
+	s.note, s.more = r.Note, r.more
+	return s
 }
 
 // oneAtATime is a hearer of notes that several workers may call. hear may be nil.
@@ -113,8 +131,7 @@ func scanInput(request Request) ([]Finding, error) {
 	if name == "" {
 		name = "stdin"
 	}
-	s := newSearcher(defaultMatcher())
-	s.note = request.Note
+	s := request.searcher()
 	limit := maxWindow
 	text, err := io.ReadAll(io.LimitReader(request.Input, maxWindow))
 	if err == nil && isZip(text) {
@@ -138,8 +155,8 @@ func scanInput(request Request) ([]Finding, error) {
 
 // eachOf gives every item that a source brings to work, on all processors, each with a searcher of its own.
 // done gets what was found, one call at a time. Faults of single items do not end the scan: they are the
-// error at its end. note may be called for several at once.
-func eachOf[T any](ctx context.Context, note func(string), source func(ctx context.Context, give func(T) error) error,
+// error at its end.
+func eachOf[T any](ctx context.Context, request Request, source func(ctx context.Context, give func(T) error) error,
 	work func(*searcher, T) ([]Finding, error), done func(T, []Finding)) error {
 	var mu sync.Mutex
 	var faults []error
@@ -161,8 +178,7 @@ func eachOf[T any](ctx context.Context, note func(string), source func(ctx conte
 			var s *searcher // made for the first item: many scans have few
 			for item := range next {
 				if s == nil {
-					s = newSearcher(defaultMatcher())
-					s.note = note
+					s = request.searcher()
 				}
 				some, err := work(s, item)
 				mu.Lock()

@@ -235,7 +235,7 @@ func TestNothingLeaks(t *testing.T) {
 func printed(t *testing.T, found []Finding) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := errors.Join(Report{true, found}.WriteText(&b), Report{true, found}.WriteJSON(&b), Report{false, found}.WriteSARIF(&b)); err != nil {
+	if err := errors.Join(Report{Complete: true, Findings: found}.WriteText(&b), Report{Complete: true, Findings: found}.WriteJSON(&b), Report{Complete: false, Findings: found}.WriteSARIF(&b)); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -273,7 +273,7 @@ func TestSARIF(t *testing.T) {
 	said.Path, said.Text, said.First = "", "the message of commit 0123456789", &Commit{ID: strings.Repeat("0123456789", 4), Author: "Ann"}
 	for uri, list := range map[string][]Finding{"": nil, "a%20b/%C3%BC%25.env": found, "commit-messages/" + said.First.ID: {said}} {
 		var b bytes.Buffer
-		if err := (Report{true, list}).WriteSARIF(&b); err != nil {
+		if err := (Report{Complete: true, Findings: list}).WriteSARIF(&b); err != nil {
 			t.Fatal(err)
 		}
 		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))

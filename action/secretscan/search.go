@@ -3,6 +3,7 @@ package secretscan
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,6 +20,8 @@ type searcher struct {
 	off     []int8              // by rule: 0 not known, 1 on for this path, -1 off
 	strict  bool                // comments that allow a finding do not count
 	note    func(string)        // hears what was not looked at; nil: nobody does
+	more    *more               // counts what is not kept
+	kept    int                 // of the findings of a file
 	again   bool                // what is built from the last text by a delta has to be searched whole
 }
 
@@ -66,6 +69,9 @@ func (s *searcher) search(text []byte, regions []span, paths []string) []match {
 			s.again = true // such rules look at all of the text
 			s.aroundRuns(text, i)
 		}
+	}
+	if len(s.touched) > 1 { // the surest first: not all may be kept
+		slices.SortStableFunc(s.touched, func(a, b int) int { return s.rules[b].tier.weight() - s.rules[a].tier.weight() })
 	}
 	for _, i := range s.touched {
 		s.settle(text, i)
@@ -275,13 +281,17 @@ func (s *searcher) evaluate(found []match, text []byte, i int, w span) []match {
 	if _, known := s.barren[key]; known {
 		return found
 	}
-	before := len(found)
+	none := true
 	for _, at := range r.expr.get().FindAllIndex(text[w.from:w.to], -1) {
 		if m, ok := s.matched(r, text, w.from+at[0], w.from+at[1]); ok {
-			found = append(found, m)
+			if none = false; s.more.fullText(len(found)) {
+				s.more.count(m.grade())
+			} else {
+				found = append(found, m)
+			}
 		}
 	}
-	if len(found) == before && len(s.barren) < maxBarren {
+	if none && len(s.barren) < maxBarren {
 		s.barren[key] = struct{}{}
 	}
 	return found

@@ -80,8 +80,7 @@ func scanTags(ctx context.Context, request Request, ids []oid) ([]Finding, error
 		return nil, nil
 	}
 	size := sizeOfIDs([]change{{was: ids}})
-	s := newSearcher(defaultMatcher())
-	s.note = request.Note
+	s := request.searcher()
 	said := taggedFindings{at: map[string]int{}}
 	var faults []error
 	seen := map[oid]bool{}
@@ -182,7 +181,10 @@ func (l *taggedFindings) add(s *searcher, t tag) error {
 	for _, f := range found {
 		f.First, f.Last = &t.tagger, &t.tagger
 		i, ok := l.at[f.Rule+f.Fingerprint]
-		if !ok {
+		if !ok && s.more.fullScan(len(l.list)) {
+			s.more.count(f.Tier)
+			continue
+		} else if !ok {
 			l.at[f.Rule+f.Fingerprint] = len(l.list)
 			l.list = append(l.list, f)
 			continue
@@ -205,6 +207,7 @@ const tagText = "the message of tag "
 
 // message finds the secrets in a tag's message. None of them is in the tag's name as it is told.
 func (s *searcher) message(t tag) (found []Finding, err error) {
+	s.kept = 0
 	defer s.recovered("tag "+t.tagger.ID, &found, &err)
 	list := s.matches(t.text, everything(t.text), []string{""})
 	if len(list) == 0 {

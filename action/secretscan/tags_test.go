@@ -64,7 +64,7 @@ func TestTags(t *testing.T) {
 				}
 			}
 			var sarif bytes.Buffer
-			if err := (Report{true, found}).WriteSARIF(&sarif); err != nil || !strings.Contains(sarif.String(), `"uri": "tag-messages/`+first+`"`) {
+			if err := (Report{Complete: true, Findings: found}).WriteSARIF(&sarif); err != nil || !strings.Contains(sarif.String(), `"uri": "tag-messages/`+first+`"`) {
 				t.Errorf("SARIF %s, %v", &sarif, err)
 			}
 		})

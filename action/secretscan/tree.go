@@ -27,7 +27,7 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotScanned, err)
 	}
 	var found []Finding
-	err = eachOf(ctx, request.Note, func(_ context.Context, give func(folder) error) error {
+	err = eachOf(ctx, request, func(_ context.Context, give func(folder) error) error {
 		for _, f := range foldersOf(paths) {
 			if err := give(f); err != nil {
 				return err
@@ -35,7 +35,11 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 		}
 		return nil
 	}, func(s *searcher, f folder) ([]Finding, error) { return f.scan(s, root, prefix, request.Note) },
-		func(_ folder, some []Finding) { found = append(found, some...) })
+		func(_ folder, some []Finding) {
+			if found = append(found, some...); request.more.fullScan(len(found) / 2) {
+				found = request.more.keep(found, request.more.inScan)
+			}
+		})
 	return found, err
 }
 

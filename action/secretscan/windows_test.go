@@ -82,7 +82,7 @@ func TestWindowsForms(t *testing.T) {
 		t.Error(diff)
 	}
 	var report strings.Builder
-	if err := (Report{true, both}).WriteSARIF(&report); err != nil {
+	if err := (Report{Complete: true, Findings: both}).WriteSARIF(&report); err != nil {
 		t.Fatal(err)
 	}
 	var log sarifLog

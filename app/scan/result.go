@@ -39,9 +39,10 @@ func (f found) fails() bool { return f.Tier.AtLeast(bar) && !f.aside }
 // result is what one look has to say.
 type result struct {
 	findings   []found
+	known      map[string]bool // of findings
 	scanned    []string
 	notes      []string
-	left       []string // what was not searched
+	left       []string // what was not searched, or is not listed
 	fork       bool
 	pushed     bool // a push alone is what was scanned
 	notScanned string
@@ -62,12 +63,15 @@ func (r *result) take(c *secretscan.Contents, list []found) {
 		if len(c.Unallowed([]secretscan.Finding{f.Finding}, r.note)) == 0 {
 			continue
 		}
-		same := func(o found) bool {
-			return o.Rule == f.Rule && o.Fingerprint == f.Fingerprint && o.Path == f.Path && o.text == f.text
+		key := strings.Join([]string{f.Rule, f.Fingerprint, f.Path, f.text}, "\x00")
+		if r.known[key] {
+			continue
 		}
-		if !slices.ContainsFunc(r.findings, same) {
-			r.findings = append(r.findings, f)
+		if r.known == nil {
+			r.known = map[string]bool{}
 		}
+		r.known[key] = true
+		r.findings = append(r.findings, f)
 	}
 }
 
@@ -101,7 +105,7 @@ func (l *look) render() report.Check {
 	case aside > 0:
 		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Secrets found in comments of others: %s", tiers)
 	case len(r.left) > 0:
-		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large, or hold what can't be unpacked", len(r.left))
+		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large, or hold what can't be unpacked or listed", len(r.left))
 	case len(r.findings) > 0:
 		check.Conclusion, check.Title = "success", "No secrets at or over the bar (likely); below it: "+tiers
 	default:

@@ -1,0 +1,94 @@
+package secretscan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+)
+
+// Bounds of what is kept of findings. One takes some 250 bytes, and more in each report: what people read ends long before,
+// and a file of generated values has hundreds of thousands.
+const (
+	maxFound = 10_000 // in one file
+	// maxKept is of a scan: a report of so many is small enough to be the next scan's baseline, and GitHub takes half of
+	// them in a SARIF file.
+	maxKept = 50_000
+	// maxMatches is how many matches of one text are held until it is known which of them count. Those after them are
+	// counted as they are: of one value that several rules match, each.
+	maxMatches = 100_000
+)
+
+// CutError says that there are more findings than are kept: those in the list, and others that were counted.
+type CutError struct {
+	More map[Tier]int // a secret in several versions of a file is counted in each
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("the list of findings is cut: %s more are not in it; at most %d of a file and %d of a scan are kept", perTier(e.More), maxFound, maxKept)
+}
+
+func perTier(counts map[Tier]int) string {
+	return fmt.Sprintf("%d certain, %d likely, %d generic", counts[Certain], counts[Likely], counts[Generic])
+}
+
+// Cut gives how many findings are not in a scan's list, by its error, and whether that is all that was wrong with it.
+func Cut(err error) (more map[Tier]int, alone bool) {
+	var cut *CutError
+	if !errors.As(err, &cut) {
+		return nil, false
+	}
+	return cut.More, error(cut) == err //nolint:errorlint // nothing is around it
+}
+
+// more counts what is not kept. nil keeps everything.
+type more struct {
+	certain, likely, generic atomic.Int64
+
+	inText, inFile, inScan int // what is kept: see the bounds
+}
+
+func newMore() *more { return &more{inText: maxMatches, inFile: maxFound, inScan: maxKept} }
+
+// fullText, fullFile and fullScan report whether no more than n is kept.
+func (m *more) fullText(n int) bool { return m != nil && n >= m.inText }
+func (m *more) fullFile(n int) bool { return m != nil && n >= m.inFile }
+func (m *more) fullScan(n int) bool { return m != nil && n >= m.inScan }
+
+func (m *more) count(t Tier) {
+	switch {
+	case m == nil:
+	case t == Certain:
+		m.certain.Add(1)
+	case t == Likely:
+		m.likely.Add(1)
+	default:
+		m.generic.Add(1)
+	}
+}
+
+// error is nil if everything was kept.
+func (m *more) error() error {
+	counts := map[Tier]int{}
+	for tier, n := range map[Tier]int64{Certain: m.certain.Load(), Likely: m.likely.Load(), Generic: m.generic.Load()} {
+		if n > 0 {
+			counts[tier] = int(n)
+		}
+	}
+	if len(counts) == 0 {
+		return nil
+	}
+	return &CutError{counts}
+}
+
+// keep gives the first ones of a list that is longer than what is kept, the surest, and counts the others.
+func (m *more) keep(found []Finding, most int) []Finding {
+	if len(found) <= most {
+		return found
+	}
+	sortFindings(found)
+	for i := range found[most:] {
+		m.count(found[most+i].Tier)
+	}
+	return slices.Delete(found, most, len(found))
+}
