@@ -1,11 +1,13 @@
 package secretscan
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -52,7 +54,12 @@ func (u *unpacking) open(p piece, levels int) {
 	case isZip(p.text):
 	case isGzip(p.text):
 		unpack = u.gunzip
+	case isTar(p.text):
+		unpack = u.untar
 	default:
+		if isPacked(p.text) {
+			u.broken++
+		}
 		u.give(piece{p.name, fromUTF16(p.text)})
 		return
 	}
@@ -67,6 +74,75 @@ func (u *unpacking) open(p piece, levels int) {
 func isZip(raw []byte) bool { return bytes.HasPrefix(raw, []byte("PK\x03\x04")) }
 
 func isGzip(raw []byte) bool { return bytes.HasPrefix(raw, []byte{0x1f, 0x8b, 8}) }
+
+// isTar looks at the first header, by its checksum: old ones have no mark.
+func isTar(raw []byte) bool {
+	if len(raw) < tarBlock || raw[0] == 0 {
+		return false
+	}
+	sum, want := int64(8*' '), strings.Trim(string(raw[148:156]), " \x00")
+	for i, b := range raw[:tarBlock] {
+		if i < 148 || i >= 156 {
+			sum += int64(b)
+		}
+	}
+	said, err := strconv.ParseInt(want, 8, 64)
+	return err == nil && said == sum
+}
+
+const tarBlock = 512
+
+// isPacked tells what is packed in ways that are not read: 7-Zip, bzip2, LZ4, RAR, xz and Zstandard.
+func isPacked(raw []byte) bool {
+	for _, start := range []string{"7z\xbc\xaf\x27\x1c", "\x04\x22\x4d\x18", "Rar!\x1a\x07", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd"} {
+		if bytes.HasPrefix(raw, []byte(start)) {
+			return true
+		}
+	}
+	return len(raw) > 10 && string(raw[:3]) == "BZh" && string(raw[4:10]) == "1AY&SY"
+}
+
+// untar gives the files in an archive, which are parts of its text and need no bounds, and then what is between and
+// after them.
+func (u *unpacking) untar(p piece, levels int) bool {
+	from := bytes.NewReader(p.text)
+	at := func() int { return len(p.text) - from.Len() }
+	archive := tar.NewReader(from)
+	var rest []byte
+	for i, end := 0, 0; ; i++ {
+		header, err := archive.Next()
+		start := at()
+		if err != nil {
+			if !errors.Is(err, io.EOF) || len(bytes.TrimLeft(p.text[start:], "\x00")) > 0 {
+				u.broken++
+			}
+			u.give(piece{p.name, append(rest, p.text[end:]...)})
+			return true
+		}
+		size := int(min(header.Size, int64(len(p.text)-start)))
+		if header.Typeflag != tar.TypeReg || isSparse(header) {
+			size = 0 // what there is of it is searched as it is
+		}
+		rest = append(rest, p.text[end:start]...)
+		end = start + size
+		name := header.Name
+		if len(name) > maxName {
+			name = fmt.Sprintf("#%d", i+1)
+		}
+		if size > 0 {
+			u.open(piece{inside(p.name, name), p.text[start:end:end]}, levels)
+		}
+	}
+}
+
+func isSparse(h *tar.Header) bool {
+	for name := range h.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
 
 // unzip gives what is in an archive, and reports whether that was anything.
 func (u *unpacking) unzip(p piece, levels int) (some bool) {
@@ -104,7 +180,14 @@ func (u *unpacking) unzip(p piece, levels int) (some bool) {
 // gunzip gives what is in a compressed file, and reports whether that was anything.
 func (u *unpacking) gunzip(p piece, levels int) (some bool) {
 	content, err := gunzipped(bufio.NewReader(bytes.NewReader(p.text)))
-	return err == nil && !u.full() && u.read(p, "gzip", content, levels)
+	if err != nil || u.full() {
+		return false
+	}
+	in := bufio.NewReaderSize(content, tarBlock)
+	if head, _ := in.Peek(tarBlock); isTar(head) {
+		levels++ // the two are one archive
+	}
+	return u.read(p, "gzip", in, levels)
 }
 
 // members are what is in a compressed file, one after the other. Zeros behind each are padding, as gunzip takes them at
@@ -185,7 +268,7 @@ func (u *unpacking) left() string {
 		list = append(list, fmt.Sprintf("at most %d files, %d MiB of each and %d MiB of all, in archives within archives %d levels deep", maxEntries, maxText>>20, maxUnpack>>20, maxLevels))
 	}
 	if u.broken > 0 {
-		list = append(list, fmt.Sprintf("not to their end %d files that can't be unpacked, as with a password", u.broken))
+		list = append(list, fmt.Sprintf("not to their end %d files that can't be unpacked, as with a password, or in other forms than zip, gzip and tar", u.broken))
 	}
 	return strings.Join(list, ", and ")
 }

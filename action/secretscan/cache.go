@@ -15,7 +15,7 @@ import (
 
 // generation is raised when another scan of the same history can find something else, for other reasons than
 // other rules.
-const generation = 4
+const generation = 5
 
 const (
 	cacheFile = "history.json"

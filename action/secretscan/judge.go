@@ -273,7 +273,7 @@ func (s *searcher) byPath(paths []string) []Finding {
 func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Finding) {
 	// One would go back and forth where many are in one place, decoded from a long part.
 	start, end := &cursor{text: p.text}, &cursor{text: p.text}
-	shown := map[int]string{} // by path
+	shown := map[int]string{}       // by path
 	if s.more.fullFile(len(list)) { // the surest are kept
 		slices.SortStableFunc(list, func(a, b placed) int { return cmp.Or(b.grade().weight()-a.grade().weight(), a.from-b.from) })
 	}

@@ -132,5 +132,5 @@ func unwrapped(from io.Reader) (text io.Reader, name string, layers []*faithful,
 	if order := utf16Order(head); order != nil {
 		return &utf16Reader{from: in, order: order}, name, layers, false
 	}
-	return in, name, layers, isZip(head) || isGzip(head)
+	return in, name, layers, isZip(head) || isGzip(head) || isTar(head) || isPacked(head)
 }
