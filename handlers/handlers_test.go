@@ -69,7 +69,7 @@ func (r *recorder) ArchiveProject(_ context.Context, id string, archived bool, a
 }
 
 func (r *recorder) WantScan(_ context.Context, s preview.Scan) error {
-	return r.add("scan pr=%d %s..%s of %s", s.PR, s.Before, s.SHA, s.Branch)
+	return r.add("scan pr=%d %s..%s of %s", s.PR, s.Before, s.SHA, strings.TrimSpace(s.Branch+" "+s.Tag))
 }
 
 func (r *recorder) RecordPush(_ context.Context, p preview.Push) error {
@@ -205,7 +205,8 @@ func TestHandlers(t *testing.T) {
 		{"push", "push", `{"ref":"refs/heads/feature/a","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "scan pr=0 .." + sha + " of feature/a", "push feature/a .." + sha + " 1767225605 deleted=false"}},
 		{"push that deletes", "push", `{"ref":"refs/heads/a","before":"` + sha + `","after":"` + zeros + `","deleted":true,` + where + `}`, []string{known, "push a " + sha + ".. 1767225605 deleted=true"}},
 		{"push of a queue", "push", `{"ref":"refs/heads/gh-readonly-queue/main/pr-1","before":"` + zeros + `","after":"` + sha + `",` + where + `}`, []string{known, "push gh-readonly-queue/main/pr-1 .." + sha + " 1767225605 deleted=false"}},
-		{"push of a tag", "push", `{"ref":"refs/tags/v1","after":"` + strings.Repeat("a", 40) + `","head_commit":{"id":"` + sha + `"},` + where + `}`, []string{known, "scan pr=0 .." + sha + " of refs/tags/v1"}},
+		{"push of a tag without an object", "push", `{"ref":"refs/tags/v1","after":"` + sha + `","head_commit":{"id":"` + sha + `"},` + where + `}`, []string{known, "scan pr=0 .." + sha + " of refs/tags/v1"}},
+		{"push of a tag", "push", `{"ref":"refs/tags/v1","after":"` + strings.Repeat("a", 40) + `","head_commit":{"id":"` + sha + `"},` + where + `}`, []string{known, "scan pr=0 .." + sha + " of refs/tags/v1 " + strings.Repeat("a", 40)}},
 		{"tag deleted", "push", `{"ref":"refs/tags/v1","before":"` + sha + `","after":"` + zeros + `","deleted":true,"head_commit":null,` + where + `}`, nil},
 		{"push of a note", "push", `{"ref":"refs/notes/commits","after":"` + sha + `","head_commit":{"id":"` + sha + `"},` + where + `}`, nil},
 		{"branch deleted", "delete", `{"ref":"a","ref_type":"branch",` + where + `}`, []string{known, "push a .. 1767225605 deleted=true"}},

@@ -80,14 +80,17 @@ func existing(sha string) string {
 	return sha
 }
 
-// tag wants a scan of a new tag's commits. What the default branch has was scanned when it got there.
+// tag wants a scan of a new tag's commits and of its message, if it has one. What the default branch has was scanned when it got there.
 func (h Push) tag(ctx context.Context, event string, e *gh.PushEvent) error {
-	sha := e.GetHeadCommit().GetID() // after is the tag's own object, if it has one
+	sha, object := e.GetHeadCommit().GetID(), e.GetAfter() // of a tag without an object of its own they are one
 	if !strings.HasPrefix(e.GetRef(), "refs/tags/") || e.GetDeleted() || sha == "" {
 		return nil
 	}
-	if !fullSHA.MatchString(sha) {
+	if !fullSHA.MatchString(sha) || !fullSHA.MatchString(object) {
 		return invalid(event)
+	}
+	if object == sha {
+		object = ""
 	}
 	r := e.GetRepo()
 	p, ok, err := project(ctx, h.store, e.GetInstallation(), &gh.Repository{
@@ -96,5 +99,5 @@ func (h Push) tag(ctx context.Context, event string, e *gh.PushEvent) error {
 	if err != nil || !ok {
 		return err
 	}
-	return h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha, Branch: e.GetRef()})
+	return h.store.WantScan(ctx, preview.Scan{ProjectID: p.ID, SHA: sha, Branch: e.GetRef(), Tag: object})
 }

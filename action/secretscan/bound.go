@@ -16,7 +16,7 @@ const (
 	maxKept = 50_000
 	// maxMatches is how many matches of one text are held until it is known which of them count. Those after them are
 	// counted as they are: of one value that several rules match, each.
-	maxMatches = 100_000
+	maxMatches = 3 * maxFound
 )
 
 // CutError says that there are more findings than are kept: those in the list, and others that were counted.

@@ -10,6 +10,7 @@ type Scan struct {
 	SHA       string // 40 hexadecimal characters
 	Before    string // what was there before; empty: nothing, as of a new branch
 	Branch    string // that was pushed to; empty: another reason
+	Tag       string // the object of the annotated tag that was pushed; empty: none was
 }
 
 // Comparison is what GitHub says of the commits that one has and another lacks.
@@ -26,6 +27,13 @@ type Commit struct {
 	Parents []string
 	Files   []ChangedFile
 	Whole   bool // all of its files are listed
+}
+
+// Tag is an annotated tag.
+type Tag struct {
+	Message string // hostile text
+	Of      string // the object that it is a tag of
+	OfTag   bool   // which is a tag, too
 }
 
 // ChangedFile is a file as a change left it.

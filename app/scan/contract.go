@@ -22,6 +22,8 @@ type GitHub interface {
 	Tree(ctx context.Context, p preview.Project, sha string) (files []preview.TreeFile, whole bool, err error)
 	// Blob is preview.ErrTooLarge beyond most bytes, and preview.ErrNotFound for what is no blob.
 	Blob(ctx context.Context, p preview.Project, id string, most int64) ([]byte, error)
+	// Tag is an annotated tag by its object.
+	Tag(ctx context.Context, p preview.Project, id string) (preview.Tag, error)
 	// Comments are those below a pull request, its reviews and the comments in these; whole is false if there may be more.
 	Comments(ctx context.Context, p preview.Project, number int) (comments []preview.Comment, whole bool, err error)
 	// Answered is the conclusion and the summary of the completed check run of that name and external id; empty: there

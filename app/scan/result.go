@@ -105,7 +105,7 @@ func (l *look) render() report.Check {
 	case aside > 0:
 		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Secrets found in comments of others: %s", tiers)
 	case len(r.left) > 0:
-		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large, or hold what can't be unpacked or listed", len(r.left))
+		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large or gone, or hold what can't be unpacked or listed", len(r.left))
 	case len(r.findings) > 0:
 		check.Conclusion, check.Title = "success", "No secrets at or over the bar (likely); below it: "+tiers
 	default:
@@ -121,7 +121,7 @@ func (l *look) render() report.Check {
 // pushMark keeps what a push was in its check, for a re-run: GitHub tells then what the check is, and no more. Only
 // the App writes there.
 func (l *look) pushMark() string {
-	return fmt.Sprintf("\n<!-- flaresmith:push %s %s -->\n", cmp.Or(l.wanted.Before, "-"), url.QueryEscape(l.wanted.Branch))
+	return fmt.Sprintf("\n<!-- flaresmith:push %s %s -->\n", cmp.Or(l.wanted.Before, "-"), strings.TrimSpace(url.QueryEscape(l.wanted.Branch)+" "+l.wanted.Tag))
 }
 
 // again takes up the push of which an earlier check tells.
@@ -132,12 +132,13 @@ func (l *look) again(summary string) bool {
 		return false
 	}
 	mark, _, closed := strings.Cut(summary[at+len(start):], " -->")
-	before, escaped, two := strings.Cut(mark, " ")
+	before, rest, two := strings.Cut(mark, " ")
+	escaped, tag, _ := strings.Cut(rest, " ")
 	branch, err := url.QueryUnescape(escaped)
-	if !closed || !two || err != nil || before != "-" && len(before) != 40 {
+	if !closed || !two || err != nil || before != "-" && len(before) != 40 || tag != "" && len(tag) != 40 {
 		return false
 	}
-	l.wanted.Before, l.wanted.Branch = strings.TrimPrefix(before, "-"), branch
+	l.wanted.Before, l.wanted.Branch, l.wanted.Tag = strings.TrimPrefix(before, "-"), branch, tag
 	return l.wanted.Before != "" || branch != ""
 }
 

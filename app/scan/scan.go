@@ -22,6 +22,7 @@ const (
 	maxCommits = 500
 	maxFiles   = 20_000
 	maxBlob    = 16 << 20 // bytes
+	maxTags    = 16       // of one another
 )
 
 // errSpent says that the time of one look is over and there is more to do.
@@ -260,6 +261,9 @@ func (l *look) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.tags(ctx, c); err != nil {
+		return err
+	}
 	base := l.wanted.Before
 	if base == "" && l.wanted.Branch == l.project.DefaultBranch {
 		return notScanned("the branch is new, so no push says where its commits begin. Scan it once with the action's mode history")
@@ -276,6 +280,31 @@ func (l *look) push(ctx context.Context) error {
 	}
 	l.result.scanned = append(l.result.scanned, "the push")
 	return err
+}
+
+// tags looks at the message of a pushed tag, and of those that it is a tag of. One that was deleted meanwhile may be gone.
+func (l *look) tags(ctx context.Context, c *secretscan.Contents) error {
+	count := 0
+	for id := l.wanted.Tag; id != ""; count++ {
+		if count == maxTags {
+			return notScanned("more than %d tags are tags of one another", maxTags)
+		}
+		tag, err := l.GitHub.Tag(ctx, l.project, id)
+		if absent(err) {
+			l.result.leave(fmt.Sprintf("GitHub does not have the object %.7s of a tag any more, whose message was not scanned", id))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.text(c, fmt.Sprintf("the message of tag %.7s", id), tag.Message); err != nil {
+			return err
+		}
+		if id = ""; tag.OfTag {
+			id = tag.Of
+		}
+	}
+	return nil
 }
 
 // contents is a search with the ignore file of a commit.

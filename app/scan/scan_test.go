@@ -47,6 +47,7 @@ type world struct {
 	summary   string // of what answered
 	shown     []report.Check
 	reads     int
+	tags      map[string]preview.Tag
 	clean     map[[32]byte]bool
 	taken     bool
 }
@@ -117,6 +118,14 @@ func (w *world) Blob(_ context.Context, _ preview.Project, id string, most int64
 		return nil, preview.ErrTooLarge
 	}
 	return []byte(text), nil
+}
+
+func (w *world) Tag(_ context.Context, _ preview.Project, id string) (preview.Tag, error) {
+	tag, there := w.tags[id]
+	if !there {
+		return tag, preview.ErrNotFound
+	}
+	return tag, nil
 }
 
 func (w *world) Answered(context.Context, preview.Project, report.Check) (conclusion, summary string, err error) {
@@ -306,6 +315,45 @@ func TestContentsAreReadOnce(t *testing.T) {
 		w.blobs = map[string]string{id(500): text, id(1000): "0\n", id(1002): "2\n", id(1004): "4\n"}
 		if _, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || len(w.shown) != 1 || w.reads != 4 {
 			t.Errorf("%.10q: %d reads, %d checks, %v", text, w.reads, len(w.shown), err)
+		}
+	}
+}
+
+// The message of a pushed tag is scanned, and those of the tags that it is a tag of, also when the check is run again.
+func TestMessagesOfTags(t *testing.T) {
+	t.Parallel()
+	secret := "t = '" + token() + "'\n"
+	ring := map[string]preview.Tag{}
+	for i := range maxTags + 1 {
+		ring[id(2000+i)] = preview.Tag{Message: "one more", Of: id(2001 + i), OfTag: true}
+	}
+	for _, tt := range []struct {
+		name       string
+		tags       map[string]preview.Tag
+		conclusion string
+		title      string // begins so
+		summary    string // is in it
+	}{
+		{"nothing", map[string]preview.Tag{id(2000): {Message: "a release", Of: id(1)}}, "success", "No secrets found", ""},
+		{"a secret", map[string]preview.Tag{id(2000): {Message: "a release\n" + secret, Of: id(1)}}, "failure", "Secrets found: 1 certain", "line 2 of the message of tag 0000000"},
+		{"in a tag of it", map[string]preview.Tag{id(2000): {Message: "signed", Of: id(2001), OfTag: true}, id(2001): {Message: secret, Of: id(1)}}, "failure", "Secrets found: 1 certain", "line 1 of the message of tag 0000000"},
+		{"gone", nil, "neutral", "Not everything was scanned", "does not have the object 0000000 of a tag any more"},
+		{"tags without an end", ring, "failure", "Not scanned: more than 16 tags", ""},
+	} {
+		w := pushed(1)
+		w.tags = tt.tags
+		wanted := w.wanted()
+		wanted.Before, wanted.Branch, wanted.Tag = "", "refs/tags/v1", id(2000)
+		for _, what := range []string{"", ", again"} {
+			if _, err := w.scanner(0).Scan(t.Context(), wanted); err != nil || len(w.shown) != 1 {
+				t.Fatalf("%s%s: %d checks, %v", tt.name, what, len(w.shown), err)
+			}
+			check := w.shown[0]
+			if check.Conclusion != tt.conclusion || !strings.HasPrefix(check.Title, tt.title) || !strings.Contains(check.Summary, tt.summary) {
+				t.Errorf("%s%s: %s, %q\n%s", tt.name, what, check.Conclusion, check.Title, check.Summary)
+			}
+			w.shown, w.answered, w.summary = nil, check.Conclusion, check.Summary
+			wanted = preview.Scan{ProjectID: wanted.ProjectID, SHA: wanted.SHA}
 		}
 	}
 }

@@ -132,6 +132,20 @@ func TestScanOfTags(t *testing.T) {
 		t.Errorf("annotations %+v", run.Annotations)
 	}
 	git("push", "--quiet", "--delete", "origin", "v2")
+
+	git("checkout", "--quiet", release)
+	git("tag", "--annotate", "-m", "nothing", "v3")
+	git("push", "--quiet", "origin", "v3")
+	s.wantScan(release, "success")
+	git("tag", "--annotate", "-m", "the key is\n"+s.secret(), "inner")
+	git("tag", "--annotate", "-m", "a tag of a tag", "v4", "inner")
+	git("push", "--quiet", "origin", "v4")
+	if run := s.wantScan(release, "failure"); !strings.Contains(run.Summary, fmt.Sprintf("line 2 of the message of tag %.7s", git("rev-parse", "inner"))) {
+		t.Errorf("%s\n%s", run.Title, run.Summary)
+	}
+	git("tag", "--annotate", "-m", "of files", "v5", "HEAD^{tree}")
+	git("push", "--quiet", "origin", "v5") // leads to no commit that could have a check
+	git("push", "--quiet", "--delete", "origin", "v3", "v4", "v5")
 	s.settle()
 	s.valid()
 	s.wantNothingTold()

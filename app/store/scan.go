@@ -27,6 +27,7 @@ type ScanArgs struct {
 	SHA       string `json:"sha,omitempty"`
 	Before    string `json:"before,omitempty"`
 	Branch    string `json:"branch,omitempty"`
+	Tag       string `json:"tag,omitempty"`
 }
 
 // Kind implements river.JobArgs.

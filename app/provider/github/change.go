@@ -145,6 +145,21 @@ func (a *App) Blob(ctx context.Context, p preview.Project, id string, most int64
 	return text.Bytes(), nil
 }
 
+// Tag is an annotated tag by its object.
+func (a *App) Tag(ctx context.Context, p preview.Project, id string) (preview.Tag, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	what := fmt.Sprintf("tag %.12s of %s", id, p.FullName())
+	if !fullSHA.MatchString(id) {
+		return preview.Tag{}, fmt.Errorf("%s: not a full id", what)
+	}
+	tag, _, err := a.client(p, scopeRead).Git.GetTag(ctx, p.Owner, p.Name, id)
+	if err != nil {
+		return preview.Tag{}, classify(err, what)
+	}
+	return preview.Tag{Message: tag.GetMessage(), Of: tag.GetObject().GetSHA(), OfTag: tag.GetObject().GetType() == "tag"}, nil
+}
+
 // PullHead is a pull request right now, with its text.
 func (a *App) PullHead(ctx context.Context, p preview.Project, number int) (preview.Head, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // optionalText tells null from nothing at all.
@@ -96,6 +98,34 @@ func (c *call) createTree() (answer, error) {
 	a, err := c.getTree()
 	a.status = http.StatusCreated
 	return a, err
+}
+
+// getTag gives an annotated tag by its object. Of a tag without one there is nothing to give.
+func (c *call) getTag() (answer, error) {
+	ctx, g, sha := c.r.Context(), c.s.git, c.r.PathValue("tag_sha")
+	if !isSHA(sha) || !g.is(ctx, c.at.dir, sha, "tag") {
+		return answer{}, fail(http.StatusNotFound, "Not Found")
+	}
+	text, err := g.run(ctx, c.at.dir, nil, "cat-file", "tag", sha)
+	if err != nil {
+		return answer{}, err
+	}
+	head, message, _ := strings.Cut(string(text), "\n\n")
+	said := map[string]string{}
+	for line := range strings.Lines(head) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		said[name] = value
+	}
+	name, rest, _ := strings.Cut(said["tagger"], " <")
+	email, when, _ := strings.Cut(rest, "> ")
+	seconds, _, _ := strings.Cut(when, " ")
+	at, _ := strconv.ParseInt(seconds, 10, 64) // of long ago: no tagger is told
+	return answer{body: object{
+		"node_id": nodeID("TAG", c.at.id), "tag": said["tag"], "sha": sha, "url": c.at.api + "/git/tags/" + sha, "message": message,
+		"tagger":       object{"name": name, "email": email, "date": time.Unix(at, 0).UTC().Format(time.RFC3339)},
+		"object":       object{"type": said["type"], "sha": said["object"], "url": c.at.api + "/git/" + said["type"] + "s/" + said["object"]},
+		"verification": object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil},
+	}}, nil
 }
 
 // maxBlob is GitHub's limit.

@@ -210,7 +210,7 @@ func (s *Server) emitPush(ctx context.Context, r *repository, by *User, c refCha
 	if !deleted {
 		commits = s.pushCommitsJSON(ctx, r, c)
 		forced = !created && !s.git.ancestor(ctx, r.dir, c.before, c.after)
-		if one, ok := s.git.commit(ctx, r.dir, c.after); ok {
+		if one, ok := s.git.commit(ctx, r.dir, s.git.resolve(ctx, r.dir, c.after)); ok { // after is a tag's own object
 			headCommit = s.pushCommitJSON(r, one, nil)
 			if len(commits) > 0 {
 				headCommit = commits[len(commits)-1]

@@ -81,6 +81,7 @@ func routes() []route {
 		{"GET", repo + "/git/ref/{ref}", asToken, "contents:read", (*call).getRef, true},
 		{"GET", repo + "/git/commits/{commit_sha}", asToken, "contents:read", (*call).getGitCommit, true},
 		{"GET", repo + "/git/blobs/{file_sha}", asToken, "contents:read", (*call).getBlob, true},
+		{"GET", repo + "/git/tags/{tag_sha}", asToken, "contents:read", (*call).getTag, true},
 		{"GET", repo + "/git/trees/{tree_sha}", asToken, "contents:read", (*call).getTree, true},
 		{"POST", repo + "/git/blobs", asToken, "contents:write", (*call).createBlob, true},
 		{"POST", repo + "/git/trees", asToken, "contents:write", (*call).createTree, true},
