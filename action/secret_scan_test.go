@@ -35,7 +35,7 @@ func TestSecretScan(t *testing.T) {
 		{"something in a stream", []string{"--mode", "stdin"}, secret, exitFound, "stdin:1:1: stripe"},
 		{"below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, "datadog_key=" + datadogKey + " ", exitOK, "0 certain, 1 likely"},
 		{"more than are listed", []string{"--mode", "stdin"}, strings.Repeat(secret+"\n", 10_001), exitFound, "\n10000 certain, 0 likely, 0 generic; the list is cut, and not in it are 1 certain, 0 likely, 0 generic more\n"},
-		{"more than are listed, below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, strings.Repeat("datadog_key="+datadogKey+" \n", 10_001), exitFailed, "\n0 certain, 10000 likely, 0 generic; the list is cut, and not in it are 0 certain, 1 likely, 0 generic more\n"},
+		{"more than are listed, below the bar", []string{"--mode", "stdin", "--fail-on", "certain"}, strings.Repeat("datadog_key="+datadogKey+" \n", 10_001), exitOK, "\n0 certain, 10000 likely, 0 generic; the list is cut, and not in it are 0 certain, 1 likely, 0 generic more\n"},
 		{"what a baseline has", []string{"--dir", dir, "--baseline", filepath.Join(reports, "a.json")}, "", exitOK, "0 certain, 0 likely, 0 generic"},
 		{"no such baseline", []string{"--dir", dir, "--baseline", filepath.Join(reports, "b.json")}, "", exitFailed, ""},
 		{"no such folder", []string{"--dir", filepath.Join(dir, "missing")}, "", exitFailed, "not everything was scanned; found until then: 0 certain, 0 likely, 0 generic"},
@@ -73,7 +73,7 @@ func TestSecretScan(t *testing.T) {
 	}
 }
 
-// TestStepTellsOfCutLists has more findings than the report lists: it is never a clean one.
+// TestStepTellsOfCutLists has more findings than the report lists: those count as the others do, and the report says so.
 func TestStepTellsOfCutLists(t *testing.T) {
 	t.Parallel()
 	found := []secretscan.Finding{{Rule: "a-rule", Tier: secretscan.Generic}}
@@ -84,13 +84,13 @@ func TestStepTellsOfCutLists(t *testing.T) {
 		code   int
 		title  string
 	}{
-		{"likely", secretscan.Generic, "not-scanned", exitFailed, "More secrets than are listed: 0 certain, 0 likely, 3 generic"},
+		{"likely", secretscan.Generic, "clean", exitOK, "No secrets at or over the bar (likely); below it: 0 certain, 0 likely, 3 generic"},
 		{"likely", secretscan.Likely, "findings", exitFound, "3 secrets found: 0 certain, 2 likely, 1 generic"},
-		{never, secretscan.Likely, "not-scanned", exitFailed, "More secrets than are listed: 0 certain, 2 likely, 1 generic"},
+		{never, secretscan.Likely, "clean", exitOK, "No secrets at or over the bar (never); below it: 0 certain, 2 likely, 1 generic"},
 	} {
 		s := scanStep{bar: tt.bar}
 		report, code := s.report(secretscan.NewReport(found, &secretscan.CutError{More: map[secretscan.Tier]int{tt.more: 2}}))
-		if report.Status != tt.status || report.Passed || code != tt.code || report.Title != tt.title {
+		if report.Status != tt.status || report.Passed != (tt.code == exitOK) || code != tt.code || report.Title != tt.title {
 			t.Errorf("%s with 2 %s more: %s, passed %t, code %d, %q", tt.bar, tt.more, report.Status, report.Passed, code, report.Title)
 		}
 		if want := "The list of findings is cut: 2 more were counted and are in no report."; !slices.Contains(report.Notes, want) {

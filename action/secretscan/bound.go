@@ -32,13 +32,31 @@ func perTier(counts map[Tier]int) string {
 	return fmt.Sprintf("%d certain, %d likely, %d generic", counts[Certain], counts[Likely], counts[Generic])
 }
 
-// Cut gives how many findings are not in a scan's list, by its error, and whether that is all that was wrong with it.
+// Cut gives how many findings are not in a scan's list, by its error or those of several scans joined, and whether that is all
+// that was wrong.
 func Cut(err error) (more map[Tier]int, alone bool) {
-	var cut *CutError
-	if !errors.As(err, &cut) {
-		return nil, false
+	switch e := err.(type) { //nolint:errorlint // what is around a CutError says more than that the list is cut
+	case *CutError:
+		return e.More, true
+	case interface{ Unwrap() []error }:
+		alone = true
+		for _, one := range e.Unwrap() {
+			counts, cut := Cut(one)
+			alone = alone && cut
+			for tier, n := range counts {
+				if more == nil {
+					more = map[Tier]int{}
+				}
+				more[tier] += n
+			}
+		}
+		return more, alone
 	}
-	return cut.More, error(cut) == err //nolint:errorlint // nothing is around it
+	var cut *CutError
+	if errors.As(err, &cut) {
+		more = cut.More
+	}
+	return more, false
 }
 
 // more counts what is not kept. nil keeps everything.

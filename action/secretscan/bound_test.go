@@ -170,3 +170,26 @@ func TestContentsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Several scans make one report: each may be cut, and nothing else may be wrong.
+func TestCutOfSeveralScans(t *testing.T) {
+	t.Parallel()
+	one, two := &CutError{map[Tier]int{Likely: 2}}, &CutError{map[Tier]int{Likely: 1, Generic: 5}}
+	for _, tt := range []struct {
+		name  string
+		err   error
+		more  map[Tier]int
+		alone bool
+	}{
+		{"none", nil, nil, false},
+		{"one, and a text", errors.Join(one, nil), map[Tier]int{Likely: 2}, true},
+		{"two", errors.Join(errors.Join(nil, one), two), map[Tier]int{Likely: 3, Generic: 5}, true},
+		{"with another fault", errors.Join(one, ErrNotScanned), map[Tier]int{Likely: 2}, false},
+		{"within another fault", fmt.Errorf("a text: %w", one), map[Tier]int{Likely: 2}, false},
+	} {
+		more, alone := Cut(tt.err)
+		if diff := cmp.Diff(tt.more, more); diff != "" || alone != tt.alone {
+			t.Errorf("%s: alone %t (-want +got):\n%s", tt.name, alone, diff)
+		}
+	}
+}
