@@ -42,13 +42,13 @@ func TestPartialClone(t *testing.T) {
 	}
 }
 
-// TestManyBlobs scans a history of many large blobs, of which each one alone fits into memory and all do not: half
-// a gigabyte unpacked, of a file that grows and changes, and of files that have nothing in common.
+// TestManyBlobs scans a history of many large blobs, of which each one alone fits into memory and all do not: a quarter
+// of a gigabyte unpacked, of a file that grows and changes, and of files that have nothing in common.
 func TestManyBlobs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	const blobs, size, most = 512, 1 << 20, 160 << 20
+	const blobs, size, most = 256, 1 << 20, 80 << 20
 	r := newRepository(t)
 	fastImport(t, r, blobs, size)
 	var found []Finding
