@@ -100,6 +100,9 @@ var (
 // TestAction runs every command as a workflow does that checks this repository out.
 func TestAction(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short") // the work is that of programs which are built without the race detector
+	}
 	needs(t, "act")
 	files := source(t)
 	workflow := readFile(t, "testdata/workflows/commands.yml")

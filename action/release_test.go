@@ -47,6 +47,9 @@ func releaseBuild(t *testing.T) string {
 // action as others do, with that release.
 func TestRelease(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short") // the work is that of programs which are built without the race detector
+	}
 	needs(t, "act")
 	files := source(t)
 	build := releaseBuild(t)

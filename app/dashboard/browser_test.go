@@ -56,6 +56,9 @@ func browser(t *testing.T, dir string) string {
 // With -artifacts the pictures are kept in the folder that go test then names.
 func TestInBrowser(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short") // the work is the browser's: the race detector sees nothing of it
+	}
 	dir := t.TempDir()
 	chromium := browser(t, dir)
 	s := newClub(t, clubOptions{})

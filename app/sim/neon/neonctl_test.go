@@ -33,7 +33,7 @@ func installNeonctl(t *testing.T, s *neon.Server) neonctl {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
+	cmd := exec.CommandContext(ctx, "npm", "install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-progress", "--no-package-lock")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		missing(t, "npm can't install neonctl: "+err.Error()+"\n"+string(out))
