@@ -49,7 +49,11 @@ func TestHistory(t *testing.T) {
 // object as a whole. The history is made so that secrets come, go and move by every kind of change.
 func TestDeltas(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			r := newRepository(t)
