@@ -108,6 +108,9 @@ func TestTooManyInAScan(t *testing.T) {
 // TestReportsAreCut looks at what reports say of a list that is cut, as long as it can be.
 func TestReportsAreCut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: ten thousand findings of one text are one goroutine's work")
+	}
 	all := make([]Finding, maxKept+100)
 	by := &Commit{ID: strings.Repeat("a", 40), Author: "Ann Example", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	for i := range all {
