@@ -123,13 +123,17 @@ func rewrite(t *testing.T, folder string, files map[string]string) {
 // TestSameBytes runs the generator often: maps must not shine through.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
+	runs := 20
+	if testing.Short() {
+		runs = 2 // what runs side by side is seen in one
+	}
 	for _, name := range []string{"schemas-3.1", "crud"} {
 		in := os.DirFS(filepath.Join(golden, name, "in"))
 		first, err := codegen.Generate(t.Context(), in, options(t, in))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 20 {
+		for range runs {
 			again, err := codegen.Generate(t.Context(), in, options(t, in))
 			if err != nil {
 				t.Fatal(err)
