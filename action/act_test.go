@@ -101,7 +101,7 @@ var (
 func TestAction(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // the work is that of programs which are built without the race detector
+		t.Skip("-short: the work is that of programs which are built without the race detector")
 	}
 	needs(t, "act")
 	files := source(t)

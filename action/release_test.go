@@ -48,7 +48,7 @@ func releaseBuild(t *testing.T) string {
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // the work is that of programs which are built without the race detector
+		t.Skip("-short: the work is that of programs which are built without the race detector")
 	}
 	needs(t, "act")
 	files := source(t)

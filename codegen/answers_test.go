@@ -98,7 +98,7 @@ func TestManyAnswers(t *testing.T) {
 // TestHeavyBodies has bodies of a few schemas that say much, and a parameter that many operations share: all that are left out are told.
 func TestHeavyBodies(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	const operations = 1500

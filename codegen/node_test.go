@@ -35,7 +35,7 @@ func install(t testing.TB, packages []string) string {
 		t.Skip(reason)
 	}
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: the work is Node's: the race detector sees nothing of it")
 	}
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -11,7 +11,7 @@ import (
 // TestPromisesOfOneSchema has one schema with very many members in an object with a long name, which each of them repeats.
 func TestPromisesOfOneSchema(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	var members strings.Builder

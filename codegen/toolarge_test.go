@@ -13,7 +13,7 @@ import (
 // each time, and before it takes the memory.
 func TestTooLarge(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	large := strings.Repeat("long ", 200_000)
 	list := `["` + strings.Repeat(`abc", "`, 100_000) + `"]`

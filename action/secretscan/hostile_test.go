@@ -15,7 +15,7 @@ import (
 // looked for in all of the text again. The first two took ten minutes when that grew with the square of the size.
 func TestHostileTexts(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: with the race detector it takes minutes")
 	}
 	const size, most = 1 << 20, 3 * time.Minute // seconds, unless others have the processors
 	filled := func(unit func(i int) string) string {
@@ -58,7 +58,7 @@ func TestHostileTexts(t *testing.T) {
 // looked for among all others.
 func TestManyCopies(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: with the race detector it takes minutes")
 	}
 	const copies, most = 100_000, 30 * time.Second
 	r := newRepository(t)
@@ -88,7 +88,7 @@ func TestManyCopies(t *testing.T) {
 // where literals are so near to one another, or to the ends of windows, that these meet.
 func TestWindowsMeet(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	m := newMatcher(ruleTable(), everywhere())

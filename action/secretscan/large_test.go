@@ -46,7 +46,7 @@ func TestPartialClone(t *testing.T) {
 // of a gigabyte unpacked, of a file that grows and changes, and of files that have nothing in common.
 func TestManyBlobs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: with the race detector it takes minutes")
 	}
 	const blobs, size, most = 256, 1 << 20, 80 << 20
 	r := newRepository(t)
@@ -133,7 +133,7 @@ func randomRunes(random *rand.Rand, alphabet string, n int) string {
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: with the race detector it takes minutes")
 	}
 	var b strings.Builder
 	line := strings.Repeat("the usual thing, ", 6) + "é\n"
@@ -236,7 +236,7 @@ func TestUTF16InPieces(t *testing.T) {
 // still a note tells.
 func TestLargeFiles(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: with the race detector it takes minutes")
 	}
 	const most = 64 << 20
 	r := newRepository(t)

@@ -85,7 +85,7 @@ func TestOwnObjects(t *testing.T) {
 // of a form that is not read here, or damaged, nothing is given.
 func TestPickedObjects(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	tests := []struct {

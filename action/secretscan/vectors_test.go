@@ -20,7 +20,7 @@ type vector struct {
 // what it does not find is not. The file is compressed, in a form that the scanner does not read, because its examples look like what scanners look for.
 func TestVectors(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	searchers := map[string]*searcher{}

@@ -75,7 +75,7 @@ func gzipped(t *testing.T, level int, parts ...[]byte) []byte {
 // weigh: each ends soon, with a sentence for the person who pushed it, and leaves no file.
 func TestArchiveBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	const gigabyte = 1 << 30
@@ -141,7 +141,7 @@ func sparse(n int) [][]byte {
 // TestArchiveLinksLeadNowhere: what stands behind a link is written beside the link's target, never into it.
 func TestArchiveLinksLeadNowhere(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	outside := t.TempDir()
@@ -184,7 +184,7 @@ func noise(n int) string {
 // they weigh: each ends soon, and names the file.
 func TestFileBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"

@@ -57,7 +57,7 @@ func browser(t *testing.T, dir string) string {
 func TestInBrowser(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // the work is the browser's: the race detector sees nothing of it
+		t.Skip("-short: the work is the browser's: the race detector sees nothing of it")
 	}
 	dir := t.TempDir()
 	chromium := browser(t, dir)

@@ -16,7 +16,7 @@ import (
 // in the server's own process: each ends soon, with or without a problem that names the file.
 func TestMigrationBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	const size = 4 << 20 // what one file may have

@@ -105,3 +105,7 @@ func discard(answer *http.Response) {
 		_ = answer.Body.Close()
 	}
 }
+
+// Stay is the CheckRedirect of clients that send secrets: an answer that leads to another address is not followed, which would get
+// the key. It is the answer.
+func Stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

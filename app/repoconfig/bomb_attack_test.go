@@ -11,7 +11,7 @@ import (
 // process: each ends at once, with a problem that has a place.
 func TestConfigurationBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"
@@ -60,7 +60,7 @@ func TestConfigurationBombs(t *testing.T) {
 // TestHeavyPatterns matches the worst patterns that are allowed against paths made for them.
 func TestHeavyPatterns(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	deep := strings.Repeat("a/", 500) + "a"

@@ -13,7 +13,7 @@ import (
 // TestManyLargeAnswers has many operations that lead to one schema of very many properties, each on a way of its own.
 func TestManyLargeAnswers(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	var properties, paths strings.Builder
@@ -47,7 +47,7 @@ func TestManyLargeAnswers(t *testing.T) {
 // TestManyParameters has a path item with parameters and answers that very many paths share.
 func TestManyParameters(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	var paths, list strings.Builder

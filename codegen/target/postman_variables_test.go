@@ -15,7 +15,7 @@ import (
 // TestManyBodies has many requests with one body of many members, each of which may name what another request makes.
 func TestManyBodies(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	t.Parallel()
 	var members, names, paths strings.Builder
@@ -55,7 +55,7 @@ func TestManyBodies(t *testing.T) {
 // address, and not when that is written.
 func TestLargeParameters(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine: the race detector takes its time and sees nothing
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
 	}
 	text := `"` + strings.Repeat("long ", 200_000) + `"`
 	for name, example := range map[string]string{"query": text, "cookie": text, "list": "[" + strings.Repeat(`"", `, 100_000) + `""]`} {

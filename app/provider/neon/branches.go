@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -110,7 +111,7 @@ func New(c Config) (*Branches, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Branches{
-		api:      &client{http: &http.Client{Transport: c.Transport, CheckRedirect: nowhere}, base: address, key: c.APIKey, project: c.ProjectID},
+		api:      &client{http: &http.Client{Transport: c.Transport, CheckRedirect: outbound.Stay}, base: address, key: c.APIKey, project: c.ProjectID},
 		database: c.Database, forbidden: c.Forbidden, production: c.Production, cores: c.Core, look: cmp.Or(c.Look, defaultLook),
 		fresh: cmp.Or(c.Fresh, defaultFresh), log: c.Logger, glances: map[string]*glance{}, made: map[string]made{}, pinned: map[string]string{}, urls: map[string]preview.Secret{}, rooms: map[string]room{},
 		schemas: map[string]schemaResult{}, books: map[string]book{}, claims: map[string]preview.Mark{}, roots: c.Roots, dial: c.Dial,

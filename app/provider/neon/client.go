@@ -80,9 +80,6 @@ func transientFailure(err error) error {
 	return err
 }
 
-// nowhere follows no answer to another address: what is sent to Neon is nobody else's.
-func nowhere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 // client speaks Neon's API for one project.
 type client struct {
 	http    *http.Client

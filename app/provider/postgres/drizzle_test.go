@@ -20,7 +20,7 @@ const rowsSQL = `SELECT string_agg(concat_ws(' ', id, hash, created_at, xmin), '
 func TestDrizzleAgrees(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // the work is Node's: the race detector sees nothing of it
+		t.Skip("-short: the work is Node's: the race detector sees nothing of it")
 	}
 	project := drizzleProject(t)
 	parent := newParent(t, "")

@@ -118,7 +118,7 @@ func TestRoleLeavesNothingElsewhere(t *testing.T) {
 // is kept as four times its text), or than what a row or a message may be.
 func TestHugeSchemaIsNotCompared(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short") // one goroutine, and the work is the database's: the race detector sees nothing of it
+		t.Skip("-short: one goroutine, and the work is the database's: the race detector sees nothing of it")
 	}
 	tests := []struct{ name, sql string }{
 		{"one function of 34 MB", `DO $$ BEGIN EXECUTE format('CREATE FUNCTION big() RETURNS text LANGUAGE sql AS %L', 'SELECT ' || quote_literal(repeat('x', 34000000))); END $$`},

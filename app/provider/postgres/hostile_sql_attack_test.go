@@ -19,7 +19,7 @@ import (
 func TestHostileMigrationIsRefused(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // one goroutine, and the work is the database's: the race detector sees nothing of it
+		t.Skip("-short: one goroutine, and the work is the database's: the race detector sees nothing of it")
 	}
 	s := newServer(t)
 	parent := newParent(t, parentSQL)

@@ -61,7 +61,7 @@ func problems(t *testing.T, err error) []preview.Problem {
 func TestProblemsNameTheirLine(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // one goroutine, and the work is the database's: the race detector sees nothing of it
+		t.Skip("-short: one goroutine, and the work is the database's: the race detector sees nothing of it")
 	}
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))

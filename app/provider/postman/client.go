@@ -97,9 +97,6 @@ func transientFailure(err error) error {
 	return err
 }
 
-// nowhere follows no answer to another address, which would get the key.
-func nowhere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 // client speaks Postman's API.
 type client struct {
 	http *http.Client

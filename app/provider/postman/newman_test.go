@@ -56,7 +56,7 @@ func installNewman(t *testing.T) string {
 func TestNewman(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short") // the work is Node's: the race detector sees nothing of it
+		t.Skip("-short: the work is Node's: the race detector sees nothing of it")
 	}
 	dir := installNewman(t)
 	var mu sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/postmanfile"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -54,7 +55,7 @@ func New(c Config) (*Provider, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Provider{
-		api:       &client{http: &http.Client{Transport: c.Transport, CheckRedirect: nowhere}, base: address, key: c.APIKey, log: c.Logger},
+		api:       &client{http: &http.Client{Transport: c.Transport, CheckRedirect: outbound.Stay}, base: address, key: c.APIKey, log: c.Logger},
 		workspace: c.WorkspaceID, noted: map[string]noted{}, uids: map[string]string{}, owner: map[string]preview.Mark{},
 	}, nil
 }

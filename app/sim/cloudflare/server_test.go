@@ -390,7 +390,7 @@ func (w wrangler) run(t *testing.T, arguments ...string) string {
 func TestWrangler(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: the work is Node's: the race detector sees nothing of it")
 	}
 	s := start(t, nil)
 	cli := installWrangler(t, s)

@@ -82,7 +82,7 @@ func (n neonctl) text(t *testing.T, arguments ...string) string {
 func TestNeonctl(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: the work is Node's: the race detector sees nothing of it")
 	}
 	s := start(t, nil)
 	cli := installNeonctl(t, s)
