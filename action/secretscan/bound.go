@@ -73,15 +73,17 @@ func (m *more) fullText(n int) bool { return m != nil && n >= m.inText }
 func (m *more) fullFile(n int) bool { return m != nil && n >= m.inFile }
 func (m *more) fullScan(n int) bool { return m != nil && n >= m.inScan }
 
-func (m *more) count(t Tier) {
+func (m *more) count(t Tier) { m.add(t, 1) }
+
+func (m *more) add(t Tier, n int) {
 	switch {
 	case m == nil:
 	case t == Certain:
-		m.certain.Add(1)
+		m.certain.Add(int64(n))
 	case t == Likely:
-		m.likely.Add(1)
+		m.likely.Add(int64(n))
 	default:
-		m.generic.Add(1)
+		m.generic.Add(int64(n))
 	}
 }
 

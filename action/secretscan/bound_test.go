@@ -196,3 +196,30 @@ func TestCutOfSeveralScans(t *testing.T) {
 		}
 	}
 }
+
+// TestManyMatchesInManyFiles has a text with many secrets in many files, of which the first ones' findings are kept. What is
+// shown and asked of each path would take minutes, were it done for all of them.
+func TestManyMatchesInManyFiles(t *testing.T) {
+	t.Parallel()
+	const secrets, files = 300, 400
+	text := many(7, secrets)
+	var paths []string
+	for i := range files {
+		paths = append(paths, fmt.Sprintf("%s/%d.txt", strings.Repeat("folder/", 30), i))
+	}
+	s := newSearcher(defaultMatcher())
+	s.more = newMore()
+	shown := map[string]int{}
+	found, err := s.file("many", []byte(text), paths)
+	for _, f := range found {
+		shown[f.Path]++
+	}
+	first, last := shown[paths[0]], shown[paths[maxFound/secrets]]
+	if left := int(s.more.certain.Load()); err != nil || len(found) != maxFound || first != secrets || last != maxFound%secrets || left != secrets*files-maxFound {
+		t.Errorf("%d found, %d and %d in the first and the last file that has some, %d left, %v", len(found), first, last, left, err)
+	}
+	list := s.matches([]byte(text), everything([]byte(text)), paths)
+	if a, b := list[0].places, list[secrets-1].places; len(list) != secrets || len(a) != files || &a[0] != &b[0] {
+		t.Errorf("%d matches with lists of %d files of their own", len(list), len(a))
+	}
+}

@@ -121,32 +121,20 @@ func (s *searcher) matches(text []byte, regions []span, paths []string) []placed
 		return nil
 	}
 	s.again = true
-	var open []int // paths
-	for place, path := range paths {
-		if !s.allowsPath(path) {
-			open = append(open, place)
-		}
-	}
+	counting := newCounting(paths, s.allowsPath)
 	others := others{at: &cursor{text: text}, seen: map[sameMatch]bool{}, generic: map[sameMatch][]*match{}}
 	others.note(list)
 	allowances := !s.strict && bytes.Contains(text, []byte(allowMark))
 	var kept []placed
 	for i := range list {
 		m := &list[i]
-		if others.repeat(m) || others.shadow(m) || others.namesake(m, func(e *match) bool {
-			return !slices.ContainsFunc(open, func(place int) bool { return !e.countsIn(paths[place]) })
-		}) {
+		if others.repeat(m) || others.shadow(m) || others.namesake(m, counting.everywhere) {
 			continue
 		}
 		if allowances && allowedInline(lineAround(text, m.from, m.to, maxComment), m.rule.id) {
 			continue
 		}
-		var places []int
-		for _, place := range open {
-			if m.countsIn(paths[place]) {
-				places = append(places, place)
-			}
-		}
+		places := counting.places(m)
 		if len(places) > 0 {
 			kept = append(kept, placed{*m, places})
 		}
@@ -225,18 +213,49 @@ func (m *match) saysMore(than *match) bool {
 	return cmp.Or(m.rule.tier.weight()-than.rule.tier.weight(), len(than.whole)-len(m.whole), strings.Compare(than.rule.id, m.rule.id)) > 0
 }
 
-// countsIn reports whether a match is one in a file of this path.
-func (m *match) countsIn(path string) bool {
-	if m.rule.path != nil && !m.rule.path.matches(path) {
-		return false
-	}
-	for i := range m.rule.allow {
-		if a := &m.rule.allow[i]; a.allowsPath(path) || a.allowsAt(m, path) {
-			return false
+// counting tells in which files of a text a match counts. What the path alone says is asked once of each rule: a text may be in
+// thousands of files, and have thousands of matches.
+type counting struct {
+	paths  []string
+	open   []int // paths where anything is reported
+	byRule map[*rule][]int
+}
+
+func newCounting(paths []string, closed func(path string) bool) *counting {
+	c := &counting{paths: paths, byRule: map[*rule][]int{}}
+	for place, path := range paths {
+		if !closed(path) {
+			c.open = append(c.open, place)
 		}
 	}
-	return true
+	return c
 }
+
+// places lists the paths by index, in order. The list is not the caller's own.
+func (c *counting) places(m *match) []int {
+	list, known := c.byRule[m.rule]
+	if !known {
+		for _, place := range c.open {
+			if m.rule.isFor(c.paths[place]) {
+				list = append(list, place)
+			}
+		}
+		c.byRule[m.rule] = list
+	}
+	for i := range m.rule.allow {
+		if a := &m.rule.allow[i]; !a.allowsBeside(m) {
+			continue
+		} else if !a.all || a.paths == nil {
+			return nil
+		} else {
+			list = slices.DeleteFunc(slices.Clone(list), func(place int) bool { return c.paths[place] != "" && a.paths.matches(c.paths[place]) })
+		}
+	}
+	return list
+}
+
+// everywhere reports whether a match counts in all of them where anything does.
+func (c *counting) everywhere(m *match) bool { return len(c.places(m)) == len(c.open) }
 
 func (m *match) grade() Tier {
 	if m.tier != "" {
@@ -273,33 +292,53 @@ func (s *searcher) byPath(paths []string) []Finding {
 func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Finding) {
 	// One would go back and forth where many are in one place, decoded from a long part.
 	start, end := &cursor{text: p.text}, &cursor{text: p.text}
-	shown := map[int]string{}       // by path
 	if s.more.fullFile(len(list)) { // the surest are kept
 		slices.SortStableFunc(list, func(a, b placed) int { return cmp.Or(b.grade().weight()-a.grade().weight(), a.from-b.from) })
 	}
-	for i := range list {
-		m := &list[i]
-		for _, place := range m.places {
-			if !s.keeps(m.grade()) {
+	var made []Finding // by match, as far as any are kept
+	for place := range paths {
+		path, shown := inside(paths[place], p.name), false
+		for i := range list {
+			m := &list[i]
+			if len(m.places) == 0 || m.places[0] != place {
 				continue
 			}
-			path, ok := shown[place]
-			if !ok {
-				path = inside(paths[place], p.name)
+			if s.more.fullFile(s.kept) {
+				s.leave(list)
+				return found
+			}
+			s.kept++
+			m.places = m.places[1:]
+			if !shown { // which takes as long as there are matches
 				for _, other := range list {
 					path = veil(path, other.secret)
 				}
-				path = s.shown(path)
-				shown[place] = path
+				path, shown = s.shown(path), true
 			}
-			f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Path: path, Decoded: m.decoded, place: place}
-			f.Line, f.Column = start.move(m.from)
-			f.EndLine, f.EndColumn = end.move(m.to)
-			f.Fingerprint = fingerprintOf(&m.match)
+			for len(made) <= i {
+				made = append(made, list[len(made)].finding(start, end))
+			}
+			f := made[i]
+			f.Path, f.place = path, place
 			found = append(found, f)
 		}
 	}
 	return found
+}
+
+// finding is a match without its place in a file.
+func (m *match) finding(start, end *cursor) Finding {
+	f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Decoded: m.decoded, Fingerprint: fingerprintOf(m)}
+	f.Line, f.Column = start.move(m.from)
+	f.EndLine, f.EndColumn = end.move(m.to)
+	return f
+}
+
+// leave counts what is not kept, of matches in the places that they still have.
+func (s *searcher) leave(list []placed) {
+	for i := range list {
+		s.more.add(list[i].grade(), len(list[i].places))
+	}
 }
 
 // keeps reports whether one finding more of a file is kept, and counts it if not.

@@ -130,18 +130,21 @@ func (a *allowance) allowsPath(path string) bool {
 	return a.paths.matches(path)
 }
 
+// isFor reports whether a rule's matches can count in a file of this path.
+func (r *rule) isFor(path string) bool {
+	return (r.path == nil || r.path.matches(path)) && !slices.ContainsFunc(r.allow, func(a allowance) bool { return a.allowsPath(path) })
+}
+
 // allowsValue reports whether a match is allowed by its value alone.
 func (a *allowance) allowsValue(m *match) bool {
 	return a.exprs != nil && a.exprs.in(a.targetOf(m)) || containsAny(m.secret, a.words)
 }
 
-// allowsAt reports whether a match is allowed where it is. What its value alone says was asked before.
-func (a *allowance) allowsAt(m *match, path string) bool {
+// allowsBeside reports whether a match is allowed by what is beside it, where the path is one of the allowance's if it has any.
+// What its value alone says was asked before.
+func (a *allowance) allowsBeside(m *match) bool {
 	if !a.all {
 		return a.target == "line" && a.allowsValue(m)
-	}
-	if a.paths != nil && (path == "" || !a.paths.matches(path)) {
-		return false
 	}
 	return (a.exprs == nil || a.exprs.in(a.targetOf(m))) && (len(a.words) == 0 || containsAny(m.secret, a.words))
 }
