@@ -195,7 +195,7 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 	past.more = newMore()
 	oldErr := scanBlobs(ctx, past, size, old, func(_ oid, some []Finding) {
 		for _, f := range some {
-			known[f.Rule+f.Fingerprint] = true
+			known[f.Same()] = true
 		}
 	})
 	if past.more.error() != nil {
@@ -204,7 +204,7 @@ func scanChanges(ctx context.Context, request Request, list []change, commits []
 	byFile := map[file][]Finding{}
 	for id, found := range byBlob {
 		for _, f := range found {
-			if at := (file{id, fresh.paths[id][f.place]}); !known[f.Rule+f.Fingerprint] {
+			if at := (file{id, fresh.paths[id][f.place]}); !known[f.Same()] {
 				byFile[at] = append(byFile[at], f)
 			}
 		}

@@ -58,8 +58,12 @@ type Finding struct {
 	First       *Commit `json:"first,omitempty"`   // the commit that brought it, in modes that read commits
 	Last        *Commit `json:"last,omitempty"`    // the newest commit of the scan that wrote a file with it
 
-	place int // index of the file's path among those that were scanned together; Path may be veiled
+	place int    // index of the file's path among those that were scanned together; Path may be veiled
+	value uint64 // of the secret, by a key of this process: a short one that took another's place has its fingerprint
 }
+
+// Same tells findings of one secret in this process, and no other: what is the same in two versions of a file is not new.
+func (f *Finding) Same() string { return fmt.Sprintf("%s %s %x", f.Rule, f.Fingerprint, f.value) }
 
 // where is the file or text, for people.
 func (f *Finding) where() string {

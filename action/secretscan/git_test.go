@@ -368,3 +368,30 @@ func TestRangeFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestReplaced changes a short password in its place, which has the other's fingerprint: it is new, and the line that is
+// only moved is not.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	line := func(password string) string {
+		return "DATABASE_URL=postgres" + "://app:" + password + "@db.acme.dev/shop\n"
+	}
+	r.write("a.env", line(randomText(1, alnum, 12)))
+	base := r.commit("one")
+	r.write("a.env", "\n"+line(randomText(1, alnum, 12)))
+	r.git("add", ".")
+	if list := r.scan(Request{Mode: Staged}, nil); len(list) > 0 {
+		t.Errorf("moved: %q", list)
+	}
+	r.write("a.env", line(randomText(2, alnum, 12)))
+	r.git("add", ".")
+	want := []string{"database-uri a.env:1"}
+	if diff := cmp.Diff(want, r.scan(Request{Mode: Staged}, nil)); diff != "" {
+		t.Error("staged", diff)
+	}
+	two := r.commit("two")
+	if diff := cmp.Diff([]string{want[0] + " two two Ann"}, r.scan(Request{Mode: Range, Range: base + ".." + two}, map[string]string{two: "two"})); diff != "" {
+		t.Error("range", diff)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"path"
 	"runtime"
 	"slices"
@@ -326,9 +327,14 @@ func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Findi
 	return found
 }
 
+// valueSeed is the key of Finding.value, which nobody learns.
+//
+//nolint:gochecknoglobals // never written to
+var valueSeed = maphash.MakeSeed()
+
 // finding is a match without its place in a file.
 func (m *match) finding(start, end *cursor) Finding {
-	f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Decoded: m.decoded, Fingerprint: fingerprintOf(m)}
+	f := Finding{Rule: m.rule.id, Description: m.rule.about, Tier: m.grade(), Decoded: m.decoded, Fingerprint: fingerprintOf(m), value: maphash.Bytes(valueSeed, unix(m.secret))}
 	f.Line, f.Column = start.move(m.from)
 	f.EndLine, f.EndColumn = end.move(m.to)
 	return f
@@ -408,13 +414,14 @@ func isRandom(secret []byte) bool { return len(secret) >= 20 && entropyOf(secret
 // by its rule and the line without it. Lines end as in Git's objects: in a working tree on Windows they may end
 // otherwise.
 func fingerprintOf(m *match) string {
-	unix := func(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
 	if isRandom(m.secret) {
 		return fingerprint(m.rule.id, unix(m.secret))
 	}
 	masked := bytes.ReplaceAll(m.line, m.secret, []byte{0})
 	return fingerprint(m.rule.id, unix(bytes.TrimSpace(masked)))
 }
+
+func unix(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
 
 func fingerprint(rule string, what []byte) string {
 	sum := sha256.Sum256(append([]byte(rule+"\x00"), what...))

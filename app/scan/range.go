@@ -42,7 +42,7 @@ type changes struct {
 	within   map[string]bool // its commits
 	files    int
 	found    []found
-	old      map[string]map[string]bool // by blob: rule and fingerprint of what it held
+	old      map[string]map[string]bool // by blob: what it held, see secretscan.Finding.Same
 	texts    map[string][]byte          // by blob: what was read last, see read
 	kept     int                        // bytes of texts
 }
@@ -292,7 +292,7 @@ func (r *changes) fresh(ctx context.Context, commit preview.Commit, files []prev
 		for _, path := range paths {
 			if blob := tree[path]; path != "" && blob != "" {
 				held, err := r.held(ctx, blob, path)
-				if err != nil || held[f.Rule+f.Fingerprint] {
+				if err != nil || held[f.Same()] {
 					return false, err
 				}
 			}
@@ -312,7 +312,7 @@ func (r *changes) held(ctx context.Context, blob, path string) (map[string]bool,
 		return nil, err
 	}
 	for _, f := range content.found {
-		held[f.Rule+f.Fingerprint] = true
+		held[f.Same()] = true
 	}
 	if r.old == nil {
 		r.old = map[string]map[string]bool{}
