@@ -9,9 +9,8 @@ import (
 
 // Bounds of decoding.
 const (
-	maxDepth   = 5       // of encodings within encodings
-	maxDecoded = 1 << 20 // bytes out of one text
-	margin     = 400     // bytes on each side of what was decoded, which the rules may need to see
+	maxDepth = 5   // of encodings within encodings
+	margin   = 400 // bytes on each side of what was decoded, which the rules may need to see
 )
 
 // encoded is a part of a text, and what it decodes to.
@@ -192,18 +191,18 @@ func unicodeRun(text []byte, at int) (plain []byte, end int) {
 }
 
 // searchDecoded finds what the rules match in what is encoded within the regions. A match is placed
-// where its encoded form is.
+// where its encoded form is. All that is encoded is searched: with what is around it that is at most three times the text, since
+// what is nearer to one another than a margin is searched together, and no encoding is shorter than what it encodes.
 func (s *searcher) searchDecoded(text []byte, regions []span, paths []string, depth int) []match {
 	var found []match
-	budget := maxDecoded
 	for _, region := range regions {
 		parts := encodedIn(text, region)
-		for len(parts) > 0 && budget > 0 {
+		for len(parts) > 0 {
 			n := 1
 			for n < len(parts) && parts[n].from-parts[n-1].to < margin {
 				n++
 			}
-			found = append(found, s.searchPlain(text, parts[:n], paths, depth, &budget)...)
+			found = append(found, s.searchPlain(text, parts[:n], paths, depth)...)
 			parts = parts[n:]
 		}
 	}
@@ -211,7 +210,7 @@ func (s *searcher) searchDecoded(text []byte, regions []span, paths []string, de
 }
 
 // searchPlain searches a few parts of a text in decoded form, with what is around them.
-func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, depth int, budget *int) []match {
+func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, depth int) []match {
 	from, to := max(0, parts[0].from-margin), min(len(text), parts[len(parts)-1].to+margin)
 	var plain []byte
 	places := make([]span, len(parts)) // of the parts in plain
@@ -223,7 +222,6 @@ func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, dep
 		at = p.to
 	}
 	plain = append(plain, text[at:to]...)
-	*budget -= len(plain)
 	matches := s.search(plain, everything(plain), paths)
 	if depth > 1 {
 		matches = append(matches, s.searchDecoded(plain, everything(plain), paths, depth-1)...)

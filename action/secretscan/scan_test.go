@@ -148,6 +148,16 @@ func TestChecksum(t *testing.T) {
 	}
 }
 
+// TestMuchEncoded has a secret behind more encoded text than fits any buffer of a decoder.
+func TestMuchEncoded(t *testing.T) {
+	t.Parallel()
+	line := base64.StdEncoding.EncodeToString([]byte("Lorem ipsum dolor sit amet, 0123456789")) + "\n"
+	text := strings.Repeat(line, 2<<20/len(line)) + strings.Repeat("plain text\n", 100) + base64.StdEncoding.EncodeToString([]byte("TOKEN="+githubToken(1))) + "\n"
+	if list := scanText(t, "a.txt", text); len(list) != 1 || !strings.Contains(list[0], "github-pat") {
+		t.Errorf("found %q", list)
+	}
+}
+
 // TestFingerprint holds fingerprints to surviving what moves a secret, and to not naming a short one.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
