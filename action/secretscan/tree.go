@@ -13,7 +13,7 @@ import (
 )
 
 // scanTree scans the files of a folder. Symbolic links are not followed: what they point to is scanned
-// where it is, or is not part of the folder.
+// where it is, or is not part of the folder. Where they lead is scanned as their text, as Git keeps it.
 func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 	root, err := os.OpenRoot(request.Dir)
 	if err != nil {
@@ -40,7 +40,30 @@ func scanTree(ctx context.Context, request Request) ([]Finding, error) {
 				found = request.more.keep(found, request.more.inScan)
 			}
 		})
-	return found, err
+	return found, errors.Join(err, noteAbsent(ctx, request, root, prefix))
+}
+
+// noteAbsent tells how many files a sparse checkout leaves out.
+func noteAbsent(ctx context.Context, request Request, root *os.Root, prefix string) error {
+	if sparse, err := git(ctx, request.Dir, "config", "--type=bool", "core.sparseCheckout"); err != nil || strings.TrimSpace(string(sparse)) != "true" {
+		return nil //nolint:nilerr // no repository, or one that does not say so
+	}
+	list, err := git(ctx, request.Dir, "ls-files", "-z", "-t", "--cached")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotScanned, err)
+	}
+	absent := 0
+	for entry := range strings.SplitSeq(string(list), "\x00") {
+		if path, skipped := strings.CutPrefix(entry, "S "); skipped && !defaultMatcher().allowsPath(prefix+path) {
+			if _, err := root.Lstat(filepath.FromSlash(path)); isGone(err) {
+				absent++
+			}
+		}
+	}
+	if absent > 0 {
+		request.Note(fmt.Sprintf("the checkout is sparse: %d files of the commit are not in it and were not scanned", absent))
+	}
+	return nil
 }
 
 // folder is some files of one folder: a path that is opened once is not walked for each of them.
@@ -172,7 +195,7 @@ func filesOf(ctx context.Context, dir string, root *os.Root) (paths []string, pr
 		if entry.IsDir() && entry.Name() == ".git" {
 			return fs.SkipDir
 		}
-		if entry.Type().IsRegular() {
+		if entry.Type().IsRegular() || entry.Type()&fs.ModeSymlink != 0 {
 			paths = append(paths, path)
 		}
 		return nil
@@ -185,7 +208,7 @@ var (
 	errFolder   = errors.New("a folder")
 )
 
-// readFile reads a regular file; of anything else there is nothing to read.
+// readFile reads a regular file, or where a symbolic link leads; of anything else there is nothing to read.
 func readFile(root *os.Root, path string) ([]byte, error) {
 	if path == "" {
 		return nil, errFolder
@@ -196,6 +219,10 @@ func readFile(root *os.Root, path string) ([]byte, error) {
 	}
 	if info.IsDir() {
 		return nil, errFolder
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := root.Readlink(path)
+		return []byte(target), err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil

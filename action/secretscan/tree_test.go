@@ -3,6 +3,7 @@ package secretscan
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,5 +66,42 @@ func TestNamesAreShownWithoutSecrets(t *testing.T) {
 		if text := printed(t, found); len(leaks(text, token)) > 0 || !strings.Contains(text, "by Bob ") {
 			t.Errorf("an author's name is printed with what it holds:\n%s", text)
 		}
+	}
+}
+
+// TestTreeOfLinks scans where symbolic links lead as Git has it: as a text, in a repository and in a folder that is none.
+func TestTreeOfLinks(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	uri, _ := databaseURI(1)
+	if err := os.Symlink(uri, filepath.Join(r.dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	for _, what := range []string{"a repository", "a folder"} {
+		if diff := cmp.Diff([]string{"database-uri link:1"}, r.scan(Request{Mode: Tree}, nil)); diff != "" {
+			t.Error(what, diff)
+		}
+		if err := os.RemoveAll(filepath.Join(r.dir, ".git")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSparseTree has a checkout that leaves out files of the commit, of which a note tells. One that was deleted is none.
+func TestSparseTree(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	for _, name := range []string{"in/a.txt", "out/b.txt", "out/c.txt", "out/d.png", "e.txt"} {
+		r.write(name, "text\n")
+	}
+	r.commit("one")
+	r.git("sparse-checkout", "set", "--cone", "--sparse-index", "in")
+	if err := os.Remove(filepath.Join(r.dir, "e.txt")); err != nil {
+		t.Fatal(err)
+	}
+	var notes []string
+	_, err := Scan(t.Context(), Request{Mode: Tree, Dir: r.dir, Note: func(text string) { notes = append(notes, text) }})
+	if diff := cmp.Diff([]string{"the checkout is sparse: 2 files of the commit are not in it and were not scanned"}, notes); diff != "" || err != nil {
+		t.Error(err, diff)
 	}
 }
