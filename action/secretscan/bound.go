@@ -62,6 +62,7 @@ func Cut(err error) (more map[Tier]int, alone bool) {
 // more counts what is not kept. nil keeps everything.
 type more struct {
 	certain, likely, generic atomic.Int64
+	pointers                 atomic.Int64 // files of which a pointer to Git LFS is there
 
 	inText, inFile, inScan int // what is kept: see the bounds
 }

@@ -47,6 +47,9 @@ func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left [
 	c.searcher.note = func(text string) { left = append(left, text) }
 	c.searcher.more = newMore()
 	found, err = c.searcher.file(name, text, []string{path})
+	if c.searcher.more.pointers.Load() > 0 {
+		left = append(left, c.searcher.shown(name)+" is kept in Git LFS, and its pointer alone was scanned")
+	}
 	found = c.searcher.more.keep(found, maxKept-c.kept)
 	c.kept += len(found)
 	if more, _ := Cut(c.searcher.more.error()); more != nil {

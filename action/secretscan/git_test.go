@@ -395,3 +395,28 @@ func TestReplaced(t *testing.T) {
 		t.Error("range", diff)
 	}
 }
+
+// TestPointers has a file that Git LFS keeps elsewhere: each mode says that it was not scanned.
+func TestPointers(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	base := r.commit("one")
+	r.write("a.data", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0a", 32)+"\nsize 12345\n")
+	r.git("add", ".")
+	cache := t.TempDir()
+	try := func(request Request) {
+		t.Helper()
+		var notes []string
+		request.Dir, request.Note = r.dir, func(text string) { notes = append(notes, text) }
+		found, err := Scan(t.Context(), request)
+		if diff := cmp.Diff([]string{"1 files are kept in Git LFS and were not scanned: their pointers were"}, notes); diff != "" || len(found) > 0 || err != nil {
+			t.Errorf("%s: found %d, %v: %s", request.Mode, len(found), err, diff)
+		}
+	}
+	try(Request{Mode: Staged})
+	try(Request{Mode: Tree})
+	r.commit("two")
+	try(Request{Mode: Range, Range: base + "..HEAD"})
+	try(Request{Mode: History, Cache: cache})
+	try(Request{Mode: History, Cache: cache})
+}

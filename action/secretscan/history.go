@@ -54,6 +54,7 @@ func scanHistory(ctx context.Context, request Request, but []string) ([]Finding,
 		return p.commits[p.merged.spans[i].oldest].text(p.size), p.commits[p.merged.spans[i].newest].text(p.size)
 	})
 	said, messagesErr := p.said.findings(ctx, request.Dir)
+	request.notePointers() // so that the cache has it
 	return append(p.merged.list, said...), errors.Join(faults, err, attributeErr, messagesErr)
 }
 

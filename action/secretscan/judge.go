@@ -51,6 +51,9 @@ func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, err
 func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
 	s.again, s.kept = false, 0
 	defer s.recovered(name, &found, &err)
+	if isPointer(raw) && s.more != nil {
+		s.more.pointers.Add(1)
+	}
 	left := eachPiece(raw, func(p piece) {
 		if len(p.text) == 0 {
 			return

@@ -89,6 +89,7 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
+	request.notePointers()
 	found = request.more.keep(found, request.more.inScan)
 	if cut := request.more.error(); err == nil {
 		err = cut
@@ -110,6 +111,13 @@ func (r *Request) searcher() *searcher {
 	s := newSearcher(defaultMatcher())
 	s.note, s.more = r.Note, r.more
 	return s
+}
+
+// notePointers tells of files that are not in the repository, since the last time.
+func (r *Request) notePointers() {
+	if n := r.more.pointers.Swap(0); n > 0 {
+		r.Note(fmt.Sprintf("%d files are kept in Git LFS and were not scanned: their pointers were", n))
+	}
 }
 
 // oneAtATime is a hearer of notes that several workers may call. hear may be nil.

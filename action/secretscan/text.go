@@ -11,6 +11,11 @@ import (
 // maxText is the size of the largest file that is searched as a whole.
 const maxText = 64 << 20
 
+// isPointer tells what Git LFS puts in a file's place.
+func isPointer(raw []byte) bool {
+	return len(raw) < 1024 && bytes.HasPrefix(raw, []byte("version https://git-lfs.github.com/spec/v1\n"))
+}
+
 // fromUTF16 gives UTF-8 for a text that is UTF-16; others are returned as they are.
 func fromUTF16(raw []byte) []byte {
 	order := utf16Order(raw)
