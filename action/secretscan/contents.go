@@ -35,8 +35,9 @@ func NewContents(trust Trust, now time.Time) (*Contents, error) {
 }
 
 // Scan finds the secrets of a text. name is what errors call it and must hold nothing of it; path is where
-// findings are and what rules for certain paths go by. Of all texts together so many findings are kept as of a scan. What the ignore file allows is among the findings: see
-// Unallowed. left says what was not searched, as of an archive beyond the bounds, or is not kept.
+// findings are and what rules for certain paths go by. Of all texts together so many findings are kept as of a scan: a
+// CutError says how many are not. What the ignore file allows is among the findings: see Unallowed. left says what was not
+// searched, as of an archive beyond the bounds, or is not kept.
 func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left []string, err error) {
 	if len(text) > maxText {
 		return nil, nil, fmt.Errorf("%w: %s is larger than %d MiB", ErrNotScanned, name, maxText>>20)
@@ -52,8 +53,12 @@ func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left [
 	}
 	found = c.searcher.more.keep(found, maxKept-c.kept)
 	c.kept += len(found)
-	if more, _ := Cut(c.searcher.more.error()); more != nil {
+	cut := c.searcher.more.error()
+	if more, _ := Cut(cut); more != nil {
 		left = append(left, fmt.Sprintf("%s holds more secrets than are listed: %s more", c.searcher.shown(name), perTier(more)))
+	}
+	if err == nil {
+		err = cut
 	}
 	return found, left, err
 }

@@ -84,6 +84,7 @@ func (r *changes) commit(ctx context.Context, commit preview.Commit) error {
 			return err
 		}
 		r.result.leave(content.left...)
+		r.result.over = r.result.over || content.over
 		clean = clean && len(content.left) == 0 && len(content.found) == 0
 		for _, f := range content.found {
 			fresh, err := r.fresh(ctx, commit, files, file, f)
@@ -212,7 +213,18 @@ func (l *look) spent() error {
 // content is what a search of a file's content gave.
 type content struct {
 	found []secretscan.Finding
-	left  []string // what was not searched
+	left  []string // what was not searched, or is not listed
+	over  bool     // something that is not listed reaches the bar
+}
+
+// contentOf searches a text.
+func contentOf(c *secretscan.Contents, name, path string, text []byte) (content, error) {
+	found, left, err := c.Scan(name, path, text)
+	more, cut := secretscan.Cut(err)
+	if cut {
+		err = nil
+	}
+	return content{found, left, more[secretscan.Certain]+more[secretscan.Likely] > 0}, err
 }
 
 // blob searches a file's content.
@@ -230,7 +242,7 @@ func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]by
 	case err != nil:
 		return c, err
 	default:
-		if c.found, c.left, err = r.contents.Scan(file.Path, file.Path, text); err != nil {
+		if c, err = contentOf(r.contents, file.Path, file.Path, text); err != nil {
 			return c, notScanned("object %.12s could not be searched", file.Blob)
 		}
 	}
@@ -329,12 +341,12 @@ func (l *look) text(c *secretscan.Contents, what, text string) error {
 }
 
 func (l *look) search(c *secretscan.Contents, what, text string) (list []found, err error) {
-	some, left, err := c.Scan(what, "text", []byte(text))
+	content, err := contentOf(c, what, "text", []byte(text))
 	if err != nil {
 		return nil, notScanned("%s could not be searched", what)
 	}
-	l.result.leave(left...)
-	for _, f := range some {
+	l.result.leave(content.left...)
+	for _, f := range content.found {
 		list = append(list, found{Finding: f, text: what})
 	}
 	return list, nil

@@ -43,6 +43,7 @@ type result struct {
 	scanned    []string
 	notes      []string
 	left       []string // what was not searched, or is not listed
+	over       bool     // something that is not listed reaches the bar
 	fork       bool
 	pushed     bool // a push alone is what was scanned
 	notScanned string
@@ -102,10 +103,12 @@ func (l *look) render() report.Check {
 		check.Conclusion, check.Title = "failure", "Not scanned: "+r.notScanned
 	case over > 0:
 		check.Conclusion, check.Title = "failure", fmt.Sprintf("Secrets found: %s", tiers)
+	case r.over:
+		check.Conclusion, check.Title = "failure", "More secrets found than are listed; listed are "+tiers
 	case aside > 0:
 		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Secrets found in comments of others: %s", tiers)
 	case len(r.left) > 0:
-		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large or gone, or hold what can't be unpacked or listed", len(r.left))
+		check.Conclusion, check.Title = "neutral", fmt.Sprintf("Not everything was scanned: %d files are too large, gone or kept elsewhere, or hold what can't be unpacked or listed", len(r.left))
 	case len(r.findings) > 0:
 		check.Conclusion, check.Title = "success", "No secrets at or over the bar (likely); below it: "+tiers
 	default:

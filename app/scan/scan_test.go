@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flaresmith/flaresmith/action/secretscan"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/report"
 )
@@ -256,6 +257,35 @@ func TestConclusions(t *testing.T) {
 				t.Errorf("the check holds the value: %s", text)
 			}
 		})
+	}
+}
+
+// TestMoreThanIsListed has secrets that are not listed, as behind 50,000 doubtful values: they fail the check all the same.
+func TestMoreThanIsListed(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("10,000 secrets take some seconds")
+	}
+	c, err := secretscan.NewContents(secretscan.Trust{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	few, err := contentOf(c, "few", "few.txt", []byte("t = '"+token()+"'\n"))
+	if err != nil || few.over || len(few.found) != 1 {
+		t.Errorf("one: %d found, over %t, %v", len(few.found), few.over, err)
+	}
+	var many strings.Builder
+	for range 10_010 {
+		many.WriteString("t = '" + token() + "'\n")
+	}
+	cut, err := contentOf(c, "many", "many.txt", []byte(many.String()))
+	if err != nil || !cut.over || len(cut.found) != 10_000 || len(cut.left) != 1 {
+		t.Errorf("many: %d found, over %t, %q, %v", len(cut.found), cut.over, cut.left, err)
+	}
+	w := pushed(1)
+	l := &look{Scanner: w.scanner(0), wanted: w.wanted(), result: result{left: cut.left, over: cut.over}}
+	if check := l.render(); check.Conclusion != "failure" || !strings.Contains(check.Summary, cut.left[0]) {
+		t.Errorf("%s: %s\n%s", check.Conclusion, check.Title, check.Summary)
 	}
 }
 
