@@ -29,7 +29,7 @@ func newSecretScan(io streams) *cobra.Command {
 		Use:   "secret-scan",
 		Short: "Find secrets and say where they are, never what they are",
 		Long: "Find secrets and say where they are, never what they are.\n\n" +
-			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned, or there are more findings than are listed and none reaches the bar. 2: findings.",
+			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned. 2: findings, also if they are more than are listed.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask.run(cmd.Context(), io)
@@ -76,6 +76,8 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 		return fmt.Errorf("--range %s goes with --mode %s, and the mode is %s", secretscan.Shown(a.commits), secretscan.Range, mode)
 	case a.commits == "" && mode == secretscan.Range:
 		return fmt.Errorf("--mode %s needs --range A..B, e.g. --range main..HEAD", mode)
+	case a.sarif != "" && a.sarif == a.json:
+		return fmt.Errorf("--sarif and --json name the same file, %s: one would replace the other", secretscan.Shown(a.json))
 	case a.cache != "" && mode != secretscan.History:
 		return fmt.Errorf("--cache goes with --mode %s, and the mode is %s", secretscan.History, mode)
 	}

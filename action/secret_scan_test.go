@@ -42,6 +42,7 @@ func TestSecretScan(t *testing.T) {
 		{"no such folder in JSON", []string{"--dir", filepath.Join(dir, "missing"), "--format", "json", "--sarif", filepath.Join(reports, "c.sarif")}, "", exitFailed, `"complete": false`},
 		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
 		{"a range in another mode", []string{"--dir", dir, "--range", "main..HEAD"}, "", exitFailed, ""},
+		{"two reports in one file", []string{"--dir", dir, "--sarif", filepath.Join(reports, "d"), "--json", filepath.Join(reports, "d")}, "", exitFailed, ""},
 		{"no range", []string{"--mode", "range"}, "", exitFailed, ""},
 		{"a cache in another mode", []string{"--mode", "stdin", "--cache", reports}, "hello", exitFailed, ""},
 		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},

@@ -157,12 +157,15 @@ const allowMark = "flaresmith:allow "
 // maxComment is how far from a match, on a long line, the comment may be.
 const maxComment = 16 << 10
 
-// allowedInline reports whether a line says "flaresmith:allow <rule> <reason>".
+// allowedInline reports whether a line says "flaresmith:allow <rule> <reason>", perhaps among others.
 func allowedInline(line []byte, rule string) bool {
 	_, rest, ok := bytes.Cut(line, []byte(allowMark))
-	if !ok {
-		return false
+	for ok {
+		var said []byte
+		said, rest, ok = bytes.Cut(rest, []byte(allowMark))
+		if fields := bytes.Fields(said); len(fields) > 1 && string(fields[0]) == rule {
+			return true
+		}
 	}
-	fields := bytes.Fields(rest)
-	return len(fields) > 1 && string(fields[0]) == rule
+	return false
 }

@@ -119,3 +119,24 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestAllowedInline(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string][]string{
+		"x // flaresmith:allow jwt public":                                   {"jwt"},
+		"x // flaresmith:allow jwt":                                          nil,
+		"x // flaresmith:allow jwt\tpublic, flaresmith:allow github-pat old": {"jwt", "github-pat"},
+		"x // flaresmith:allow jwt flaresmith:allow github-pat both old":     {"github-pat"},
+		"x // flaresmith:allow  github-pat old flaresmith:allow ":            {"github-pat"},
+	} {
+		var got []string
+		for _, rule := range []string{"jwt", "github-pat"} {
+			if allowedInline([]byte(line), rule) {
+				got = append(got, rule)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(line, diff)
+		}
+	}
+}
