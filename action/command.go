@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/flaresmith/flaresmith/action/secretscan"
 )
 
 // The exit codes.
@@ -25,6 +27,16 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) 
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// onlyFlags refuses arguments: a folder or file is given by a flag.
+func onlyFlags(flags string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return fmt.Errorf("%s takes no arguments, and got %q: %s", cmd.Name(), secretscan.Shown(args[0]), flags)
+	}
 }
 
 // newRoot is the tree of commands.

@@ -24,7 +24,7 @@ func newInstallHook(io streams) *cobra.Command {
 		Short: "Make Git look for secrets in what is staged before each commit",
 		Long: "Make Git look for secrets in what is staged before each commit.\n\n" +
 			"The hook runs this very program, so it must stay where it is. A hook of somebody else's is left alone.",
-		Args: cobra.NoArgs,
+		Args: onlyFlags("--dir names the repository"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			binary, err := os.Executable()
 			if err != nil {

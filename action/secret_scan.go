@@ -30,7 +30,7 @@ func newSecretScan(io streams) *cobra.Command {
 		Short: "Find secrets and say where they are, never what they are",
 		Long: "Find secrets and say where they are, never what they are.\n\n" +
 			"Exit code 0: nothing at or over the bar of --fail-on. 1: not everything was scanned. 2: findings, also if they are more than are listed.",
-		Args: cobra.NoArgs,
+		Args: onlyFlags("--dir names the repository or folder"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask.run(cmd.Context(), io)
 		},
@@ -80,6 +80,9 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 		return fmt.Errorf("--sarif and --json name the same file, %s: one would replace the other", secretscan.Shown(a.json))
 	case a.cache != "" && mode != secretscan.History:
 		return fmt.Errorf("--cache goes with --mode %s, and the mode is %s", secretscan.History, mode)
+	}
+	if info, err := os.Stat(a.dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("--dir: %s is no folder; --mode stdin scans a file's text", secretscan.Shown(a.dir))
 	}
 	collectGarbage(secretscan.Mode(a.mode))
 	found, scanErr := secretscan.Scan(ctx, secretscan.Request{

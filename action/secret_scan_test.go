@@ -43,6 +43,8 @@ func TestSecretScan(t *testing.T) {
 		{"no such mode", []string{"--mode", "all"}, "", exitFailed, ""},
 		{"a range in another mode", []string{"--dir", dir, "--range", "main..HEAD"}, "", exitFailed, ""},
 		{"two reports in one file", []string{"--dir", dir, "--sarif", filepath.Join(reports, "d"), "--json", filepath.Join(reports, "d")}, "", exitFailed, ""},
+		{"a folder without a flag", []string{dir}, "", exitFailed, ""},
+		{"a file for a folder", []string{"--dir", filepath.Join(dir, "a.env")}, "", exitFailed, ""},
 		{"no range", []string{"--mode", "range"}, "", exitFailed, ""},
 		{"a cache in another mode", []string{"--mode", "stdin", "--cache", reports}, "hello", exitFailed, ""},
 		{"no such tier", []string{"--fail-on", "all"}, "", exitFailed, ""},

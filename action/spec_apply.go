@@ -39,7 +39,7 @@ func newSpecApply(io streams) *cobra.Command {
 Exit codes: 0 the files are as the specs say (now), 1 something is wrong, 2 --check or --dry-run
 found files that apply would change, 3 files that must not be overwritten are in the way, or a
 data-model.md contradicts itself (--by-trust accepts that).`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags("--dir names the folder that holds specs/, --openapi a document"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.usage(cmd.Flags().Changed); err != nil {
 				return err
@@ -114,6 +114,9 @@ func (o *specApply) run(ctx context.Context) (drift.Report, error) {
 	if o.openAPI != "" {
 		if _, err := os.Stat(o.openAPI); errors.Is(err, fs.ErrNotExist) {
 			return drift.Report{}, fmt.Errorf("--openapi: there is no file %s", o.openAPI)
+		}
+		if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
+			return drift.Report{}, fmt.Errorf("--out: %s is no folder", o.out)
 		}
 		return o.apply(ctx, os.DirFS(filepath.Dir(o.openAPI)), codegen.Options{Only: o.targets, OpenAPI: filepath.Base(o.openAPI)}, o.out)
 	}

@@ -224,7 +224,7 @@ func TestSpecApplyUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"--no-such-flag"}, "unknown flag: --no-such-flag"},
-		{[]string{"argument"}, `unknown command "argument"`},
+		{[]string{"argument"}, `spec-apply takes no arguments, and got "argument": --dir names the folder that holds specs/, --openapi a document`},
 		{[]string{"--dir="}, "--dir has no value"},
 		{[]string{"--dir", filepath.Join(dir, "none")}, "--dir: there is no folder " + filepath.Join(dir, "none")},
 		{[]string{"--openapi=", "--out", out}, "--openapi has no value"},
@@ -236,6 +236,7 @@ func TestSpecApplyUsage(t *testing.T) {
 		{[]string{"--openapi", source, "--out", out, "--dir", dir}, "--dir says where specs/ is"},
 		{[]string{"--openapi", source, "--out", out, "--by-trust"}, "--by-trust is about data-model.md"},
 		{[]string{"--openapi", source, "--out", out, "--target", "drizzle"}, "--target drizzle: tables come from data-model.md"},
+		{[]string{"--openapi", source, "--out", source}, "--out: " + source + " is no folder"},
 		{[]string{"--openapi", filepath.Join(dir, "none.yaml"), "--out", out}, "--openapi: there is no file " + filepath.Join(dir, "none.yaml")},
 		{[]string{"--dir", dir, "--out", out}, "--out goes with --openapi"},
 		{[]string{"--dir", dir, "--by-trust", "--target", "zod,mcp"}, "--by-trust is about data-model.md"},

@@ -210,3 +210,19 @@ func gzipped(t *testing.T, text string) string {
 	}
 	return b.String()
 }
+
+// TestNotesNameFiles has an archive of a form that is not read: in modes that read objects the note names a file, too.
+func TestNotesNameFiles(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.commit("one")
+	r.write("in/a.xz", "\xfd7zXZ\x00 and so on")
+	r.commit("two")
+	for _, request := range []Request{{Mode: Range, Range: "HEAD~1..HEAD"}, {Mode: History}, {Mode: Tree}} {
+		var notes []string
+		request.Dir, request.Note = r.dir, func(text string) { notes = append(notes, text) }
+		if _, err := Scan(t.Context(), request); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "in/a.xz") {
+			t.Errorf("%s: %q, %v", request.Mode, notes, err)
+		}
+	}
+}

@@ -326,6 +326,11 @@ func (t *texts) add(id oid, path string) {
 	t.paths[id] = append(t.paths[id], path)
 }
 
+// nameOf is what errors and notes call an object, which may be several files.
+func nameOf(id string, paths []string) string {
+	return "object " + id + " (" + printable(paths[0]) + ")"
+}
+
 // blob is an object's text on its way to a scanner.
 type blob struct {
 	id   oid
@@ -349,9 +354,9 @@ func scanBlobs(ctx context.Context, request Request, size int, wanted *texts, do
 			}
 			return give(blob{packed[i], text})
 		}, func(i int, length int64, text io.Reader) error {
-			name := "object " + packed[i].text(size)
+			name := nameOf(packed[i].text(size), wanted.paths[packed[i]])
 			if length > maxLarge {
-				request.Note(tooLarge(name))
+				request.Note(tooLarge(Shown(name)))
 				return nil
 			}
 			if s == nil {
@@ -365,7 +370,7 @@ func scanBlobs(ctx context.Context, request Request, size int, wanted *texts, do
 			return nil
 		})
 	}, func(s *searcher, b blob) ([]Finding, error) {
-		return s.file("object "+b.id.text(size), b.text, wanted.paths[b.id])
+		return s.file(nameOf(b.id.text(size), wanted.paths[b.id]), b.text, wanted.paths[b.id])
 	}, func(b blob, some []Finding) { done(b.id, some) })
 	for id, some := range large {
 		done(id, some)

@@ -49,13 +49,13 @@ func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left [
 	c.searcher.more = newMore()
 	found, err = c.searcher.file(name, text, []string{path})
 	if c.searcher.more.pointers.Load() > 0 {
-		left = append(left, c.searcher.shown(name)+" is kept in Git LFS, and its pointer alone was scanned")
+		left = append(left, c.searcher.shown(c.searcher.called)+" is kept in Git LFS, and its pointer alone was scanned")
 	}
 	found = c.searcher.more.keep(found, maxKept-c.kept)
 	c.kept += len(found)
 	cut := c.searcher.more.error()
 	if more, _ := Cut(cut); more != nil {
-		left = append(left, fmt.Sprintf("%s holds more secrets than are listed: %s more", c.searcher.shown(name), perTier(more)))
+		left = append(left, fmt.Sprintf("%s holds more secrets than are listed: %s more", c.searcher.shown(c.searcher.called), perTier(more)))
 	}
 	if err == nil {
 		err = cut

@@ -49,8 +49,8 @@ func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, err
 // part finds the secrets in the regions of a file; none stand for all of it. Files that are not searched as
 // they are, like archives, are always searched whole.
 func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
-	s.again, s.kept = false, 0
-	defer s.recovered(name, &found, &err)
+	s.again, s.kept, s.called = false, 0, name
+	defer s.recovered(&found, &err)
 	if isPointer(raw) && s.more != nil {
 		s.more.pointers.Add(1)
 	}
@@ -64,23 +64,32 @@ func (s *searcher) part(name string, raw []byte, regions []span, paths []string)
 		if regions == nil {
 			regions = everything(p.text)
 		}
-		found = append(found, s.sealed(s.matches(p.text, regions, paths), p, paths)...)
+		list := s.matches(p.text, regions, paths)
+		s.hide(list)
+		found = append(found, s.sealed(list, p, paths)...)
 	})
 	if left != "" && s.note != nil {
-		s.note(fmt.Sprintf("%s is an archive of which not everything was scanned: %s", s.shown(name), left))
+		s.note(fmt.Sprintf("%s is an archive of which not everything was scanned: %s", s.shown(s.called), left))
 	}
 	return append(found, s.byPath(paths)...), nil
 }
 
+// hide takes what was found in a file out of what it is called: a note may tell of it.
+func (s *searcher) hide(list []placed) {
+	for i := range list {
+		s.called = veil(s.called, list[i].secret)
+	}
+}
+
 // recovered makes an error of a panic, when it is deferred.
-func (s *searcher) recovered(name string, found *[]Finding, err *error) {
+func (s *searcher) recovered(found *[]Finding, err *error) {
 	if recover() != nil {
 		s.touched = nil
 		for i := range s.windows {
 			s.windows[i] = nil
 		}
 		s.again = true
-		*found, *err = nil, &fault{s.shown(name), site()}
+		*found, *err = nil, &fault{s.shown(s.called), site()}
 	}
 }
 

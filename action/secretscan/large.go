@@ -21,30 +21,31 @@ const (
 
 // large finds the secrets of a text that is too large to be held. It is read once; name is what errors call it.
 func (s *searcher) large(name string, from io.Reader, paths []string, note func(string)) (found []Finding, err error) {
-	defer s.recovered(name, &found, &err)
-	s.kept = 0
+	defer s.recovered(&found, &err)
+	s.kept, s.called = 0, name
 	source := &faithful{from: from}
 	text, inner, layers, packed := unwrapped(source)
-	if packed {
-		note(fmt.Sprintf("%s is an archive larger than %d MiB, or within others, and was scanned as it is, not unpacked", s.shown(name), maxText>>20))
-	}
 	eachWindow(text, maxWindow, maxAround, func(text []byte, own span, line, column int) {
 		list := slices.DeleteFunc(s.matches(text, everything(text), paths), func(m placed) bool {
 			return m.from < own.from || m.from >= own.to // it is another window's
 		})
+		s.hide(list)
 		for _, f := range s.sealed(list, piece{inner, text}, paths) {
 			f.move(line, column)
 			found = append(found, f)
 		}
 	})
+	if packed {
+		note(fmt.Sprintf("%s is an archive larger than %d MiB, or within others, and was scanned as it is, not unpacked", s.shown(s.called), maxText>>20))
+	}
 	switch {
 	case slices.ContainsFunc(layers, func(l *faithful) bool { return l.size == maxLarge }):
-		note(fmt.Sprintf("%s is larger than %d GiB when it is unpacked and was scanned up to there", s.shown(name), maxLarge>>30))
+		note(fmt.Sprintf("%s is larger than %d GiB when it is unpacked and was scanned up to there", s.shown(s.called), maxLarge>>30))
 	case slices.ContainsFunc(layers, func(l *faithful) bool { return l.err != nil }):
-		note(fmt.Sprintf("%s can't be unpacked to its end and was scanned up to there", s.shown(name)))
+		note(fmt.Sprintf("%s can't be unpacked to its end and was scanned up to there", s.shown(s.called)))
 	}
 	if source.err != nil {
-		err = fmt.Errorf("%w: %s: %w", ErrNotScanned, s.shown(name), source.err)
+		err = fmt.Errorf("%w: %s: %w", ErrNotScanned, s.shown(s.called), source.err)
 	}
 	return append(found, s.byPath(paths)...), err
 }

@@ -189,6 +189,7 @@ func TestNothingLeaks(t *testing.T) {
 	token, key := githubToken(11), stripeKey(12)
 	uri, password := databaseURI(13)
 	values := []string{token, key, password}
+	broken := gzipped(t, token)
 	files := map[string]string{
 		"a.env":                "TOKEN=" + token + "\nKEY=" + key + "\nURL=" + uri + "\n",
 		"b.yml":                "data: " + base64.StdEncoding.EncodeToString([]byte("TOKEN="+token+"\n")) + "\nhex: " + hex.EncodeToString([]byte("k="+key+" \n")),
@@ -200,6 +201,7 @@ func TestNothingLeaks(t *testing.T) {
 		"generic.properties":   "password=" + randomText(14, alnum, 24),
 		"short.txt":            uri + " " + uri,
 		"nested/" + key + "/x": token,
+		"cut/" + token[6:22]:   broken[:len(broken)-4],
 		"part/" + token[4:20]:  token + " " + key,
 		"hex/" + hex.EncodeToString([]byte(password)):                      uri,
 		"hex/T=" + hex.EncodeToString([]byte(token)):                       "see " + key,

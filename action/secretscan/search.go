@@ -22,6 +22,7 @@ type searcher struct {
 	note    func(string)        // hears what was not looked at; nil: nobody does
 	more    *more               // counts what is not kept
 	kept    int                 // of the findings of a file
+	called  string              // the file, without what was found in it
 	again   bool                // what is built from the last text by a delta has to be searched whole
 }
 

@@ -208,7 +208,8 @@ const tagText = "the message of tag "
 // message finds the secrets in a tag's message. None of them is in the tag's name as it is told.
 func (s *searcher) message(t tag) (found []Finding, err error) {
 	s.kept = 0
-	defer s.recovered("tag "+t.tagger.ID, &found, &err)
+	s.called = "tag " + t.tagger.ID
+	defer s.recovered(&found, &err)
 	list := s.matches(t.text, everything(t.text), []string{""})
 	if len(list) == 0 {
 		return nil, nil

@@ -64,7 +64,7 @@ func (w *walker) push(at int32, on *layer) {
 		if on != nil && on.known && t.kinds&^on.kinds == 0 {
 			regions = w.widened(text, fresh)
 		}
-		found, err := w.part("object "+t.id.text(idSize), text, regions, t.paths)
+		found, err := w.part(nameOf(t.id.text(idSize), t.paths), text, regions, t.paths)
 		l.known, l.kinds = !w.again && err == nil, t.kinds
 		w.done(t, found, err)
 	}
