@@ -256,13 +256,14 @@ func (c *counting) places(m *match) []int {
 		c.byRule[m.rule] = list
 	}
 	for i := range m.rule.allow {
-		if a := &m.rule.allow[i]; !a.allowsBeside(m) {
+		a := &m.rule.allow[i]
+		if !a.allowsBeside(m) {
 			continue
-		} else if !a.all || a.paths == nil {
-			return nil
-		} else {
-			list = slices.DeleteFunc(slices.Clone(list), func(place int) bool { return c.paths[place] != "" && a.paths.matches(c.paths[place]) })
 		}
+		if !a.all || a.paths == nil {
+			return nil
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(place int) bool { return c.paths[place] != "" && a.paths.matches(c.paths[place]) })
 	}
 	return list
 }
