@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Report is what a scan made. Without findings it says that there are none only if it is complete.
@@ -70,13 +72,11 @@ func (r Report) WriteText(w io.Writer) error {
 
 // printable keeps what a file or a person is called from steering a terminal.
 func printable(name string) string {
-	for _, r := range name {
-		if !strconv.IsPrint(r) {
-			quoted := strconv.Quote(name)
-			return quoted[1 : len(quoted)-1]
-		}
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return name
 	}
-	return name
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
 }
 
 // WriteJSON writes the report as one JSON object.

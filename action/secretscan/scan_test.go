@@ -320,3 +320,12 @@ func TestInput(t *testing.T) {
 		t.Error("an unknown mode is accepted")
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"a b/ü.env": "a b/ü.env", "a\x1b[2J": `a\x1b[2J`, "a\x9b2J": `a\x9b2J`, "a\u009b": `a\u009b`, "a\n\"": `a\n\"`} {
+		if got := printable(name); got != want {
+			t.Errorf("%q is %s, want %s", name, got, want)
+		}
+	}
+}
