@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/flaresmith/flaresmith/action/secretscan"
 )
 
 func main() {
@@ -28,7 +31,9 @@ func run(ctx context.Context, io streams, getenv func(string) string, args ...st
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	if code == exitFailed && err != nil && !errors.As(err, new(*exitError)) {
-		fmt.Fprintln(io.err, "flaresmith:", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") { // a name in it may have begun another one, with a command to a terminal or a runner
+			fmt.Fprintln(io.err, "flaresmith:", secretscan.Printable(line))
+		}
 	}
 	return code
 }

@@ -87,7 +87,7 @@ func (a *secretScan) run(ctx context.Context, io streams) error {
 	collectGarbage(secretscan.Mode(a.mode))
 	found, scanErr := secretscan.Scan(ctx, secretscan.Request{
 		Mode: secretscan.Mode(a.mode), Dir: a.dir, Range: a.commits, Input: io.in, Baseline: a.baseline, Cache: a.cache,
-		Note: func(text string) { fmt.Fprintln(io.err, "note:", text) },
+		Note: func(text string) { fmt.Fprintln(io.err, "note:", secretscan.Printable(text)) },
 	})
 	made := secretscan.NewReport(found, scanErr)
 	_, cut := secretscan.Cut(scanErr)

@@ -104,3 +104,26 @@ func TestStepTellsOfCutLists(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesSteerNothing has files whose names hold commands to a terminal and to a workflow's runner, one that is found, one
+// of which a note tells, and a folder that can't be read.
+func TestNamesSteerNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const command = "\n::error::\x1b[2J"
+	for name, text := range map[string]string{"::warning::a": "KEY=" + stripeKey + "\n", "a" + command + ".xz": "\xfd7zXZ\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Skip(err)
+		}
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "secret-scan", "--dir", dir); code != exitFound {
+		t.Errorf("exit code %d", code)
+	}
+	run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "secret-scan", "--dir", filepath.Join(dir, "gone"+command))
+	run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "spec-apply", "--dir", filepath.Join(dir, "gone"+command))
+	printed := out.String() + errs.String()
+	if strings.Contains(printed, "\n::") || strings.HasPrefix(printed, "::") || strings.Contains(printed, "\x1b") || strings.Count(errs.String(), "gone") != 2 || !strings.Contains(printed, "note:") {
+		t.Errorf("printed %q", printed)
+	}
+}

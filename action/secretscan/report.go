@@ -39,7 +39,11 @@ func (r Report) Reaches(bar Tier) bool {
 // WriteText prints findings for a person, one a line in the form that editors and terminals link.
 func (r Report) WriteText(w io.Writer) error {
 	for _, f := range r.Findings {
-		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", f.where(), f.Line, f.Column, f.Rule, f.Tier, f.Description)
+		at := f.where()
+		if strings.HasPrefix(at, "::") {
+			at = "./" + at // no command to a workflow's runner
+		}
+		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", at, f.Line, f.Column, f.Rule, f.Tier, f.Description)
 		if f.First != nil {
 			where += fmt.Sprintf(" First in %.10s", f.First.ID)
 			if f.First.Author != "" { // tags of long ago say nobody
@@ -69,6 +73,9 @@ func (r Report) WriteText(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s%s%s\n", until, perTier(counts), rest)
 	return err
 }
+
+// Printable is a text on one line that steers no terminal.
+func Printable(text string) string { return printable(text) }
 
 // printable keeps what a file or a person is called from steering a terminal.
 func printable(name string) string {
