@@ -395,23 +395,30 @@ func (c *cursor) move(to int) (line, column int) {
 	return c.line + 1, c.column + 1
 }
 
-// veil hides a value in a path that holds it, as it is or encoded, or a piece of a value that looks random.
+// veil hides a value in a path that holds it, as it is or encoded, or a piece of a value that looks random. Mostly it does
+// not, for each of the secrets of a text.
 func veil(path string, secret []byte) string {
-	path = strings.ReplaceAll(path, string(secret), "***")
-	if encoded := base64.RawURLEncoding.EncodeToString(secret); len(secret) <= len(path) {
+	value := string(secret)
+	path = strings.ReplaceAll(path, value, "***")
+	if 2*len(value) <= len(path) {
 		digits := hex.EncodeToString(secret)
-		path = strings.NewReplacer(digits, "***", strings.ToUpper(digits), "***", encoded, "***", strings.NewReplacer("-", "+", "_", "/").Replace(encoded), "***").Replace(path)
+		path = strings.ReplaceAll(strings.ReplaceAll(path, digits, "***"), strings.ToUpper(digits), "***")
+	}
+	if base64.RawURLEncoding.EncodedLen(len(value)) <= len(path) {
+		encoded := base64.RawURLEncoding.EncodeToString(secret)
+		path = strings.ReplaceAll(path, encoded, "***")
+		path = strings.ReplaceAll(path, base64.RawStdEncoding.EncodeToString(secret), "***")
 	}
 	const piece = 8
-	if !isRandom(secret) {
-		return path
-	}
 	for from := 0; from+piece <= len(path); from++ {
 		to := from + piece
-		if !bytes.Contains(secret, []byte(path[from:to])) {
+		if !strings.Contains(value, path[from:to]) {
 			continue
 		}
-		for to < len(path) && bytes.Contains(secret, []byte(path[from:to+1])) {
+		if !isRandom(secret) {
+			return path
+		}
+		for to < len(path) && strings.Contains(value, path[from:to+1]) {
 			to++
 		}
 		path = path[:from] + "***" + path[to:]
