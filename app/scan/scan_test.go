@@ -194,6 +194,8 @@ func TestConclusions(t *testing.T) {
 	secret := "t = '" + token() + "'\n"
 	doubtful := fmt.Sprintf("api_key = '%x'\n", sha256.Sum256([]byte("doubtful")))
 	const broken = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff"
+	short := func() string { return "URL=postgres" + "://app:" + token()[10:22] + "@db.acme.dev/shop\n" }
+	old := short()
 	inPlaceOf := func(text string) func(*world) {
 		return func(w *world) {
 			w.blobs[id(999)] = text
@@ -222,6 +224,8 @@ func TestConclusions(t *testing.T) {
 			change: inPlaceOf(strings.Repeat("x", maxBlob+1)), conclusion: "success", title: "No secrets at or over the bar"},
 		{name: "a doubtful value in place of a file that is not what it says", world: pushed(2, doubtful),
 			change: inPlaceOf(broken), conclusion: "success", title: "No secrets at or over the bar"},
+		{name: "a short password in place of another", reason: "their fingerprints are one", world: pushed(2, short()), change: inPlaceOf(old), conclusion: "failure", title: "Secrets found: 1 certain"},
+		{name: "a short password that is moved", world: pushed(2, "\n"+old), change: inPlaceOf(old), conclusion: "success", title: "No secrets found"},
 		{name: "a submodule", reason: "its id is of another repository", world: pushed(2), change: func(w *world) { delete(w.blobs, id(1001)) }, conclusion: "success"},
 		{name: "a content that is there and not found", reason: "that is no reason for green", world: pushed(2),
 			change: func(w *world) { w.blobError = preview.ErrNotFound }, class: preview.ClassTransient},
