@@ -165,6 +165,9 @@ type Outputs struct {
 	// DatabaseMarked says that the comment on the database carries the mark, where the branch's role can read it; see
 	// ParseDatabaseMark (KindDatabase).
 	DatabaseMarked bool `json:"-"`
+	// LoginDigest tells one password of DatabaseURL from another, to nobody who does not have the provider's key. A provider fills it in
+	// where others than we change the password; whoever was given the last one is then given the new one (KindDatabase).
+	LoginDigest string `json:"loginDigest,omitempty"`
 	// LongLived is Resource.LongLived of the database that it is. No provider fills it in: the pass does (KindDatabase).
 	LongLived string `json:"longLived,omitempty"`
 
@@ -220,6 +223,9 @@ func (o Outputs) Merge(other Outputs) Outputs {
 		o.DatabaseName = other.DatabaseName
 	}
 	o.DatabaseMarked = o.DatabaseMarked || other.DatabaseMarked
+	if other.LoginDigest != "" {
+		o.LoginDigest = other.LoginDigest
+	}
 	if other.LongLived != "" {
 		o.LongLived = other.LongLived
 	}

@@ -52,12 +52,18 @@ func (p *pass) observe(ctx context.Context, desired []preview.Resource) (undesir
 	}
 	p.know(desired, observed)
 	for _, entry := range p.ledger { // what was begun has to come to its end
-		if o, ok := observed[entry.Key()]; ok && wanted[entry.Key()] && entry.Digest == "" {
+		if o, ok := observed[entry.Key()]; ok && wanted[entry.Key()] && (entry.Digest == "" || otherLogin(entry.Outputs, o.Outputs)) {
 			o.Digest = ""
 			observed[entry.Key()] = o
 		}
 	}
 	return undesired, observed, nil
+}
+
+// otherLogin reports whether a database has another password than the one that was given to those who use it: they are bound anew as if it
+// were another database. The ledger tells, so that this is not forgotten where a pass fails, or another replica saw it first.
+func otherLogin(given, now preview.Outputs) bool {
+	return given.LoginDigest != "" && now.LoginDigest != "" && given.LoginDigest != now.LoginDigest
 }
 
 // dispensable reports whether a core environment, of which nothing is ever deleted, can do without: a

@@ -30,6 +30,7 @@ type cloud struct {
 	looked func(ctx context.Context, kind preview.Kind)
 	hidden []preview.Kind // can't be looked at
 	hiding error          // why
+	login  string         // tells the database's password from others; empty: nobody changes it
 }
 
 type cloudItem struct {
@@ -81,6 +82,26 @@ func (c *cloud) hide(why error, kinds ...preview.Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hidden, c.hiding = kinds, why
+}
+
+// relogin gives the databases another password.
+func (c *cloud) relogin(login string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.login = login
+}
+
+// times is how often something was written.
+func (c *cloud) times(write string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, w := range c.writes {
+		if w == write {
+			n++
+		}
+	}
+	return n
 }
 
 // names lists what exists of a kind.
@@ -151,7 +172,7 @@ func (p cloudProvider) outputs(r preview.Resource, ok bool) preview.Outputs {
 	case !ok:
 		return preview.Outputs{}
 	case p.kind == preview.KindDatabase:
-		return preview.Outputs{DatabaseURL: "postgres://role:hunter2@db/" + preview.Secret(r.Name), DatabaseName: r.Name}
+		return preview.Outputs{DatabaseURL: "postgres://role:hunter2@db/" + preview.Secret(r.Name), DatabaseName: r.Name, LoginDigest: p.cloud.login}
 	case p.kind == preview.KindSchema:
 		return preview.Outputs{Warnings: p.cloud.destructive}
 	case p.kind == preview.KindWorker:

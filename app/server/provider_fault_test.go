@@ -192,3 +192,26 @@ func TestCloseInOutage(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherLogin: who changes a database's password has its Workers bound anew once, also where the pass that noticed it failed.
+func TestOtherLogin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleFiles(), nil)
+	w.cloud.relogin("one")
+	pr, sha := w.open("feature/a")
+	w.wantCheck(sha, "success")
+	w.settle()
+	worker := "apply worker " + w.environment(pr).Name
+	w.cloud.relogin("another")
+	w.cloud.hide(preview.Transient(errors.New("connection refused")), preview.KindWorker)
+	w.wantAll()
+	w.until("a pass has failed", func() bool { return w.environment(pr).Attempts > 0 })
+	w.cloud.hide(nil)
+	w.until("the Worker is bound anew", func() bool { return w.cloud.times(worker) == 2 })
+	w.settle()
+	w.wantAll()
+	w.settle()
+	if n := w.cloud.times(worker); n != 2 || w.environment(pr).State != preview.StateActive {
+		t.Errorf("the Worker was deployed %d times, and the preview is %s", n, w.environment(pr).State)
+	}
+}

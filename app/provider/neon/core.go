@@ -2,9 +2,13 @@ package neon
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 
@@ -69,12 +73,10 @@ func (p *Branches) observeCore(ctx context.Context, r preview.Resource) (preview
 		return preview.Observed{}, err
 	}
 	observed := preview.Observed{Exists: true, Owned: true}
-	before := p.knownURL(b.ID)
 	if observed.Outputs, err = p.coreOutputs(ctx, b); err != nil {
 		return preview.Observed{}, err
 	}
-	// With another password than a while ago it is as if the branch were another one: the Worker is bound anew.
-	if mark == r.Mark && (before == "" || before == p.knownURL(b.ID)) {
+	if mark == r.Mark {
 		observed.Digest = r.Digest
 	}
 	return observed, nil
@@ -100,8 +102,16 @@ func (p *Branches) applyCore(ctx context.Context, r preview.Resource) (preview.O
 func (p *Branches) coreOutputs(ctx context.Context, b branch) (preview.Outputs, error) {
 	p.forgetURL(b.ID)
 	outputs, err := p.outputs(ctx, b)
-	outputs.DatabaseMarked = true
+	outputs.DatabaseMarked, outputs.LoginDigest = true, p.loginDigest(outputs.DatabaseURL)
 	return outputs, err
+}
+
+// loginDigest is a connection string's, kept beside it. Nobody without the API's key can try passwords on it.
+func (p *Branches) loginDigest(uri preview.Secret) string {
+	const bytes = 16
+	sum := hmac.New(sha256.New, []byte(p.api.key.Reveal()))
+	_, _ = io.WriteString(sum, uri.Reveal()) // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil)[:bytes])
 }
 
 // claimant is whose the branch's database says that it is; zero: nobody's. What it said of an environment stays true until the
