@@ -44,28 +44,43 @@ func (p *pass) checkPlaces(desired []preview.Resource) error {
 	return nil
 }
 
-// leavePlaces deletes what is elsewhere once it is at its new place, or not wanted any more: users before what they use. What can't
-// be deleted now is tried again; while a preview serves at its new place, that is no failure of it.
-func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict) error {
+// leavePlaces deletes what is elsewhere once it is at its new place, or not wanted any more: users before what they use, which stays where
+// a user does. What can't be deleted now is tried again; while a preview serves at its new place, that is no failure of it. Where the new
+// places could not be reached, which is not nil then, all of it stays, unless its preview ends. A core environment that has nothing at its
+// new place stays where it is.
+func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error) error {
+	ends := v.Outcome != desired.Wanted && v.Outcome != desired.Queued
+	if reached != nil {
+		p.keepMoved()
+	}
+	if reached != nil && (!ends || isStoreError(reached) || errors.Is(reached, errSuperseded)) || p.env.Kind.Core() && v.Outcome != desired.Wanted {
+		return reached
+	}
+	errs := []error{reached}
+	used := false
 	for _, kind := range slices.Backward(preview.Kinds()) {
 		for _, entry := range p.moved {
-			if entry.Kind != kind {
+			if entry.Kind != kind || used && (kind == preview.KindDatabase || kind == preview.KindSchema) {
 				continue
 			}
 			err := p.leavePlace(ctx, entry)
-			switch {
-			case err == nil:
-			case isStoreError(err), errors.Is(err, errSuperseded), v.Outcome != desired.Wanted:
-				return fmt.Errorf("delete %s at %s: %w", entry.Key(), entry.Place, err)
-			default:
-				p.log().WarnContext(ctx, "what was made at another place is still there", slog.String("kind", string(entry.Kind)),
-					slog.String("place", entry.Place), slog.Any("error", err))
-				p.remains = true
-				return nil // what it uses must stay
+			if err == nil {
+				continue
 			}
+			errs = append(errs, fmt.Errorf("delete %s at %s: %w", entry.Key(), entry.Place, err))
+			if isStoreError(err) || errors.Is(err, errSuperseded) {
+				return errors.Join(errs...)
+			}
+			p.remains = true
+			p.log().WarnContext(ctx, "what was made at another place is still there", slog.String("kind", string(entry.Kind)),
+				slog.String("place", entry.Place), slog.Any("error", err))
+			used = used || kind == preview.KindWorker
 		}
 	}
-	return nil
+	if v.Outcome == desired.Wanted {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 // keepMoved tells of what still is at the old places while there is nothing at the new ones, where it may have been begun.

@@ -141,11 +141,8 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.checkPlaces(want.Resources); err != nil {
 		return want.Verdict, err
 	}
-	if err := p.reach(ctx, &want); err != nil {
-		p.keepMoved()
-		return want.Verdict, err
-	}
-	return want.Verdict, p.leavePlaces(ctx, want.Verdict)
+	err := p.reach(ctx, &want)
+	return want.Verdict, p.leavePlaces(ctx, want.Verdict, err)
 }
 
 // reach makes what is wanted so, at the places where things are made now.
