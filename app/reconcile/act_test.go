@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/desired"
 	"github.com/flaresmith/flaresmith/app/plan"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
@@ -67,6 +70,47 @@ func TestKeepMoved(t *testing.T) {
 		p.keepMoved()
 		if got := p.outputs[key].URL; got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// left is a store that counts who gives a place back, and admits everybody.
+type left struct {
+	Store
+	times int
+}
+
+func (l *left) Leave(context.Context, preview.Lease) error {
+	l.times++
+	return nil
+}
+
+func (l *left) Admit(context.Context, preview.Lease, int) (int, error) { return 0, nil }
+
+// room is a provider that knows how many environments there can be.
+type room struct{ Provider }
+
+func (room) Headroom(string) (environments int, known bool) { return 3, true }
+
+// A place is given back where it is known how many there are: else the same preview would take it again at once, and wake all that wait.
+func TestQueueAgain(t *testing.T) {
+	t.Parallel()
+	full := preview.Transient(fmt.Errorf("one too many: %w", preview.ErrNoRoom))
+	for _, tt := range []struct {
+		name  string
+		kinds map[preview.Kind]Provider
+		want  int
+	}{
+		{"nobody knows", nil, 0},
+		{"the databases' account tells", map[preview.Kind]Provider{preview.KindDatabase: room{}}, 1},
+	} {
+		e, store := active(), &left{}
+		e.GoodSHA = ""
+		p := passOver(e)
+		p.Store, p.set.Kinds, p.facts.Entitlement = store, tt.kinds, &preview.Entitlement{MaxPreviews: 15}
+		want := desired.Desired{Verdict: desired.Verdict{Outcome: desired.Wanted}}
+		if err := p.queueAgain(t.Context(), &want, full); !errors.Is(err, preview.ErrNoRoom) || store.times != tt.want {
+			t.Errorf("%s: %v, given back %d times, want %d", tt.name, err, store.times, tt.want)
 		}
 	}
 }

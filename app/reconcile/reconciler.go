@@ -309,6 +309,9 @@ func (p *pass) queueAgain(ctx context.Context, want *desired.Desired, err error)
 	if !errors.Is(err, preview.ErrNoRoom) || len(invalidErrors(err)) > 0 || p.env.Kind.Core() || p.env.GoodSHA != "" {
 		return err
 	}
+	if _, known := p.headroom(); !known { // nobody knows how many there can be: it tries again by itself
+		return err
+	}
 	if err := p.Store.Leave(ctx, p.lease); err != nil {
 		return storeError("leave", err)
 	}

@@ -95,10 +95,12 @@ func classify(err error) error {
 			after = limitedFor
 		}
 		return &preview.TransientError{After: after, Err: err}
+	case api.has(codeTooMany, codeTooManyProjects):
+		return &preview.TransientError{After: api.after, Err: fmt.Errorf("%w: %w", preview.ErrNoRoom, err)}
 	// A script that was just uploaded may not be known everywhere yet.
 	case api.status >= http.StatusInternalServerError, api.status == http.StatusRequestTimeout,
-		api.has(codeUnknown, codeAtOnce, codeTooMany, codeNoScript, codeNoService, codeNoPreview),
-		api.has(codePagesUnknown, codeProjectExists, codeNoProject, codeNoDeployment, codeUploadToken, codeTooManyProjects):
+		api.has(codeUnknown, codeAtOnce, codeNoScript, codeNoService, codeNoPreview),
+		api.has(codePagesUnknown, codeProjectExists, codeNoProject, codeNoDeployment, codeUploadToken):
 		return &preview.TransientError{After: api.after, Err: err}
 	}
 	return err

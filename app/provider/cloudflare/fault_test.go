@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -89,6 +90,45 @@ func TestLimited(t *testing.T) {
 		if preview.Classify(err) != preview.ClassTransient || !errors.As(err, &transient) || transient.After != tt.want {
 			t.Errorf("%v: %v after %v, want %v", tt.header, err, transient, tt.want)
 		}
+	}
+	s.SetFaults()
+}
+
+// An account that has as many Workers as it may is told as that, and tried again: others go.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	s := world(t, func(c *sim.Config) { c.Scripts = 1 })
+	p, one, two := provider(t, s), resource(t), resource(t)
+	if _, err := p.Apply(t.Context(), one, inputs(hello)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Apply(t.Context(), two, inputs(hello)); !errors.Is(err, preview.ErrNoRoom) || preview.Classify(err) != preview.ClassTransient {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := p.Delete(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "there is room", func() error {
+		_, err := p.Apply(t.Context(), two, inputs(hello))
+		return err
+	})
+}
+
+// A Worker whose host is gone with its account's subdomain is unfinished, and goes with its pull request.
+func TestHostIsGone(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	if _, err := provider(t, s).Apply(t.Context(), r, inputs(hello)); err != nil {
+		t.Fatal(err)
+	}
+	s.SetFaults(fault.OnRoute("GET "+account+"/workers/subdomain", fault.Fault{Status: http.StatusNotFound, Body: `{"success":false,"errors":[{"code":10007,"message":"none"}]}`}))
+	p := provider(t, s) // which has not asked for it yet
+	if seen, err := p.Observe(t.Context(), r); err != nil || !seen.Exists || !seen.Owned || seen.Digest != "" {
+		t.Errorf("observed: %+v, %v", seen, err)
+	}
+	if err := p.Delete(t.Context(), r); err != nil || len(s.Names()) != 0 {
+		t.Errorf("deleted: %v, %v", err, s.Names())
 	}
 	s.SetFaults()
 }

@@ -2,6 +2,7 @@ package cloudflare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,9 @@ func (p scripts) observe(ctx context.Context, r preview.Resource) (preview.Obser
 		return preview.Observed{Exists: true}, nil
 	}
 	outputs, err := p.outputs(ctx, r.Name)
+	if errors.Is(err, errNoSubdomain) { // it is unfinished: apply tells why, and remove needs no address
+		return preview.Observed{Exists: true, Owned: true}, nil
+	}
 	if err != nil {
 		return preview.Observed{}, err
 	}

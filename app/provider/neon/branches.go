@@ -170,14 +170,16 @@ func (p *Branches) observe(ctx context.Context, r preview.Resource) (preview.Obs
 		return observed, nil
 	}
 	renewed, err := p.renewed(ctx, *f.finished)
-	if err != nil || !renewed {
-		return observed, err
+	var outputs preview.Outputs
+	if err == nil && renewed {
+		outputs, err = p.outputs(ctx, *f.finished)
 	}
-	outputs, err := p.outputs(ctx, *f.finished)
 	switch {
+	case err == nil && !renewed:
+		return observed, nil
 	case err != nil && preview.Classify(classify(err)) == preview.ClassTransient:
 		return preview.Observed{}, err
-	case err != nil: // as after its own code made a second database: Apply tells, unless it is to be deleted or reset
+	case err != nil: // as after its own code made a second database, or somebody deleted its compute: Apply tells, unless it is to be deleted or reset
 		p.log.WarnContext(ctx, "branch can't be used as it is", "branch", r.Name, "err", err)
 		return observed, nil
 	}

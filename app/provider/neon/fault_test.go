@@ -149,4 +149,16 @@ func TestUnusableBranch(t *testing.T) {
 	if seen, err := p.Observe(t.Context(), r); err != nil || seen.Digest != r.Digest {
 		t.Errorf("observed afterwards: %+v, %v", seen, err)
 	}
+
+	// Somebody resets it, so that it has to be looked whose passwords it has, and deletes its compute.
+	resetByHand(t, s, r.Name)
+	settled(t, s)
+	s.SetFaults(fault.OnRoute("GET /projects/{project_id}/branches/{branch_id}/endpoints", fault.Fault{Status: http.StatusOK, Body: `{"endpoints": []}`}))
+	if seen, err := p.Observe(t.Context(), r); err != nil || !seen.Exists || !seen.Owned || seen.Digest != "" {
+		t.Errorf("observed without a compute: %+v, %v", seen, err)
+	}
+	if err := p.Delete(t.Context(), r); err != nil || s.BranchesNamed(r.Name) != 0 {
+		t.Errorf("deleted without a compute: %v", err)
+	}
+	s.SetFaults()
 }
