@@ -140,23 +140,18 @@ func (p *Branches) resumeByName(ctx context.Context, r preview.Resource) (previe
 // resume finishes a branch of an earlier try, wherever that ended, or one that somebody reset. Only what is under construction is given up.
 func (p *Branches) resume(ctx context.Context, r preview.Resource, b branch) (preview.Outputs, error) {
 	p.forget(b.ID)
-	if err := p.settle(ctx, b.ID); err != nil {
-		return preview.Outputs{}, err
-	}
-	list, err := p.api.branches(ctx, b.ID)
-	if err != nil {
-		return preview.Outputs{}, err
-	}
-	i := slices.IndexFunc(list, func(now branch) bool { return now.ID == b.ID })
+	now, err := p.settled(ctx, b.ID)
 	switch {
-	case i >= 0 && list[i].resetting():
+	case err != nil:
+		return preview.Outputs{}, err
+	case now.resetting():
 		return preview.Outputs{}, errResetting
-	case i < 0 || list[i].State != "ready" && list[i].Name != unfinished(r.Name):
+	case now.State != "ready" && now.Name != unfinished(r.Name):
 		return preview.Outputs{}, errNotReady
-	case list[i].State != "ready":
+	case now.State != "ready":
 		return preview.Outputs{}, errors.Join(errNotReady, p.remove(ctx, b))
 	}
-	b.ResetAt = list[i].ResetAt
+	b.ResetAt = now.ResetAt
 	roles, err := p.api.roles(ctx, b.ID)
 	if err != nil {
 		return preview.Outputs{}, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,7 @@ func TestRoles(t *testing.T) {
 	post(t, s, `{"branch": {"name": "develop"}}`)
 	settled(t, s)
 	roles := "/branches/" + branchNamed(t, s, r.Parent).ID + "/roles"
-	send(t, s, http.MethodPost, roles, `{"role": {"name": "reader"}}`)
+	send(t, s, http.MethodPost, roles, `{"role": {"name": "read/er %2F?"}}`)
 	send(t, s, http.MethodPost, roles, `{"role": {"name": "authenticated", "no_login": true}}`)
 	before := len(s.Requests())
 	_ = apply(t, p, r)
@@ -185,6 +186,39 @@ func TestStateThatIsNotReady(t *testing.T) {
 		t.Errorf("%v; there are %v", err, s.Names())
 	}
 	_ = apply(t, p, r)
+}
+
+// A reset ends although Neon tells of the branch a moment later than of its operations that it has ended: nobody resets it again for that.
+func TestResetIsToldLate(t *testing.T) {
+	t.Parallel()
+	s := world(t, nil)
+	r := resource(t)
+	apply(t, provider(t, s), r)
+	var late, resets atomic.Int64
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Look: look, Dial: s.Dial, Roots: s.Certificates(),
+		Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+			answer, err := http.DefaultTransport.RoundTrip(request)
+			if strings.HasSuffix(request.URL.Path, "/restore") {
+				late.Store(2)
+				resets.Add(1)
+			}
+			if err != nil || !request.URL.Query().Has("search") || late.Add(-1) < 0 {
+				return answer, err
+			}
+			defer func() { _ = answer.Body.Close() }()
+			said, err := io.ReadAll(answer.Body)
+			said = bytes.ReplaceAll(said, []byte(`"current_state":"ready"`), []byte(`"current_state":"resetting"`))
+			answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(said)), int64(len(said))
+			return answer, err
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Reset = true
+	apply(t, p, r)
+	if n := resets.Load(); n != 1 {
+		t.Errorf("it was reset %d times", n)
+	}
 }
 
 // Somebody resets a branch at Neon's console after its passwords were renewed and before it has its name: they are the parent's again.

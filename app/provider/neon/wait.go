@@ -58,6 +58,31 @@ func (p *Branches) settle(ctx context.Context, id string) error {
 	}
 }
 
+// settled is a branch when nothing goes on for it. What Neon tells of the branch may come a moment after its operations have ended: who
+// did not wait for that would reset it again, and come a moment too early again. Zero: there is none.
+func (p *Branches) settled(ctx context.Context, id string) (branch, error) {
+	const within = 15 * time.Second
+	if err := p.settle(ctx, id); err != nil {
+		return branch{}, err
+	}
+	for began := time.Now(); ; {
+		list, err := p.api.branches(ctx, id)
+		if err != nil {
+			return branch{}, err
+		}
+		at := slices.IndexFunc(list, func(b branch) bool { return b.ID == id })
+		if at < 0 {
+			return branch{}, nil
+		}
+		if now := list[at]; !now.resetting() || time.Since(began) > within {
+			return now, nil
+		}
+		if err := pause(ctx, p.look); err != nil {
+			return branch{}, err
+		}
+	}
+}
+
 const statusFinished = "finished"
 
 func (o operation) ended() bool {
