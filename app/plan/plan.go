@@ -83,6 +83,7 @@ func (p Plan) Has(name string) bool {
 //   - a fresh or reset database gets its schema again;
 //   - a created or updated database has new credentials, so its Worker is deployed again, as it is after
 //     a reset of one that gets new ones by it (Observed.ResetRenews);
+//   - a Worker that is made may answer elsewhere than one before, so the collection is written again;
 //   - migrations of a database that existed wait for every bundle, as does its reset: a build that
 //     fails touches no database. On first creation both sides run beside each other.
 //   - each Worker waits for every bundle: an environment is one commit, so that none is deployed at
@@ -115,6 +116,9 @@ func Calculate(desired, undesired []preview.Resource, observed map[preview.Key]p
 		if op != OpReset || observed[database].ResetRenews {
 			force(preview.KindWorker)
 		}
+	}
+	if slices.ContainsFunc(desired, func(r preview.Resource) bool { return r.Kind == preview.KindWorker && ops[r.Key()] == OpCreate }) {
+		force(preview.KindCollection)
 	}
 	plan := applySteps(desired, ops)
 	plan.Steps = append(plan.Steps, deleteSteps(undesired, observed)...)

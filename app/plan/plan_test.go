@@ -153,6 +153,11 @@ func TestCalculate(t *testing.T) {
 			want: []string{"source fetch", "bundle admin bundle <- source", "worker admin create <- bundle admin", "collection update <- source worker admin"},
 		},
 		{
+			name: "a Worker at another place", reason: "what is sent to it has its address", desired: all,
+			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"), {Kind: "collection"}: ours("new")},
+			want:     []string{"source fetch", "bundle bundle <- source", "worker create <- bundle", "collection update <- source worker"},
+		},
+		{
 			name: "a Worker less", reason: "the one that stays is not touched", desired: all, undesired: two[3:4],
 			observed: map[preview.Key]preview.Observed{{Kind: "database"}: ours("new"), {Kind: "schema"}: ours("new"),
 				{Kind: "worker"}: ours("new"), {Kind: "worker", Worker: "admin"}: ours("new"), {Kind: "collection"}: ours("old")},

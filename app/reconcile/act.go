@@ -83,7 +83,7 @@ func (p *pass) act(ctx context.Context, steps plan.Plan) error {
 
 // intend notes all that is about to be made or changed before any of it begins. What does not come to its end then is not up to date,
 // whatever its provider says: a Worker that was to follow its database has credentials that are no longer good. Another end of what is
-// known here makes it no less up to date.
+// known here makes it no less up to date. Nor is what could not be looked at where a Worker gets an address that it does not know.
 func (p *pass) intend(ctx context.Context, steps plan.Plan) error {
 	for _, s := range steps.Steps {
 		r := s.Resource
@@ -92,6 +92,17 @@ func (p *pass) intend(ctx context.Context, steps plan.Plan) error {
 			continue
 		}
 		if err := p.Store.RecordIntent(ctx, p.lease, r.Key(), r.Name, p.set.Places[r.Kind]); err != nil {
+			return storeError("record intent", err)
+		}
+	}
+	if !slices.ContainsFunc(steps.Steps, func(s plan.Step) bool { return s.Resource.Kind == preview.KindWorker && s.Op == plan.OpCreate }) {
+		return nil
+	}
+	for _, e := range p.ledger {
+		if e.Kind != preview.KindCollection || p.unseen[e.Key()] == nil {
+			continue
+		}
+		if err := p.Store.RecordIntent(ctx, p.lease, e.Key(), e.Name, p.set.Places[e.Kind]); err != nil {
 			return storeError("record intent", err)
 		}
 	}

@@ -31,20 +31,28 @@ func TestIntend(t *testing.T) {
 	steps := func(op plan.Op) plan.Plan {
 		return plan.Plan{Steps: []plan.Step{{Op: plan.OpFetch}, {Op: op, Resource: database}, {Op: plan.OpBundle, Resource: worker}, {Op: plan.OpDelete, Resource: worker}}}
 	}
+	both := []preview.LedgerEntry{{Kind: preview.KindDatabase}, {Kind: preview.KindCollection}}
 	for _, tt := range []struct {
 		name   string
 		op     plan.Op
 		ledger []preview.LedgerEntry
+		unseen preview.Kind
 		want   []string
 	}{
-		{"a change", plan.OpUpdate, []preview.LedgerEntry{{Kind: preview.KindDatabase}}, []string{"database"}},
-		{"an extension", plan.OpExtend, []preview.LedgerEntry{{Kind: preview.KindDatabase}}, nil},
-		{"an extension of what the ledger has lost", plan.OpExtend, nil, []string{"database"}},
+		{"a change", plan.OpUpdate, []preview.LedgerEntry{{Kind: preview.KindDatabase}}, "", []string{"database"}},
+		{"an extension", plan.OpExtend, []preview.LedgerEntry{{Kind: preview.KindDatabase}}, "", nil},
+		{"an extension of what the ledger has lost", plan.OpExtend, nil, "", []string{"database"}},
+		{"a Worker at another place", plan.OpCreate, both, "", []string{"database", "worker"}},
+		{"a Worker at another place while the collection's account is away", plan.OpCreate, both, preview.KindCollection, []string{"database", "worker", "collection"}},
 	} {
 		p := passOver(active())
 		store := &intents{}
-		p.Store, p.ledger = store, tt.ledger
-		if err := p.intend(t.Context(), steps(tt.op)); err != nil {
+		p.Store, p.ledger, p.unseen = store, tt.ledger, map[preview.Key]error{{Kind: tt.unseen}: errors.New("away")}
+		change := steps(tt.op)
+		if tt.op == plan.OpCreate {
+			change.Steps = append(change.Steps, plan.Step{Op: plan.OpCreate, Resource: worker})
+		}
+		if err := p.intend(t.Context(), change); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(tt.want, store.keys); diff != "" {

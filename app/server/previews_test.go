@@ -100,6 +100,9 @@ func (w *cloudWorld) changeDriver(pr int, name string) {
 	if status, body := w.get(w.url() + "products"); status != http.StatusOK || !strings.Contains(body, "Teapot") || strings.Contains(w.url(), "shop-previews") {
 		w.t.Errorf("GET products at %s: %d %s", w.url(), status, body)
 	}
+	if there := w.postman.Value(name, "baseUrl"); there+"/" != w.url() {
+		w.t.Errorf("Postman has the Worker at %s, and it is at %s", there, w.url())
+	}
 }
 
 // parentWorker is a Worker of the account.

@@ -46,6 +46,21 @@ func (s *Server) LastChange(name string) Change {
 	return Change{}
 }
 
+// Value is that of a variable of an environment; empty: there is none.
+func (s *Server) Value(name, variable string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.environments {
+		for _, v := range e.values {
+			if v, ok := v.(object); ok && e.name == name && v["key"] == variable {
+				text, _ := v["value"].(string)
+				return text
+			}
+		}
+	}
+	return ""
+}
+
 // Names lists the collections and environments of a workspace by their names.
 func (s *Server) Names(workspace string) (collections, environments []string) {
 	s.mu.Lock()
