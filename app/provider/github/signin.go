@@ -11,6 +11,7 @@ import (
 	gh "github.com/google/go-github/v62/github"
 	"golang.org/x/oauth2"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 )
 
@@ -50,10 +51,8 @@ func NewSignIn(c SignInConfig) (*SignIn, error) {
 	return &SignIn{
 		flow: oauth2.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURL: c.CallbackURL, Endpoint: oauth2.Endpoint{
 			AuthURL: web + "/login/oauth/authorize", TokenURL: web + "/login/oauth/access_token", AuthStyle: oauth2.AuthStyleInParams}},
-		// Nothing is followed: what is sent here are secrets.
-		client: &http.Client{Transport: bounded{c.Transport}, Timeout: callTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		api: api, agent: c.UserAgent,
+		client: &http.Client{Transport: bounded{c.Transport}, Timeout: callTimeout, CheckRedirect: outbound.Stay},
+		api:    api, agent: c.UserAgent,
 	}, nil
 }
 
