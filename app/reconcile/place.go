@@ -27,8 +27,12 @@ func (p *pass) splitLedger() {
 
 // checkPlaces refuses to go on where what was made elsewhere could never be deleted. A core environment holds data that nobody can
 // make again, so it is not moved, nor does it get a copy of something in the place of the operator's own database.
-func (p *pass) checkPlaces(desired []preview.Resource) error {
-	for _, r := range desired {
+// A preview that ends does so wherever it can: leavePlaces tells of the rest.
+func (p *pass) checkPlaces(want desired.Desired) error {
+	if isOver(want.Verdict) && !p.env.Kind.Core() {
+		return nil
+	}
+	for _, r := range want.Resources {
 		if had := p.outputs[r.Key()].LongLived; r.Kind == preview.KindDatabase && r.LongLived == "" && had != "" {
 			return fmt.Errorf("%s had the operator's database %q, and the operator's configuration names none for it any more: was the repository renamed?", p.env.Name, had)
 		}
@@ -44,16 +48,20 @@ func (p *pass) checkPlaces(desired []preview.Resource) error {
 	return nil
 }
 
+// isOver reports whether nothing of a preview is wanted any more. One in the queue comes back.
+func isOver(v desired.Verdict) bool {
+	return v.Outcome != desired.Wanted && v.Outcome != desired.Queued
+}
+
 // leavePlaces deletes what is elsewhere once it is at its new place, or not wanted any more: users before what they use, which stays where
 // a user does. What can't be deleted now is tried again; while a preview serves at its new place, that is no failure of it. Where the new
 // places could not be reached, which is not nil then, all of it stays, unless its preview ends. A core environment that has nothing at its
 // new place stays where it is.
 func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error) error {
-	ends := v.Outcome != desired.Wanted && v.Outcome != desired.Queued
 	if reached != nil {
 		p.keepMoved()
 	}
-	if reached != nil && (!ends || isStoreError(reached) || errors.Is(reached, errSuperseded)) || p.env.Kind.Core() && v.Outcome != desired.Wanted {
+	if reached != nil && (!isOver(v) || isStoreError(reached) || errors.Is(reached, errSuperseded)) || p.env.Kind.Core() && v.Outcome != desired.Wanted {
 		return reached
 	}
 	errs := []error{reached}

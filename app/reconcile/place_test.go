@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ type elsewhere struct {
 	Store
 	Providers
 	refuses map[preview.Kind]bool
+	unnamed preview.Kind // the operator names no account for it any more
 	deleted []preview.Kind
 }
 
@@ -27,7 +29,9 @@ func (e *elsewhere) Renew(context.Context, preview.Lease, time.Duration) (int64,
 
 func (e *elsewhere) Forget(context.Context, preview.Lease, preview.Key, string) error { return nil }
 
-func (e *elsewhere) At(_ string, kind preview.Kind) (Provider, bool) { return there{e, kind}, true }
+func (e *elsewhere) At(_ string, kind preview.Kind) (Provider, bool) {
+	return there{e, kind}, kind != e.unnamed
+}
 
 // there is the provider of a kind at another place.
 type there struct {
@@ -91,6 +95,38 @@ func TestLeavePlaces(t *testing.T) {
 		err := p.leavePlaces(t.Context(), desired.Verdict{Outcome: tt.outcome}, tt.reached)
 		if diff := cmp.Diff(tt.want, at.deleted); diff != "" || (err != nil) != tt.fails || p.remains != (tt.refuses != "") {
 			t.Errorf("%s: %v, remains %v (-want +got):\n%s", tt.name, err, p.remains, diff)
+		}
+	}
+}
+
+// Where the operator names an old place no longer, a preview that goes on is told so before anything is done, and one that ends goes from
+// everywhere else.
+func TestUnnamedPlace(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		kind    preview.EnvironmentKind
+		outcome desired.Outcome
+		refused bool
+	}{
+		{preview.EnvironmentPreview, desired.Wanted, true},
+		{preview.EnvironmentPreview, desired.Queued, true},
+		{preview.EnvironmentPreview, desired.Closed, false},
+		{preview.EnvironmentDev, desired.Skipped, true},
+	} {
+		at := &elsewhere{unnamed: preview.KindCollection}
+		e, v := active(), desired.Verdict{Outcome: tt.outcome}
+		e.Kind = tt.kind
+		p := passOver(e)
+		p.Store, p.Providers, p.StepTimeout, p.Logger = at, at, time.Minute, slog.New(slog.DiscardHandler)
+		p.moved = []preview.LedgerEntry{{Kind: preview.KindWorker, Name: e.Name, Place: "old"}, {Kind: preview.KindCollection, Name: e.Name, Place: "older"}}
+		if err := p.checkPlaces(desired.Desired{Verdict: v}); (err != nil) != tt.refused {
+			t.Errorf("%s, %s: %v", tt.kind, tt.outcome, err)
+		}
+		if tt.refused {
+			continue
+		}
+		if err := p.leavePlaces(t.Context(), v, nil); err == nil || !slices.Equal(at.deleted, []preview.Kind{preview.KindWorker}) {
+			t.Errorf("%s, %s: %v, and deleted was %v", tt.kind, tt.outcome, err, at.deleted)
 		}
 	}
 }

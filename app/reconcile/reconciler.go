@@ -138,7 +138,7 @@ func (p *pass) converge(ctx context.Context) (desired.Verdict, error) {
 	if err := p.admit(ctx, &want); err != nil {
 		return want.Verdict, err
 	}
-	if err := p.checkPlaces(want.Resources); err != nil {
+	if err := p.checkPlaces(want); err != nil {
 		return want.Verdict, err
 	}
 	err := p.reach(ctx, &want)
