@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -109,8 +108,7 @@ func result(report drift.Report) error {
 
 // run generates, compares and, unless it only looks, writes. Links in specs/ are followed within the folder only.
 func (o *specApply) run(ctx context.Context) (drift.Report, error) {
-	// A run is short: less collecting takes a quarter off its CPU, and adds a tenth or two to its memory.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer collectSeldom()()
 	if o.openAPI != "" {
 		if _, err := os.Stat(o.openAPI); errors.Is(err, fs.ErrNotExist) {
 			return drift.Report{}, fmt.Errorf("--openapi: there is no file %s", o.openAPI)
