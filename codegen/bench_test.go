@@ -133,10 +133,7 @@ func BenchmarkUnchanged(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	written, err := manifest.Bytes()
-	if err != nil {
-		b.Fatal(err)
-	}
+	written := manifest.Bytes()
 	disk[drift.ManifestPath] = &fstest.MapFile{Data: written}
 	b.ReportAllocs()
 	for b.Loop() {

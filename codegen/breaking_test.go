@@ -80,10 +80,7 @@ func TestBreakingSpecs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data, err := manifest.Bytes()
-			if err != nil {
-				t.Fatal(err)
-			}
+			data := manifest.Bytes()
 			if manifest, err = drift.ReadManifest(fstest.MapFS{drift.ManifestPath: {Data: data}}); err != nil {
 				t.Fatal(err)
 			}

@@ -57,10 +57,7 @@ func TestCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written, err := manifest.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	written := manifest.Bytes()
 	specs[drift.ManifestPath] = &fstest.MapFile{Data: written}
 	for _, f := range files.All {
 		specs[f.Path] = &fstest.MapFile{Data: f.Content}
@@ -91,9 +88,20 @@ func TestChangedMeanwhile(t *testing.T) {
 	const contract = "specs/001-shop/contracts/openapi.yaml"
 	for _, changed := range []string{promisedContract + "# more\n", strings.Replace(promisedContract, "kind", "sort", 1)} {
 		specs := fstest.MapFS{contract: {Data: []byte(promisedContract)}}
+		files, err := codegen.Generate(t.Context(), specs, codegen.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, manifest, err := codegen.Plan(fstest.MapFS{}, files, drift.Manifest{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		in, err := codegen.Load(specs, codegen.Options{})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if in.Current(manifest.Head, fstest.MapFS{}) {
+			t.Fatal("there are no files, and they are current")
 		}
 		specs[contract] = &fstest.MapFile{Data: []byte(changed)}
 		if files, err := in.Generate(t.Context()); err == nil || !strings.Contains(err.Error(), "changed while this ran") {

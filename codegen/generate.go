@@ -54,9 +54,9 @@ type Files struct {
 	promisedBytes int // about
 }
 
-// Inputs is everything that Generate reads, and its hash.
+// Inputs is everything that Generate reads.
 type Inputs struct {
-	Hash      string
+	hash      string // of all; "" until somebody needs it
 	fsys      fs.FS
 	targets   []string
 	layout    Layout
@@ -85,8 +85,8 @@ func Generate(ctx context.Context, fsys fs.FS, o Options) (Files, error) {
 }
 
 // Load looks at the inputs: the OpenAPI documents and JSON Schemas below specs/<feature>/contracts and the
-// features' data models, or the one OpenAPI document that is named. Contracts are hashed, and read by Generate: memory for
-// all of them would take longer to get than the hash.
+// features' data models, or the one OpenAPI document that is named. Contracts are read by Current, which needs no more than their hash: memory for
+// all of them would take longer to get; and by Generate, which has them in memory.
 func Load(fsys fs.FS, o Options) (*Inputs, error) {
 	targets, err := o.targets()
 	if err != nil {
@@ -101,8 +101,7 @@ func Load(fsys fs.FS, o Options) (*Inputs, error) {
 	} else if err := in.features(fsys); err != nil {
 		return nil, err
 	}
-	in.Hash, err = in.sum()
-	return in, err
+	return in, nil
 }
 
 // read keeps what the documents hold.
@@ -173,12 +172,20 @@ func (o Options) targets() ([]string, error) {
 // Current tells whether a manifest belongs to these inputs and this generator, and the disk holds what
 // it lists: then nothing needs to be generated.
 func (in *Inputs) Current(h drift.Head, disk fs.FS) bool {
-	return h.Generation == generation && h.Inputs == in.Hash && h.Intact(disk)
+	if h.Generation != generation || h.Inputs == "" {
+		return false
+	}
+	hash, err := in.sum()
+	if err != nil {
+		return false // Generate tells why
+	}
+	in.hash = hash
+	return h.Inputs == hash && h.Intact(disk)
 }
 
 // Generate makes the files. Where the context ends, there are none, and the error says what was at work.
 func (in *Inputs) Generate(ctx context.Context) (Files, error) {
-	files := Files{Notes: in.notes, inputs: in.Hash, targets: in.targets, promises: drift.Promises{}}
+	files := Files{Notes: in.notes, targets: in.targets, promises: drift.Promises{}}
 	if err := in.read(); err != nil {
 		return Files{}, err
 	}
@@ -186,6 +193,7 @@ func (in *Inputs) Generate(ctx context.Context) (Files, error) {
 	if err != nil {
 		return Files{}, err
 	}
+	files.inputs = in.hash
 	for _, m := range models {
 		files.Notes = append(files.Notes, m.model.Notes...)
 	}
@@ -215,12 +223,13 @@ func (in *Inputs) Generate(ctx context.Context) (Files, error) {
 	return files, nil
 }
 
-// buildAll makes the models of all documents, and makes sure meanwhile that these are what was hashed.
+// buildAll makes the models of all documents, and hashes these meanwhile; where they were hashed before, it makes sure that they are the same.
 func (in *Inputs) buildAll(ctx context.Context) ([]made, error) {
 	models, problems := make([]made, len(in.documents)), make([]spec.Problems, len(in.documents))
 	parts := []func() error{func() error {
-		hash, err := in.sum()
-		if err == nil && hash != in.Hash {
+		before := in.hash
+		var err error
+		if in.hash, err = in.sum(); err == nil && before != "" && in.hash != before {
 			err = errors.New("the specs were changed while this ran: run it again")
 		}
 		return err

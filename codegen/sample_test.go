@@ -66,10 +66,7 @@ func planned(t *testing.T, tree fstest.MapFS) (drift.Report, fstest.MapFS) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := manifest.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := manifest.Bytes()
 	files := fstest.MapFS{drift.ManifestPath: {Data: text}}
 	for _, f := range generated.All {
 		if there := tree[f.Path]; !f.Once || there == nil {

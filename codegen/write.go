@@ -46,8 +46,7 @@ func unchangedManifest(root *os.Root, manifest drift.Manifest) bool {
 	if err != nil {
 		return false
 	}
-	data, err := manifest.Bytes()
-	return err == nil && string(old) == string(data)
+	return string(old) == string(manifest.Bytes())
 }
 
 // writer replaces files, and remembers how to undo it.
@@ -71,24 +70,18 @@ const atOnce = 8
 func (w *writer) prepareAll(report drift.Report, manifest drift.Manifest) error {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	prepare := func(name string, content func() ([]byte, error)) error {
+	prepare := func(name string, content func() []byte) error {
 		if err := w.folder(path.Dir(name)); err != nil {
 			return err
 		}
 		w.ready = append(w.ready, name)
-		group.Go(func() error {
-			data, err := content()
-			if err == nil {
-				err = w.prepare(name, data)
-			}
-			return err
-		})
+		group.Go(func() error { return w.prepare(name, content()) })
 		return nil
 	}
 	err := prepare(drift.ManifestPath, manifest.Bytes)
 	for _, c := range report.ChangedFiles {
 		if err == nil && c.ChangeType != drift.Deleted {
-			err = prepare(c.Path, func() ([]byte, error) { return c.After(), nil })
+			err = prepare(c.Path, c.After)
 		}
 	}
 	return errors.Join(err, group.Wait())

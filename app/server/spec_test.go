@@ -62,11 +62,7 @@ func specFiles(t testing.TB) fstest.MapFS {
 	for _, f := range generated.All {
 		files[f.Path] = &fstest.MapFile{Data: f.Content}
 	}
-	data, err := manifest.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files[drift.ManifestPath] = &fstest.MapFile{Data: data}
+	files[drift.ManifestPath] = &fstest.MapFile{Data: manifest.Bytes()}
 	return files
 }
 

@@ -122,10 +122,7 @@ func compare(ctx context.Context, source fs.FS, fallback []byte) (Result, error)
 	if err != nil {
 		return Result{}, err
 	}
-	if r.manifest, err = next.Bytes(); err != nil {
-		return Result{}, err
-	}
-	if len(r.manifest) > maxManifest {
+	if r.manifest = next.Bytes(); len(r.manifest) > maxManifest {
 		return Result{}, tooLarge("would be larger")
 	}
 	return r, r.locate(source)

@@ -36,10 +36,7 @@ func shop(t *testing.T) fstest.MapFS {
 	for _, f := range generated.All {
 		files[f.Path] = &fstest.MapFile{Data: f.Content}
 	}
-	data, err := manifest.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := manifest.Bytes()
 	files[drift.ManifestPath] = &fstest.MapFile{Data: data}
 	return files
 }
