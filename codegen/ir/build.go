@@ -27,7 +27,7 @@ var keywordTypes = []struct { //nolint:gochecknoglobals // a constant table
 
 // schema reads one schema. outer is the types that the schema around it allows for the same value.
 func (b *builder) schema(n *spec.Node, outer Types) *Schema {
-	s := &Schema{Node: n}
+	s := b.newSchema(n)
 	switch {
 	case b.pause():
 		return s
@@ -53,18 +53,66 @@ func (b *builder) schema(n *spec.Node, outer Types) *Schema {
 	outer = cmp.Or(outer, b.typesWithin(n))
 	b.types(n, s, outer)
 	b.enum(n, s)
-	b.scalars(n, s)
-	b.list(n, s)
-	b.object(n, s)
-	outer = cmp.Or(s.Types, outer)
-	b.branches(n, s, outer)
-	b.conditions(n, s, outer)
+	said := sayings(n)
+	if said&ofScalars != 0 {
+		b.scalars(n, s)
+	}
+	if said&ofLists != 0 {
+		b.list(n, s)
+	}
+	if said&ofObjects != 0 {
+		b.object(n, s)
+	}
+	if outer = cmp.Or(s.Types, outer); said&ofOthers != 0 {
+		b.branches(n, s, outer)
+		b.conditions(n, s, outer)
+	}
 	if ref != nil {
-		target := &Schema{Node: ref}
+		target := b.newSchema(ref)
 		b.reference(ref, target)
 		b.beside(s, target)
 	}
 	return s
+}
+
+// newSchema takes one out of a number that there is memory for at once.
+func (b *builder) newSchema(n *spec.Node) *Schema {
+	const atOnce = 32
+	if len(b.schemasLeft) == 0 {
+		b.schemasLeft = make([]Schema, atOnce)
+	}
+	s := &b.schemasLeft[0]
+	b.schemasLeft = b.schemasLeft[1:]
+	s.Node = n
+	return s
+}
+
+// saying is what kinds of keywords a schema has: most have few, and each is looked for among all.
+type saying uint8
+
+const (
+	ofScalars saying = 1 << iota
+	ofLists
+	ofObjects
+	ofOthers // all keywords that are not known to be of another kind, or of none
+)
+
+func sayings(n *spec.Node) saying {
+	var said saying
+	for i := range n.Children {
+		switch n.Children[i].Key {
+		case "type", "nullable", "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "enum", "const", "$ref":
+		case "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
+			said |= ofScalars
+		case "items", "additionalItems", "prefixItems", "contains", "minContains", "maxContains", "minItems", "maxItems", "uniqueItems", "unevaluatedItems":
+			said |= ofLists
+		case "properties", "additionalProperties", "required", "patternProperties", "propertyNames", "unevaluatedProperties", "minProperties", "maxProperties":
+			said |= ofObjects
+		default:
+			said |= ofOthers
+		}
+	}
+	return said
 }
 
 // ignored is what stands beside a $ref in OpenAPI 3.0 and old drafts, which say that it does not count. People mean
@@ -144,13 +192,30 @@ func (b *builder) reference(ref *spec.Node, s *Schema) {
 }
 
 func (b *builder) meta(n *spec.Node, s *Schema) {
-	s.Meta = Meta{
-		Title: n.Get("title").String(), Description: n.Get("description").String(),
-		Default: n.Get("default"), Example: n.Get("example"),
-		Deprecated: n.Get("deprecated").True(), ReadOnly: n.Get("readOnly").True(), WriteOnly: n.Get("writeOnly").True(),
+	m := &s.Meta
+	var examples *spec.Node
+	for i := range n.Children {
+		switch child := &n.Children[i]; child.Key {
+		case "title":
+			m.Title = child.String()
+		case "description":
+			m.Description = child.String()
+		case "default":
+			m.Default = child
+		case "example":
+			m.Example = child
+		case "examples":
+			examples = child
+		case "deprecated":
+			m.Deprecated = child.True()
+		case "readOnly":
+			m.ReadOnly = child.True()
+		case "writeOnly":
+			m.WriteOnly = child.True()
+		}
 	}
-	if examples := n.Get("examples"); s.Meta.Example == nil && examples.Is(spec.Array) && len(examples.Children) > 0 {
-		s.Meta.Example = &examples.Children[0]
+	if m.Example == nil && examples.Is(spec.Array) && len(examples.Children) > 0 {
+		m.Example = &examples.Children[0]
 	}
 }
 
@@ -518,7 +583,7 @@ func (b *builder) object(n *spec.Node, s *Schema) {
 	}
 	if rest := n.Get("unevaluatedProperties"); rest != nil {
 		if u := (Unevaluated{Rest: b.schema(rest, 0)}); !u.Rest.Trivial() {
-			s.Unevaluated = &u
+			s.Unevaluated, b.unevaluated = &u, true
 		}
 	}
 	s.MinProperties, s.MaxProperties = b.count(n, "minProperties"), b.count(n, "maxProperties")
@@ -576,6 +641,7 @@ func (b *builder) branches(n *spec.Node, s *Schema, outer Types) {
 		s.Not = b.schema(not, outer)
 	}
 	s.Discriminator = n.Get("discriminator").Get("propertyName").String()
+	b.discriminated = b.discriminated || s.Discriminator != ""
 }
 
 func (b *builder) schemas(n *spec.Node, outer Types) []*Schema {

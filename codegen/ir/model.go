@@ -64,13 +64,17 @@ func (b *builder) build() (*Model, spec.Problems) {
 	if problems := b.doc.Problems(); len(problems) > 0 {
 		return nil, problems
 	}
-	b.evaluate()
+	if b.unevaluated {
+		b.evaluate()
+	}
 	b.flattenAll()
 	b.repeated()
 	if problems := b.doc.Problems(); len(problems) > 0 || b.over() {
 		return nil, problems
 	}
-	b.discriminators()
+	if b.discriminated {
+		b.discriminators()
+	}
 	b.written()
 	if b.over() {
 		return nil, b.doc.Problems()
@@ -96,6 +100,10 @@ type builder struct {
 	idents     names     // of operations
 	parts      int       // of operations: parameters, answers and types of content
 	loose      []*Schema // schemas outside of components
+
+	schemasLeft   []Schema // there is memory for them
+	unevaluated   bool     // a schema has unevaluatedProperties
+	discriminated bool     // one has a discriminator
 
 	cancelled func() error // tells that nobody waits for the model any more
 	ended     bool         // it did

@@ -19,8 +19,15 @@ var reserved = strings.Fields( //nolint:gochecknoglobals // a constant table
 // name in Pascal case. Schemas of components.schemas choose first.
 func (b *builder) name() {
 	var taken names
-	byName := slices.Clone(b.found)
-	slices.SortStableFunc(byName, func(x, y *Component) int { return strings.Compare(rank(x), rank(y)) })
+	type ranked struct {
+		*Component
+		rank string
+	}
+	byName := make([]ranked, len(b.found))
+	for i, c := range b.found {
+		byName[i] = ranked{c, rank(c)}
+	}
+	slices.SortStableFunc(byName, func(x, y ranked) int { return strings.Compare(x.rank, y.rank) })
 	for _, c := range byName {
 		if b.pause() {
 			return

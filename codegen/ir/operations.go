@@ -311,6 +311,15 @@ func (b *builder) follow(n *spec.Node) *spec.Node {
 	return n
 }
 
+// isData tells whether what a keyword holds is no part of the description, but an example of what it describes.
+func isData(keyword string) bool {
+	switch keyword {
+	case "example", "examples", "default", "enum", "const":
+		return true
+	}
+	return strings.HasPrefix(keyword, "x-")
+}
+
 // references reports every reference of the document that leaves it or leads nowhere, also those
 // that no generated file needs.
 func (b *builder) references(n *spec.Node) {
@@ -321,14 +330,16 @@ func (b *builder) references(n *spec.Node) {
 	}
 	for i := range n.Children {
 		child := &n.Children[i]
-		data := n.Kind == spec.Object && (slices.Contains([]string{"example", "examples", "default", "enum", "const"}, child.Key) || strings.HasPrefix(child.Key, "x-"))
+		if len(child.Children) == 0 {
+			continue
+		}
 		if child.Key == "properties" && child.Kind == spec.Object { // a property may be named like a keyword
 			for j := range child.Children {
 				b.references(&child.Children[j])
 			}
 			continue
 		}
-		if len(child.Children) > 0 && !data {
+		if n.Kind != spec.Object || !isData(child.Key) {
 			b.references(child)
 		}
 	}

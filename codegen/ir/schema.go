@@ -166,10 +166,12 @@ func (s *Schema) Accepts() Types {
 
 // Children calls yield for every schema directly below.
 func (s *Schema) Children(yield func(*Schema) bool) {
-	for _, list := range [][]*Schema{s.All, s.Any, s.One, s.Prefix} {
-		for _, child := range list {
-			if !yield(child) {
-				return
+	if s.combined() || len(s.Prefix) > 0 {
+		for _, list := range [...][]*Schema{s.All, s.Any, s.One, s.Prefix} {
+			for _, child := range list {
+				if !yield(child) {
+					return
+				}
 			}
 		}
 	}
@@ -183,13 +185,13 @@ func (s *Schema) Children(yield func(*Schema) bool) {
 			return
 		}
 	}
-	for _, child := range []*Schema{s.Items, s.Contains, s.Additional, s.Names, s.Not} {
+	for _, child := range [...]*Schema{s.Items, s.Contains, s.Additional, s.Names, s.Not} {
 		if child != nil && !yield(child) {
 			return
 		}
 	}
 	for _, c := range s.Conditions {
-		for _, child := range []*Schema{c.If, c.Then, c.Else} {
+		for _, child := range [...]*Schema{c.If, c.Then, c.Else} {
 			if child != nil && !yield(child) {
 				return
 			}

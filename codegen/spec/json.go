@@ -40,18 +40,19 @@ func parseJSON(file, text string) (*Node, Problems) {
 }
 
 func (r *jsonReader) space() {
-	for r.at < len(r.text) {
-		switch r.text[r.at] {
+	at := r.at // of its own: a field would be written for every blank
+	for ; at < len(r.text); at++ {
+		switch r.text[at] {
 		case ' ', '\t', '\r':
-			r.at++
 		case '\n':
-			r.at++
 			r.line++
-			r.start = r.at
+			r.start = at + 1
 		default:
+			r.at = at
 			return
 		}
 	}
+	r.at = at
 }
 
 // value reads a value. It is returned and not written to a place that is passed on, which would be memory of its own for each.
@@ -205,21 +206,21 @@ func doubledKey(children []Node) *Node {
 }
 
 func (r *jsonReader) string() (string, error) {
-	r.at++
-	from := r.at
-	for r.at < len(r.text) {
-		switch c := r.text[r.at]; {
+	from := r.at + 1
+	for at := from; at < len(r.text); at++ {
+		switch c := r.text[at]; {
 		case c == '"':
-			s := r.text[from:r.at]
-			r.at++
-			return s, nil
+			r.at = at + 1
+			return r.text[from:at], nil
 		case c == '\\':
+			r.at = at
 			return r.escaped(from)
 		case c < ' ':
+			r.at = at
 			return "", errors.New("a text must not contain control characters")
 		}
-		r.at++
 	}
+	r.at = len(r.text)
 	return "", errors.New("the text does not end")
 }
 
