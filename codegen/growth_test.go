@@ -50,6 +50,9 @@ func BenchmarkGrowth(b *testing.B) {
 		{"branches", "hono", 500, func(n int) string {
 			return strings.ReplaceAll(shared(n, `{"anyOf": [`+repeat(10*n, `{"type": "object"}`)+`]}`), `"$ref": "P"`, `"$ref": "#/components/parameters/P"`)
 		}},
+		{"patterns", "postman", 100, func(n int) string { // of which a text is found late
+			return strings.ReplaceAll(shared(n, `{"type": "string", "minLength": 1900, "pattern": "(?:a?){1000}(?:b?){1000}$"}`), `"$ref": "P"`, `"$ref": "#/components/parameters/P"`)
+		}},
 		{"parameters", "mcp", 5000, func(n int) string {
 			return `"/a": {"get": {"parameters": [` + repeat(n, `{"name": "p#", "in": "header", "schema": {"type": "string"}}`) + `], ` + noResponse + `}}`
 		}},

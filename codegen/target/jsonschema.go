@@ -224,7 +224,7 @@ func (s *jsonSchema) types(schema *ir.Schema) {
 	if schema.Nullable {
 		types |= ir.Null
 	}
-	var names []string
+	names := make([]string, 0, 7)
 	for _, t := range [...]struct {
 		is   ir.Types
 		name string

@@ -41,11 +41,19 @@ func MCP(ctx context.Context, m *ir.Model) (content []byte, err error) {
 
 var toolCharacters = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.-]+`) })
 
+func isToolCharacter(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-'
+}
+
 const maxToolName = 64
 
 // toolName makes a name that all clients take, and that no other tool of the file has. taken has the number to try next.
 func toolName(id string, taken map[string]int) string {
-	name := strings.Trim(toolCharacters().ReplaceAllString(id, "_"), "_")
+	name := id
+	if strings.ContainsFunc(id, func(r rune) bool { return !isToolCharacter(r) }) {
+		name = toolCharacters().ReplaceAllString(id, "_")
+	}
+	name = strings.Trim(name, "_")
 	name = name[:min(len(name), maxToolName)]
 	base := name
 	for n := max(taken[base], 2); taken[name] > 0 || name == ""; n++ {

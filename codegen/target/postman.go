@@ -25,6 +25,7 @@ func Postman(ctx context.Context, m *ir.Model, name string) (content []byte, err
 	p := &postman{model: m, space: uuid.NewSHA1(uuid.NameSpaceURL, []byte("flaresmith/postman/"+name)), name: name}
 	p.out = make([]byte, 0, 14<<10*len(m.Operations))
 	p.indent, p.first, p.ended = 1, []bool{true}, ctx.Err
+	p.samples.goOn = p.goOn
 	p.plan()
 	p.text(`  "info": `)
 	p.first[0] = false
@@ -58,6 +59,10 @@ type postman struct {
 	folders   []*folder
 	variables []variable
 	known     map[string]bool // the keys of variables
+	samples   samples
+	bodies    map[content]string // samples of answers, as they are written
+	kept      int                // bytes of bodies
+	scratch   []byte             // memory for a schema that becomes a line
 }
 
 type folder struct {
@@ -174,7 +179,7 @@ func (p *postman) request(r *request) {
 	p.member("script").open("{")
 	p.member("type").text(`"text/javascript"`)
 	p.member("exec").open("[")
-	for _, line := range tests(r) {
+	for _, line := range p.tests(r) {
 		p.item().quote(line)
 	}
 	p.shut("]")
@@ -187,8 +192,9 @@ func (p *postman) request(r *request) {
 	p.outline(r, to)
 	p.shut("}")
 	p.member("response").open("[")
+	written := ""
 	for i := range r.Responses {
-		p.answer(r, &r.Responses[i], to)
+		written = p.answer(r, &r.Responses[i], to, written)
 	}
 	p.shut("]")
 	p.shut("}")

@@ -93,14 +93,14 @@ func (p *postman) mediaSample(media *ir.Media, response bool) *spec.Node {
 	if media.Schema == nil {
 		return &spec.Node{Kind: spec.Object}
 	}
-	return sampleOf(media.Schema, response, p.goOn)
+	return p.samples.of(media.Schema, response)
 }
 
 func (p *postman) sampled(q *ir.Parameter) *spec.Node {
 	if q.Example != nil {
 		return q.Example
 	}
-	return sampleOf(q.Schema, false, p.goOn)
+	return p.samples.of(q.Schema, false)
 }
 
 // parameterText is a parameter's value as a URL or a header carries it, but for percent signs.

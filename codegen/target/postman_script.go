@@ -10,9 +10,9 @@ import (
 
 // tests writes the script that runs after a request, a line each: the status is one of success that the
 // contract has, the body is as its schema says, and what later requests need is kept.
-func tests(r *request) []string {
+func (p *postman) tests(r *request) []string {
 	lines := []string{statusTest(r)}
-	schemas := bodySchemas(r)
+	schemas := p.bodySchemas(r)
 	switch {
 	case len(schemas) == 1:
 		lines = append(lines,
@@ -62,7 +62,7 @@ func statusTest(r *request) string {
 type bodySchema struct{ when, schema string }
 
 // bodySchemas are the schemas of the answers that tests expect, and when each counts.
-func bodySchemas(r *request) []bodySchema {
+func (p *postman) bodySchemas(r *request) []bodySchema {
 	var list []bodySchema
 	for _, a := range r.Responses {
 		at := slices.IndexFunc(a.Media, ir.Media.JSON)
@@ -73,8 +73,9 @@ func bodySchemas(r *request) []bodySchema {
 		if strings.HasSuffix(strings.ToUpper(a.Status), "XX") {
 			when = "Math.floor(pm.response.code / 100) === " + a.Status[:1]
 		}
-		s := &jsonSchema{compact: true, plainPatterns: true}
+		s := &jsonSchema{writer: writer{out: p.scratch[:0]}, compact: true, plainPatterns: true}
 		s.root(responseSchema(a.Media[at].Schema, nil))
+		p.scratch = s.out
 		list = append(list, bodySchema{when, string(s.out)})
 	}
 	return list

@@ -11,6 +11,7 @@ import (
 type address struct {
 	raw      string
 	segments []string
+	params   []string // the segments that are one parameter
 	query    []queryPair
 }
 
@@ -19,6 +20,7 @@ func (p *postman) address(r *request) address {
 	for _, s := range r.Segments() {
 		switch {
 		case s.Param != "":
+			a.params = append(a.params, s.Param)
 			a.segments = append(a.segments, ":"+s.Param)
 		default:
 			a.segments = append(a.segments, s.Filled(r.pathValue))
@@ -54,7 +56,7 @@ func (p *postman) url(r *request, a address) {
 		}
 		p.shut("]")
 	}
-	p.pathParameters(r)
+	p.pathParameters(r, a)
 	p.shut("}")
 }
 
@@ -101,18 +103,12 @@ func (p *postman) spread(q *ir.Parameter) []variable {
 	return pairs
 }
 
-func (p *postman) pathParameters(r *request) {
-	var names []string
-	for _, s := range r.Segments() {
-		if s.Param != "" {
-			names = append(names, s.Param)
-		}
-	}
-	if len(names) == 0 {
+func (p *postman) pathParameters(r *request, a address) {
+	if len(a.params) == 0 {
 		return
 	}
 	p.member("variable").open("[")
-	for _, name := range names {
+	for _, name := range a.params {
 		description := ""
 		if q := r.parameter(name); q != nil {
 			description = q.Schema.Meta.Description

@@ -16,10 +16,17 @@ import (
 // sampler makes a value that a schema accepts, always the same one: examples and defaults of the document
 // where there are any, else what the keywords ask for.
 type sampler struct {
+	*samples
 	response bool // what is write-only is left out, else what is read-only
 	stack    []*ir.Component
-	left     int    // values until only what is required is made
-	goOn     func() // panics where there is no use in it
+	left     int // values until only what is required is made
+}
+
+// samples makes the samples of a file.
+type samples struct {
+	goOn    func() // panics where there is no use in it
+	matches map[textLimits]match
+	kept    int // bytes of matches, about
 }
 
 const (
@@ -28,8 +35,8 @@ const (
 	maxSampleDepth = 40
 )
 
-func sampleOf(s *ir.Schema, response bool, goOn func()) *spec.Node {
-	g := &sampler{response: response, left: maxSample, goOn: goOn}
+func (a *samples) of(s *ir.Schema, response bool) *spec.Node {
+	g := &sampler{samples: a, response: response, left: maxSample}
 	value := g.value(s, 0)
 	if value == nil {
 		return &spec.Node{Kind: spec.Null, Text: "null"}
@@ -99,7 +106,7 @@ func (g *sampler) inline(s *ir.Schema, depth int) *spec.Node {
 	case s.Types.Has(ir.Array):
 		return g.array(s, depth)
 	case s.Types.Has(ir.String):
-		return text(sampleText(s))
+		return text(g.text(s))
 	case s.Types.Has(ir.Integer) || s.Types.Has(ir.Number):
 		return literal(sampleNumber(s))
 	case s.Types.Has(ir.Boolean):
@@ -269,7 +276,7 @@ var sampleFormats = map[string]string{ //nolint:gochecknoglobals // a constant t
 	"json-pointer": "/a", "relative-json-pointer": "1/a",
 }
 
-func sampleText(s *ir.Schema) string {
+func (a *samples) text(s *ir.Schema) string {
 	least, most := 0, math.MaxInt
 	if n, err := strconv.Atoi(s.MinLength); err == nil {
 		least = min(n, 10_000)
@@ -278,8 +285,8 @@ func sampleText(s *ir.Schema) string {
 		most = n
 	}
 	if s.Pattern.Source != "" {
-		if found, ok := matching(s.Pattern.Source, least, most); ok {
-			return found
+		if found := a.matching(textLimits{s.Pattern.Source, least, most}); found.ok {
+			return found.text
 		}
 	}
 	sample, known := sampleFormats[s.Format]
@@ -329,6 +336,37 @@ func sampleNumber(s *ir.Schema) string {
 		value = between
 	}
 	return strconv.FormatFloat(value, 'f', -1, 64)
+}
+
+// textLimits are what a text has to keep.
+type textLimits struct {
+	pattern     string
+	least, most int
+}
+
+// match is a text that a pattern accepts, where one was found.
+type match struct {
+	text string
+	ok   bool
+}
+
+// maxMatches bounds the bytes of matches that are kept: to find one may take long, and very many operations may share a pattern.
+const (
+	maxMatches = 16 << 20
+	matchBytes = 100 // of one, without its text
+)
+
+func (a *samples) matching(limits textLimits) match {
+	found, known := a.matches[limits]
+	if known {
+		return found
+	}
+	found.text, found.ok = matching(limits.pattern, limits.least, limits.most)
+	if a.kept += len(found.text) + matchBytes; a.matches == nil || a.kept > maxMatches {
+		a.matches, a.kept = map[textLimits]match{}, len(found.text)+matchBytes
+	}
+	a.matches[limits] = found
+	return found
 }
 
 // matching makes a text that a pattern accepts and that has a length within the limits: with each

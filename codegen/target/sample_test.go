@@ -52,8 +52,8 @@ func TestSample(t *testing.T) {
 	}
 	for _, source := range tests {
 		schema := model(t, source)
-		value := pretty(sampleOf(schema, true, func() {}))
-		if again := pretty(sampleOf(schema, true, func() {})); again != value {
+		value := pretty((&samples{goOn: func() {}}).of(schema, true))
+		if again := pretty((&samples{goOn: func() {}}).of(schema, true)); again != value {
 			t.Errorf("%s: %s, then %s", source, value, again)
 		}
 		if !utf8.ValidString(value) {
@@ -119,7 +119,7 @@ func TestSampleBombs(t *testing.T) {
 		`{"type": "array", "minItems": 1000000000, "items": {"type": "array", "minItems": 1000000000, "items": {"type": "array", "minItems": 1000000000, "items": {"type": "string"}}}}`,
 		wide.String(),
 	} {
-		sampleOf(model(t, source), true, func() {})
+		(&samples{goOn: func() {}}).of(model(t, source), true)
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %s", took)
@@ -147,4 +147,32 @@ func FuzzMatching(f *testing.F) {
 			t.Errorf("%q does not match %q", found, pattern)
 		}
 	})
+}
+
+// TestMatchesKept: a text for a pattern is sought once, whatever number of operations ask for it, and what is kept is bounded.
+func TestMatchesKept(t *testing.T) {
+	t.Parallel()
+	schema := model(t, `{"type": "string", "minLength": 3, "pattern": "^[a-z]+$"}`)
+	a := &samples{goOn: func() {}}
+	if got := a.of(schema, true).Text; len(got) < 3 || len(a.matches) != 1 {
+		t.Fatalf("got %q, kept %v", got, a.matches)
+	}
+	for limits := range a.matches {
+		a.matches[limits] = match{"known", true}
+	}
+	if got := a.of(schema, false).Text; got != "known" {
+		t.Errorf("sought again: %q", got)
+	}
+	for i := range maxMatches/9000 + 10 {
+		a.matching(textLimits{"^a*$", 9000, 9000 + i})
+	}
+	kept := 0
+	for limits, found := range a.matches {
+		if kept += len(found.text); !found.ok {
+			t.Errorf("nothing found for %v", limits)
+		}
+	}
+	if kept > maxMatches || kept == 0 {
+		t.Errorf("%d bytes are kept", kept)
+	}
 }

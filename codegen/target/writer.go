@@ -83,11 +83,21 @@ func (w *writer) text(parts ...string) {
 
 // line begins a new line at the present depth.
 func (w *writer) line() {
-	w.out = append(w.out, '\n')
-	for range w.indent {
-		w.out = append(w.out, ' ', ' ')
+	const blanks = "\n                                                                                "
+	blank := 2 * w.indent
+	w.out = append(w.out, blanks[:1+min(blank, len(blanks)-1)]...)
+	for blank -= len(blanks) - 1; blank > 0; blank-- {
+		w.out = append(w.out, ' ')
 	}
 }
+
+// asIs are the bytes that a text has as they are, quoted or not.
+var asIs = func() (all [256]bool) { //nolint:gochecknoglobals // a constant table
+	for c := ' '; c < 0x7f; c++ {
+		all[c] = c != '"' && c != '\\'
+	}
+	return all
+}()
 
 // quote writes a text as JavaScript does, which is JSON and two characters more.
 func (w *writer) quote(s string) {
@@ -95,7 +105,7 @@ func (w *writer) quote(s string) {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < 0x7f {
+		if asIs[c] {
 			i++
 			continue
 		}
