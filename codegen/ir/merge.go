@@ -76,9 +76,14 @@ func (b *databaseBuilder) merge(g *merged) {
 			b.note(p.place(), "%s is described in %s:%d:%d, too, and this does not say that it extends it: their fields are joined", p.Name, first.file, first.Line, first.Column)
 		}
 		explicit := p.Notation == spec.Bullets && slices.ContainsFunc(p.Fields, func(f spec.Field) bool { return f.Optional == spec.No })
+		written := make(map[string]string, len(p.Fields)) // the name of each field of this part, by its key
 		for i := range p.Fields {
 			f := &p.Fields[i]
 			key := fieldKey(f.Name)
+			if name := written[key]; name != "" && name != f.Name {
+				b.note(at(p.file, f.Place, ""), "%s is read as the column %s: names that capitals and underscores alone tell apart are one", f.Name, name)
+			}
+			written[key] = cmp.Or(written[key], f.Name)
 			if p.Extends && p.Notation == spec.SQL && f.Ref != nil && f.Type == (spec.Type{}) {
 				referring = append(referring, newFacts(p, f))
 				continue

@@ -65,8 +65,8 @@ type inferredFacts struct {
 
 func (b *databaseBuilder) columns(t *TableModel) {
 	var inferred inferredFacts
-	idents := map[string]bool{}
-	names := map[string]bool{}
+	var idents names
+	taken := map[string]bool{}
 	for _, f := range t.merged.facts {
 		if b.isList(f) {
 			b.note(f.place, "%s.%s lists rows of another table: it gets no column", t.Name, f.Name)
@@ -77,21 +77,18 @@ func (b *databaseBuilder) columns(t *TableModel) {
 			continue
 		}
 		c := &Column{Name: limited(cmp.Or(f.Column, Snake(f.Name))), place: f.place, Doc: f.Doc}
-		if names[c.Name] {
+		if taken[c.Name] {
 			b.conflict(spec.Problem{}, f.place, "%s has a column %s already", t.Name, c.Name)
 			continue
 		}
-		names[c.Name] = true
+		taken[c.Name] = true
 		c.Ident = f.Name
 		if strings.ToLower(f.Name) == f.Name || strings.Contains(f.Name, "_") {
 			c.Ident = Camel(f.Name)
 		} else {
 			c.Ident = strings.ToLower(f.Name[:1]) + f.Name[1:]
 		}
-		for n, base := 2, c.Ident; idents[c.Ident]; n++ {
-			c.Ident = base + string(rune('0'+n%10))
-		}
-		idents[c.Ident] = true
+		c.Ident = idents.take(c.Ident)
 		b.columnType(t, f, c, &inferred)
 		c.Type.Length, c.Type.Precision = strings.TrimLeft(c.Type.Length, "0"), leadingZeros.ReplaceAllString(c.Type.Precision, "$1")
 		b.nullable(f, c, &inferred)

@@ -88,6 +88,8 @@ func TestFields(t *testing.T) {
 			[]string{"id uuid required primary", "role text required check=role IN ('a', 'b')"}},
 		{"Prisma", "```prisma\nmodel X {\n  id String @id @default(uuid()) @db.Uuid\n  n Int?\n  userId String\n  user User @relation(fields: [userId], references: [id], onDelete: SetNull)\n}\n```",
 			[]string{"id uuid required primary default=gen_random_uuid()", "n integer optional", "userId text required →User.id/set null"}},
+		{"a comment of Prisma", "```prisma\nmodel X {\n  id String @id // the key\n  // n Int\n  url String @default(\"https://example.com\") // where\n}\n```",
+			[]string{"id text required primary", "url text required default='https://example.com'"}},
 		{"a key of Prisma over several columns", "```prisma\nmodel X {\n  id String @id\n  userId String\n  orgId String\n  user User @relation(fields: [userId, orgId], references: [id, orgId])\n}\n```",
 			[]string{"id text required primary", "userId text required", "orgId text required"}},
 		{"an interface", "```ts\ninterface X {\n  id: string; // PK\n  kind: 'a' | 'b';\n  at?: Date | null\n  meta: Record<string, number>\n}\n```",
@@ -350,5 +352,32 @@ func TestIndexNames(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestPrisma: comments are no values of an enum, and indexes have arguments in any order.
+func TestPrisma(t *testing.T) {
+	t.Parallel()
+	text := "```prisma\nenum Status {\n  DRAFT // not yet seen\n  /// words of a comment\n  SENT @map(\"sent\")\n}\nenum Side { LEFT RIGHT }\n" +
+		"model X {\n  id String @id\n  a Int\n  b Int\n  @@unique(name: \"ab\", fields: [a, b])\n  @@index(fields: [b], map: \"b\")\n}\n```\n"
+	m, problems := ParseDataModel("data-model.md", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, e := range m.Enums {
+		got = append(got, e.Name+" "+strings.Join(e.Values, "|"))
+	}
+	for _, e := range m.Entities {
+		for _, i := range e.Indexes {
+			got = append(got, fmt.Sprintf("%s %t %d", e.Name, i.Unique, len(i.Columns)))
+		}
+	}
+	for _, note := range m.Notes {
+		got = append(got, note.String())
+	}
+	want := []string{"Status DRAFT|SENT", "Side LEFT|RIGHT", "X true 2", "X false 1", `data-model.md:5:3: not read: the name in the database in "SENT @map(\"sent\")"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

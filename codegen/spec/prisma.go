@@ -12,7 +12,7 @@ var (
 	relationOf    = lazily(`@relation\(((?:[^()]|\([^()]*\))*)\)`)
 	listOf        = lazily(`(fields|references):\s*\[([^\]]*)\]`)
 	actionOf      = lazily(`(onDelete|onUpdate):\s*(\w+)`)
-	blockIndex    = lazily(`^@@(id|unique|index)\(\s*(?:fields:\s*)?\[((?:[^\[\]])*)\]`)
+	blockIndex    = lazily(`^@@(id|unique|index)\(\s*(?:[^\[\]]*\bfields:\s*)?\[((?:[^\[\]])*)\]`)
 	prismaTypes   = map[string]string{ //nolint:gochecknoglobals // a constant table
 		"String": "text", "Int": "integer", "BigInt": "bigint", "Float": "double precision", "Decimal": "numeric", "Boolean": "boolean", "DateTime": "timestamptz", "Json": "jsonb", "Bytes": "bytea"}
 	camelBreak = lazily(`([a-z0-9])([A-Z])`)
@@ -28,10 +28,17 @@ func (r *modelReader) prisma(f *fence) {
 		at := f.at + m[1]
 		if f.text[m[2]:m[3]] == "enum" {
 			e := Enum{Place: r.place(f.at + m[4]), Name: name}
-			for word := range strings.FieldsSeq(body) {
-				if entityIdent.MatchString(word) {
-					e.Values = append(e.Values, word)
+			for text := range strings.Lines(body) {
+				words := withoutComment(text)
+				for word := range strings.FieldsSeq(words) {
+					if entityIdent.MatchString(word) {
+						e.Values = append(e.Values, word)
+					}
 				}
+				if strings.Contains(words, "@map(") || strings.Contains(words, "@@map(") {
+					r.note(at+len(text)-len(strings.TrimLeft(text, " \t")), "not read: the name in the database in %q", shorten(strings.TrimSpace(words)))
+				}
+				at += len(text)
 			}
 			r.model.Enums = append(r.model.Enums, e)
 			continue
@@ -48,7 +55,7 @@ func (r *modelReader) prisma(f *fence) {
 }
 
 func (r *modelReader) prismaLine(e *Entity, l line) {
-	text, _, _ := strings.Cut(l.text, "//")
+	text := withoutComment(l.text)
 	if m := blockIndex.FindStringSubmatch(text); m != nil {
 		index := Index{Place: r.place(l.at), Unique: m[1] == "unique", Primary: m[1] == "id"}
 		for part := range strings.SplitSeq(m[2], ",") {
@@ -102,6 +109,22 @@ func (r *modelReader) prismaLine(e *Entity, l line) {
 		defaultValue(&f, []string{"", value[1]})
 	}
 	e.Fields = append(e.Fields, f)
+}
+
+// withoutComment is what stands before a comment. Two slashes within a text begin none.
+func withoutComment(line string) string {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch {
+		case line[i] == '"':
+			quoted = !quoted
+		case quoted && line[i] == '\\':
+			i++
+		case !quoted && strings.HasPrefix(line[i:], "//"):
+			return line[:i]
+		}
+	}
+	return line
 }
 
 func hasAttribute(attributes, name string) bool {
