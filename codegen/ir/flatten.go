@@ -46,7 +46,7 @@ func (f *flattener) schema(s *Schema) {
 	s.All = slices.DeleteFunc(s.All, func(branch *Schema) bool {
 		switch {
 		case branch.Trivial(): // as what only describes the reference beside it
-			s.Meta = s.Meta.over(branch.Meta)
+			s.Meta = s.Meta.Over(branch.Meta)
 		case branch.onlyConditions():
 			s.Conditions = append(s.Conditions, branch.Conditions...)
 		default:
@@ -60,7 +60,7 @@ func (f *flattener) schema(s *Schema) {
 	if len(s.All) == 1 && s.onlyAll() {
 		only := *s.All[0]
 		only.Nullable = only.Nullable || s.Nullable
-		only.Meta = s.Meta.over(only.Meta)
+		only.Meta = s.Meta.Over(only.Meta)
 		only.Node = s.Node
 		*s = only
 		return
@@ -75,8 +75,8 @@ func (s *Schema) onlyAll() bool {
 	return rest.Trivial()
 }
 
-// over fills what m does not say from other.
-func (m Meta) over(other Meta) Meta {
+// Over fills what m does not say from other.
+func (m Meta) Over(other Meta) Meta {
 	if m.Title == "" {
 		m.Title = other.Title
 	}

@@ -108,9 +108,7 @@ func (s *jsonSchema) keywords(schema *ir.Schema) {
 	if schema.Ref != nil && !s.defs[schema.Ref] {
 		inlined := *schema.Ref.Schema
 		inlined.Nullable = inlined.Nullable || schema.Nullable
-		if schema.Meta.Description != "" {
-			inlined.Meta = schema.Meta
-		}
+		inlined.Meta = schema.Meta.Over(inlined.Meta)
 		s.keywords(&inlined)
 		return
 	}

@@ -19,6 +19,20 @@ func TestRequiredAndUnevaluated(t *testing.T) {
 	}
 }
 
+// TestBesideReference: what stands beside a reference describes the schema where that is written out, with what it does not say itself.
+func TestBesideReference(t *testing.T) {
+	t.Parallel()
+	const document = `{"type": "object", "$defs": {"sort": {"type": "string", "title": "Sort", "description": "How"}, "b": {"type": "string", "title": "B"}, "c": {"type": "string", "default": "c"}},
+		"properties": {"a": {"$ref": "#/$defs/sort", "title": "A", "default": "up", "deprecated": true}, "b": {"$ref": "#/$defs/b", "description": "Of b"}, "c": {"$ref": "#/$defs/c"}}}`
+	s := &jsonSchema{compact: true}
+	s.root(model(t, document))
+	const want = `{"type": "object","properties": {"a": {"title": "A","description": "How","default": "up","deprecated": true,"type": "string"},` +
+		`"b": {"title": "B","description": "Of b","type": "string"},"c": {"default": "c","type": "string"}}}`
+	if got := string(s.out); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestNamesOfArguments has parameters in several places whose names meet those that others get for that.
 func TestNamesOfArguments(t *testing.T) {
 	t.Parallel()
