@@ -9,7 +9,7 @@ import (
 // flattenAll turns allOf of plain objects into one object, which is what people mean by it and what
 // gives the better code. Where that would change the meaning, or a cycle runs through allOf, All stays.
 func (b *builder) flattenAll() {
-	f := &flattener{state: map[*Component]progress{}}
+	f := &flattener{state: map[*Component]progress{}, left: maxMerged}
 	for _, c := range b.found {
 		f.component(c)
 	}
@@ -26,8 +26,13 @@ const (
 	done
 )
 
+// maxMerged bounds the properties of all objects that were allOf, of which each has those of all that it leads to: GitHub's description has a few
+// thousand of them. Beyond it, All stays, which means the same.
+const maxMerged = 1_000_000
+
 type flattener struct {
 	state map[*Component]progress
+	left  int // of maxMerged
 }
 
 func (f *flattener) component(c *Component) {
@@ -125,6 +130,12 @@ func (f *flattener) merge(s *Schema) {
 	nullable := s.Nullable || own.Trivial() && !slices.ContainsFunc(s.All, func(branch *Schema) bool { return !branch.Accepts().Has(Null) })
 	if !own.Trivial() {
 		branches = append(branches, &own)
+	}
+	for _, branch := range branches {
+		f.left -= len(branch.Properties)
+	}
+	if f.left < 0 {
+		return
 	}
 	merged := Schema{Types: Object, Nullable: nullable, Conditions: s.Conditions, Unevaluated: s.Unevaluated, Meta: s.Meta, Node: s.Node}
 	index := map[string]int{}

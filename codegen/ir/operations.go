@@ -18,7 +18,8 @@ var statusPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCom
 // maxOperations bounds what a document can ask for: each operation may repeat a large schema.
 const maxOperations = 20_000
 
-// maxParts bounds the parameters, answers and types of content of all operations together: many paths may share an item that has many.
+// maxParts bounds the parameters, answers and types of content of all operations together, and those that stand in their paths: many paths may share an
+// item that has many.
 const maxParts = 500_000
 
 // maxPath bounds a path, of whose parameters each is looked for among all others. No address is that long.
@@ -182,23 +183,44 @@ func (b *builder) parametersOf(n *spec.Node, o *Operation) {
 
 // pathParameters brings the parameters of a path in line with its text: one that is only there is a text.
 func (b *builder) pathParameters(n *spec.Node, o *Operation) {
+	described := map[string]bool{} // by name, whether a parameter describes it
 	var names []string
 	for _, s := range o.Segments() {
 		names = append(names, s.Params()...)
 	}
+	if b.parts += len(names); b.parts > maxParts {
+		return
+	}
+	for _, name := range names {
+		described[name] = false
+	}
 	o.Parameters = slices.DeleteFunc(o.Parameters, func(p Parameter) bool {
-		gone := p.In == "path" && !slices.Contains(names, p.Name)
+		_, there := described[p.Name]
+		gone := p.In == "path" && !there
 		if gone {
-			b.note(n, "the path %q has no {%s}: this parameter is left out", o.Path, p.Name)
+			b.note(n, "the path %q has no {%s}: this parameter is left out", brief(o.Path), brief(p.Name))
+		}
+		if p.In == "path" && there {
+			described[p.Name] = true
 		}
 		return gone
 	})
 	for _, name := range names {
-		if !slices.ContainsFunc(o.Parameters, func(p Parameter) bool { return p.In == "path" && p.Name == name }) {
-			b.note(n, "no parameter describes {%s} of the path %q: it is read as a text", name, o.Path)
+		if !described[name] {
+			described[name] = true
+			b.note(n, "no parameter describes {%s} of the path %q: it is read as a text", brief(name), brief(o.Path))
 			o.Parameters = append(o.Parameters, Parameter{Name: name, In: "path", Required: true, Style: "simple", Schema: &Schema{Types: String, Node: &spec.Node{Kind: spec.Object}}})
 		}
 	}
+}
+
+// brief cuts a path or a name for a note, of which there may be very many.
+func brief(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // parameter reads a parameter, once where many operations share it.

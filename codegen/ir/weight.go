@@ -25,13 +25,19 @@ type weight struct{ schemas, bytes int }
 // weigher measures what takes long to measure once: very many operations may lead to it.
 type weigher struct {
 	components map[*Component]weight
+	inline     map[*Schema]weight
 	own        map[*Schema]int
 }
 
 // weigh counts no more than one schema over maxWritten.
 func (w *weigher) weigh(s *Schema) weight {
 	if s.Ref == nil {
-		return w.count(s)
+		total, known := w.inline[s]
+		if !known {
+			total = w.count(s)
+			w.inline[s] = total
+		}
+		return total
 	}
 	total, known := w.components[s.Ref]
 	if !known {
@@ -104,7 +110,7 @@ func valueBytes(n *spec.Node) int {
 // written decides what is not written in full, and notes how often that is.
 func (b *builder) written() {
 	left := maxWrittenInAll
-	w := weigher{components: map[*Component]weight{}, own: map[*Schema]int{}}
+	w := weigher{components: map[*Component]weight{}, inline: map[*Schema]weight{}, own: map[*Schema]int{}}
 	var answers, inputs leftOut
 	for i := range b.model.Operations {
 		o := &b.model.Operations[i]

@@ -55,15 +55,27 @@ func TestManyParameters(t *testing.T) {
 		fmt.Fprintf(&paths, `, "/p%d": {"$ref": "#/components/pathItems/X"}`, i)
 		fmt.Fprintf(&list, `, {"name": "p%d", "in": "%%s", "schema": {}}`, i)
 	}
+	document := func(item string) string {
+		return `{"openapi": "3.1.0", "paths": {` + paths.String()[2:] + `}, "components": {"pathItems": {"X": {` + item + `}}}}`
+	}
+	var segments strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&segments, "/{p%d}", i)
+	}
 	for name, item := range map[string]string{
 		"parameters":       `"parameters": [` + strings.ReplaceAll(list.String()[2:], "%s", "query") + `], "get": {"responses": {}}`,
 		"not in the path":  `"parameters": [` + strings.ReplaceAll(list.String()[2:], "%s", "path") + `], "get": {"responses": {}}`,
 		"types of content": `"get": {"responses": {"200": {"description": "x", "content": {` + strings.NewReplacer(`{"name": "`, `"a/`, `", "in": "%s", "schema": {}}`, `": {}`).Replace(list.String()[2:]) + `}}}}`,
 		"answers":          `"get": {"responses": {` + answers(400) + `}}, "put": {"responses": {` + answers(400) + `}}`,
+		"of the path":      "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root, problems := spec.Parse("api.json", []byte(`{"openapi": "3.1.0", "paths": {`+paths.String()[2:]+`}, "components": {"pathItems": {"X": {`+item+`}}}}`))
+			text := document(item)
+			if item == "" {
+				text = strings.ReplaceAll(document(`"get": {"responses": {}}`), `": {"$ref"`, segments.String()+`": {"$ref"`)
+			}
+			root, problems := spec.Parse("api.json", []byte(text))
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
