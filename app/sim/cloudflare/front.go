@@ -43,7 +43,7 @@ func (s *Server) byHost(api http.Handler) http.Handler {
 func (s *Server) atHost(name string) *version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.cfg.Now()
 	if c := s.scripts[name]; c != nil {
 		if c.onHost == now.Before(c.seenFrom) {
 			return nil

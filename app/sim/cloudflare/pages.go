@@ -160,7 +160,7 @@ func (p *pagesProject) aliased(d *pagesDeployment) bool {
 func (s *Server) deploymentJSON(p *pagesProject, d *pagesDeployment) object {
 	status := "success"
 	switch {
-	case time.Now().Before(d.seenFrom):
+	case s.cfg.Now().Before(d.seenFrom):
 		status = "active"
 	case d.failure != "":
 		status = "failure"
@@ -353,7 +353,7 @@ func (s *Server) pagesAt(host string) *version {
 	}
 	d := p.serving(func(d *pagesDeployment) bool {
 		switch {
-		case time.Now().Before(d.seenFrom):
+		case s.cfg.Now().Before(d.seenFrom):
 			return false
 		case label == "":
 			return d.environment == production

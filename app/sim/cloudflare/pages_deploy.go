@@ -143,7 +143,7 @@ func (s *Server) postPagesDeployment(r *http.Request) (answer, error) {
 	} else if err != nil {
 		return answer{}, err
 	}
-	d.seenFrom = time.Now().Add(s.cfg.Latency.Host)
+	d.seenFrom = s.seenFrom()
 	got, err := s.withPages(r, func(p *pagesProject) (answer, error) {
 		p.deployments = append([]*pagesDeployment{d}, p.deployments...)
 		return answer{result: s.deploymentJSON(p, d)}, nil

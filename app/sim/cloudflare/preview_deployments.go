@@ -174,7 +174,7 @@ func (s *Server) deployPreview(r *http.Request, make func(*workerPreview) (uploa
 	p.body.versions = append(p.body.versions, v)
 	s.deploy(p.body, v, v.source, u.metadata.Annotations["workers/message"])
 	if p.deployed.IsZero() {
-		p.body.show(true, s.cfg.Latency.Host)
+		p.body.show(true, s.seenFrom())
 	}
 	p.deployed = time.Now().UTC()
 	return answer{result: s.previewDeploymentJSON(p, v)}, nil

@@ -247,7 +247,7 @@ func (s *Server) dropPreview(p *workerPreview) {
 		s.work.Go(p.body.close)
 		return
 	}
-	s.stale[p.label()] = stale{p.body, time.Now().Add(s.cfg.Latency.Host)}
+	s.stale[p.label()] = stale{p.body, s.seenFrom()}
 }
 
 // withPreview gives what a function says of the preview of a request.

@@ -62,7 +62,7 @@ func (s *Server) Change(name string, change func(*Script)) {
 	defer s.mu.Unlock()
 	if c := s.scripts[name]; c != nil {
 		c.tags = seen.Tags
-		c.show(seen.OnHost, 0)
+		c.show(seen.OnHost, s.cfg.Now())
 	}
 }
 

@@ -207,7 +207,7 @@ func (s *Server) deleteScript(r *http.Request) (answer, error) {
 		s.work.Go(c.close)
 		return answer{}, nil
 	}
-	s.stale[name] = stale{c, time.Now().Add(s.cfg.Latency.Host)}
+	s.stale[name] = stale{c, s.seenFrom()}
 	return answer{}, nil
 }
 
@@ -283,7 +283,7 @@ func (s *Server) postSubdomain(r *http.Request) (answer, error) {
 		if wish.Enabled && !label.MatchString(c.name) {
 			return answer{}, fail(http.StatusBadRequest, codeBadName, "The name of this Worker can't be a host name.")
 		}
-		c.show(wish.Enabled, s.cfg.Latency.Host)
+		c.show(wish.Enabled, s.seenFrom())
 		if c.previews = wish.Enabled; wish.Previews != nil { // by default as the Worker itself
 			c.previews = *wish.Previews
 		}
@@ -293,15 +293,18 @@ func (s *Server) postSubdomain(r *http.Request) (answer, error) {
 
 func (s *Server) deleteSubdomain(r *http.Request) (answer, error) {
 	return s.with(r, func(c *script) (answer, error) {
-		c.show(false, s.cfg.Latency.Host)
+		c.show(false, s.seenFrom())
 		return answer{result: c.subdomain()}, nil
 	})
 }
 
+// seenFrom is when a host that is turned on or off now is seen to be.
+func (s *Server) seenFrom() time.Time { return s.cfg.Now().Add(s.cfg.Latency.Host) }
+
 // show turns the host on or off, which is seen a little later.
-func (c *script) show(on bool, later time.Duration) {
+func (c *script) show(on bool, seenFrom time.Time) {
 	if c.onHost != on {
-		c.onHost, c.seenFrom = on, time.Now().Add(later)
+		c.onHost, c.seenFrom = on, seenFrom
 	}
 }
 

@@ -35,7 +35,8 @@ type Config struct {
 	Latency Latency
 	// Unlimited turns the rate limits off.
 	Unlimited bool
-	Logger    *slog.Logger // nil: discard
+	Now       func() time.Time // the clock that host names go by; nil: time.Now
+	Logger    *slog.Logger     // nil: discard
 }
 
 // Latency is how long things take at least.
@@ -97,6 +98,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.Previews == 0 {
 		c.Previews = defaultScripts
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -1,6 +1,9 @@
 package neon
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Branch is what a scenario can change of a branch behind the API's back.
 type Branch struct {
@@ -10,6 +13,7 @@ type Branch struct {
 	Parent    string // id; empty: a root
 	// Masking is how far the masking of an anonymised branch is, e.g. "anonymizing" or "anonymized"; empty: it is none.
 	Masking string
+	Expires time.Time // zero: it has no end
 }
 
 // Change changes the branch of a name, as a person at Neon's console might.
@@ -20,9 +24,9 @@ func (s *Server) Change(name string, change func(*Branch)) {
 	if b == nil {
 		return
 	}
-	seen := Branch{Name: b.name, Default: b.isDefault, Protected: b.protected, Parent: b.parent, Masking: b.masking}
+	seen := Branch{Name: b.name, Default: b.isDefault, Protected: b.protected, Parent: b.parent, Masking: b.masking, Expires: b.expires}
 	change(&seen)
-	b.name, b.isDefault, b.protected, b.parent, b.masking = seen.Name, seen.Default, seen.Protected, seen.Parent, seen.Masking
+	b.name, b.isDefault, b.protected, b.parent, b.masking, b.expires = seen.Name, seen.Default, seen.Protected, seen.Parent, seen.Masking, seen.Expires
 }
 
 // BranchesNamed is how many branches there are whose names begin so.
