@@ -289,7 +289,8 @@ func TestSweepLoses(t *testing.T) {
 	}
 	s.turn(false, preview.ClassTransient) // of the first, after all others
 	s.wantStored(lost[2:])
-	s.Now = func() time.Time { return time.Now().Add(73 * time.Hour) }
+	later := time.Now().Add(73 * time.Hour)
+	s.Now = func() time.Time { return later }
 	s.turn(true, "")
 	s.wantStored(lost[2:])
 	if diff := cmp.Diff(map[string]int{"ping stored": 1, "ping lost": 2}, s.seen.seen); diff != "" {

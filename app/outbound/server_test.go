@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,11 +23,56 @@ func quick() Policy {
 		Retry: Retry{Base: time.Millisecond, Most: 2 * time.Millisecond}}
 }
 
-// hurried is quick with an end of what hangs, which must leave a busy machine the time for what does not.
-func hurried() Policy {
-	p := quick()
-	p.Timeout, p.BodyTimeout = 2*time.Second, 2*time.Second
-	return p
+// pipes connect a client with a server without the kernel, so that the time of both can be a bubble's.
+type pipes struct {
+	net.Listener // Addr alone
+	dialed       chan net.Conn
+	closed       chan struct{}
+	once         sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.dialed:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.dialed <- server:
+		return client, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// overPipes is the way to a server that lives as long as the test.
+func overPipes(t *testing.T, handler http.HandlerFunc) http.RoundTripper {
+	t.Helper()
+	p := &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: handler} //nolint:gosec // of this process
+	transport := &http.Transport{DialContext: p.dial}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(p) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		transport.CloseIdleConnections()
+		serving.Wait()
+	})
+	return transport
 }
 
 // TestServer holds the transport over net/http's own, against a server that fails in every way.
@@ -41,19 +88,18 @@ func TestServer(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		policy Policy
 		fail   func(w http.ResponseWriter, r *http.Request)
 		method string
 		want   int // of calls
 		text   string
 	}{
-		{"status", quick(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "PUT", 3, "done"},
-		{"connection closed without a word", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "PUT", 3, "done"},
-		{"garbage", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "\x00garbage\r\n\r\n") }, "PUT", 3, "done"},
-		{"never answers", hurried(), func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "PUT", 3, "done"},
-		{"never answers a post", hurried(), func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "POST", 1, ""},
-		{"closes a post's connection", quick(), func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "POST", 1, ""},
-		{"error whose body never ends", hurried(), func(w http.ResponseWriter, r *http.Request) {
+		{"status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "PUT", 3, "done"},
+		{"connection closed without a word", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "PUT", 3, "done"},
+		{"garbage", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "\x00garbage\r\n\r\n") }, "PUT", 3, "done"},
+		{"never answers", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "PUT", 3, "done"},
+		{"never answers a post", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "POST", 1, ""},
+		{"closes a post's connection", func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") }, "POST", 1, ""},
+		{"error whose body never ends", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
@@ -62,49 +108,53 @@ func TestServer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const sent = "all of the body"
-			var mu sync.Mutex
-			var bodies []string
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, _ := io.ReadAll(r.Body)
-				mu.Lock()
-				bodies = append(bodies, string(body))
-				n := len(bodies)
-				mu.Unlock()
-				if n <= 2 {
-					tt.fail(w, r)
-					return
-				}
-				_, _ = io.WriteString(w, "done")
-			}))
-			defer server.Close()
-			rt := New(tt.policy, server.Client().Transport, Options{})
-			r, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+"/x?token=hush", strings.NewReader(sent))
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, err := rt.RoundTrip(r)
-			text := ""
-			if err == nil {
-				body, readErr := io.ReadAll(answer.Body)
-				text, err = string(body), errors.Join(readErr, answer.Body.Close())
-			}
-			if text != tt.text || (err == nil) != (tt.text != "") {
-				t.Errorf("%q %v", text, err)
-			}
-			if err != nil && strings.Contains(err.Error(), "hush") {
-				t.Errorf("the error tells the query: %v", err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			want := make([]string, tt.want)
-			for i := range want {
-				want[i] = sent
-			}
-			if diff := cmp.Diff(want, bodies); diff != "" {
-				t.Errorf("bodies (-want +got):\n%s", diff)
-			}
+			synctest.Test(t, func(t *testing.T) { overAServer(t, tt.fail, tt.method, tt.want, tt.text) })
 		})
+	}
+}
+
+// overAServer makes a call to a server that fails twice, and wants so many requests with the whole body, and an answer of that text.
+func overAServer(t *testing.T, fail http.HandlerFunc, method string, requests int, answer string) {
+	t.Helper()
+	const sent = "all of the body"
+	var mu sync.Mutex
+	var bodies []string
+	rt := New(Policy{Provider: "p"}, overPipes(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		bodies = append(bodies, string(body))
+		n := len(bodies)
+		mu.Unlock()
+		if n <= 2 {
+			fail(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, "done")
+	}), Options{})
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://server.example/x?token=hush", strings.NewReader(sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rt.RoundTrip(r)
+	text := ""
+	if err == nil {
+		body, readErr := io.ReadAll(got.Body)
+		text, err = string(body), errors.Join(readErr, got.Body.Close())
+	}
+	if text != answer || (err == nil) != (answer != "") {
+		t.Errorf("%q %v", text, err)
+	}
+	if err != nil && strings.Contains(err.Error(), "hush") {
+		t.Errorf("the error tells the query: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	want := make([]string, requests)
+	for i := range want {
+		want[i] = sent
+	}
+	if diff := cmp.Diff(want, bodies); diff != "" {
+		t.Errorf("bodies (-want +got):\n%s", diff)
 	}
 }
 
@@ -150,31 +200,27 @@ func TestBodies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(http.HandlerFunc(tt.serve))
-			defer server.Close()
-			policy := quick()
-			if tt.timeout {
-				policy = hurried()
-			}
-			rt := New(policy, server.Client().Transport, Options{})
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, err := rt.RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := io.ReadAll(answer.Body)
-			var timeout *TimeoutError
-			if string(text) != "begin" || err == nil || errors.As(err, &timeout) != tt.timeout || tt.timeout && !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%q %v", text, err)
-			}
-			_, _ = answer.Body.Read(make([]byte, 1))
-			_ = answer.Body.Close()
-			if s := rt.Status()[0]; s.Failures != tt.failures || s.InFlight != 0 {
-				t.Errorf("status %+v", s)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				rt := New(Policy{Provider: "p"}, overPipes(t, tt.serve), Options{})
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.example", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer, err := rt.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(answer.Body)
+				var timeout *TimeoutError
+				if string(text) != "begin" || err == nil || errors.As(err, &timeout) != tt.timeout || tt.timeout && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%q %v", text, err)
+				}
+				_, _ = answer.Body.Read(make([]byte, 1))
+				_ = answer.Body.Close()
+				if s := rt.Status()[0]; s.Failures != tt.failures || s.InFlight != 0 {
+					t.Errorf("status %+v", s)
+				}
+			})
 		})
 	}
 }
