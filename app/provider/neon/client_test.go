@@ -35,7 +35,7 @@ func TestRequests(t *testing.T) {
 	s := world(t, func(c *sim.Config) {
 		c.Latency = sim.Latency{Branch: 700 * time.Millisecond, Compute: 500 * time.Millisecond}
 	})
-	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Dial: s.Dial, Roots: s.Certificates()})
+	p, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: apiKey, ProjectID: s.ProjectID(), Fresh: time.Hour, Dial: s.Dial, Roots: s.Certificates()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -136,7 +137,6 @@ func TestProblemsNameTheirLine(t *testing.T) {
 
 func TestTimeLimitHoldsAgainstSQL(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = 3 * time.Second })
 	parent := newParent(t, parentSQL)
 	for name, sql := range map[string]string{
 		"sleep":    "SET statement_timeout = 0;\nSELECT pg_sleep(3600)",
@@ -147,36 +147,54 @@ func TestTimeLimitHoldsAgainstSQL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newBranch(parent)
-			own := branch(t, s, r).DatabaseURL.Reveal()
-			started := time.Now()
-			_, err := migrate(t, s, r, "1", files("drizzle/1.sql", sql))
-			want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: "did not finish within the time limit of 3s for all migrations"}}
+			own := ""
+			limit, err := timeUp(3*time.Second, func(limit time.Duration) error {
+				s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = limit })
+				own = branch(t, s, r).DatabaseURL.Reveal() // with a password that this server knows
+				_, err := migrate(t, s, r, "1", files("drizzle/1.sql", sql))
+				return err
+			}, func(p preview.Problem) bool { return p.Line == 2 })
+			want := []preview.Problem{{Path: "drizzle/1.sql", Line: 2, Message: "did not finish within the time limit of " + limit.String() + " for all migrations"}}
 			if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 				t.Error(diff)
 			}
-			if took := time.Since(started); took > time.Minute {
-				t.Errorf("took %s", took)
-			}
-			if got := value(t, own, `SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()`); got != "0" {
-				t.Errorf("%s sessions run on", got)
-			}
+			waitFor(t, "its sessions to end", func() bool {
+				return value(t, own, `SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()`) == "0"
+			})
 		})
+	}
+}
+
+// timeUp gives migrations a time limit, and a longer one where a busy machine needs all of it for what comes before: until
+// the problem is the one that is meant.
+func timeUp(limit time.Duration, try func(limit time.Duration) error, meant func(preview.Problem) bool) (time.Duration, error) {
+	for ; ; limit *= 4 {
+		err := try(limit)
+		var invalid *preview.InvalidError
+		if errors.As(err, &invalid) && slices.ContainsFunc(invalid.Problems, meant) || limit > time.Minute {
+			return limit, err
+		}
 	}
 }
 
 // Time that is up before anything ran is told as well: something holds what tells what was applied.
 func TestTimeLimitBeforeTheFirstMigration(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = time.Second })
-	r := newBranch(newParent(t, parentSQL))
-	own := branch(t, s, r).DatabaseURL.Reveal()
-	mustMigrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int)"))
-	holder := connect(t, own)
-	if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE flaresmith.migrations IN ACCESS EXCLUSIVE MODE`); err != nil {
-		t.Fatal(err)
-	}
-	_, err := migrate(t, s, r, "2", files("drizzle/1.sql", "CREATE TABLE a (id int)", "drizzle/2.sql", "CREATE TABLE b (id int)"))
-	want := []preview.Problem{{Path: "drizzle", Message: "did not finish within the time limit of 1s for all migrations"}}
+	parent := newParent(t, parentSQL)
+	limit, err := timeUp(time.Second, func(limit time.Duration) error {
+		s, r := newServer(t, func(c *postgres.Config) { c.MigrationTimeout = limit }), newBranch(parent)
+		own := branch(t, s, r).DatabaseURL.Reveal()
+		if _, err := migrate(t, s, r, "1", files("drizzle/1.sql", "CREATE TABLE a (id int)")); err != nil {
+			return err
+		}
+		holder := connect(t, own)
+		if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE flaresmith.migrations IN ACCESS EXCLUSIVE MODE`); err != nil {
+			t.Fatal(err)
+		}
+		_, err := migrate(t, s, r, "2", files("drizzle/1.sql", "CREATE TABLE a (id int)", "drizzle/2.sql", "CREATE TABLE b (id int)"))
+		return err
+	}, func(p preview.Problem) bool { return p.Path == "drizzle" })
+	want := []preview.Problem{{Path: "drizzle", Message: "did not finish within the time limit of " + limit.String() + " for all migrations"}}
 	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 		t.Error(diff)
 	}

@@ -38,7 +38,7 @@ const parentSQL = `
 func newServer(t *testing.T, change ...func(*postgres.Config)) *postgres.Server {
 	t.Helper()
 	config := postgres.Config{
-		AdminURL: preview.Secret(embeddedtest.Postgres(t)), MigrationTimeout: 20 * time.Second,
+		AdminURL: preview.Secret(embeddedtest.Postgres(t)), MigrationTimeout: 5 * time.Minute,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	for _, c := range change {
@@ -83,7 +83,7 @@ func execute(t *testing.T, url, sql string) {
 
 func try(t *testing.T, url, sql string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

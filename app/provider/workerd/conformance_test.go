@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	start := func(t *testing.T) *workerd.Runtime {
-		rt, err := workerd.New(workerd.Config{Binary: embeddedtest.Workerd(t), Dir: dir, SwitchUser: os.Geteuid() == 0})
+		rt, err := workerd.New(workerd.Config{Binary: embeddedtest.Workerd(t), Dir: dir, StartTimeout: 2 * time.Minute, SwitchUser: os.Geteuid() == 0})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,8 @@ func newRuntime(t *testing.T, change func(*Config)) *Runtime {
 	t.Helper()
 	config := Config{
 		Binary: embeddedtest.Workerd(t), Dir: filepath.Join(t.TempDir(), "state"), PublicPort: 8080,
-		SwitchUser: os.Geteuid() == 0, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+		StartTimeout: 2 * time.Minute, // a busy machine may need more than a server gives
+		SwitchUser:   os.Geteuid() == 0, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 	if change != nil {
 		change(&config)
@@ -135,7 +136,7 @@ func wantGet(t *testing.T, rt *Runtime, name, path, want string) {
 // eventually polls until ok, or fails after a while.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
