@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
@@ -204,7 +205,11 @@ func TestGitHubFaultLasts(t *testing.T) {
 	for _, tt := range someOf(tests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, sampleFiles(), nil)
+			calls := patient
+			if tt.fault.Delay > 0 {
+				calls = func(*outbound.Policy) {} // as a server waits
+			}
+			w := newWorldWith(t, sampleFiles(), nil, Options{StandIns: StandIns{Calls: calls}})
 			w.settle()
 			w.github.SetFaults(fault.OnRoute(checkRunsRoute, tt.fault))
 			pr, sha := w.open("feature/one")

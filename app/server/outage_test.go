@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -141,7 +142,7 @@ func TestReopenedIntoQueue(t *testing.T) {
 // A close does not wait for GitHub's list of changed files, which nobody needs then.
 func TestCloseWaitsForNoList(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sampleFiles(), nil)
+	w := newWorldWith(t, sampleFiles(), nil, Options{StandIns: StandIns{Calls: func(*outbound.Policy) {}}}) // waits as a server does
 	pr, sha := w.open("feature/long")
 	w.wantCheck(sha, "success")
 	w.settle()

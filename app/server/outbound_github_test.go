@@ -86,6 +86,7 @@ func TestWordsWait(t *testing.T) {
 	told := &atomic.Bool{} // before the preview was there
 	w := newWorldWith(t, sampleFiles(), nil, Options{StandIns: StandIns{Calls: func(p *outbound.Policy) {
 		if p.Provider == "github" { // a creation every half a second, as there is after many of them
+			patient(p) // who can't ask the database begins with empty buckets
 			p.Budgets = outbound.GitHub().Budgets
 			p.Budgets[1].Limit, p.Budgets[1].Window, p.Budgets[1].Burst = 5, 2*time.Second, 1
 		}
@@ -109,6 +110,7 @@ func TestWordsWait(t *testing.T) {
 	for _, sha := range shas {
 		w.wantCheck(sha, "success")
 	}
+	w.until("comments and deployments say so too", func() bool { return w.toldReady(previews) })
 	w.settle()
 	if told.Load() {
 		t.Error("a comment or a deployment was made before the preview that it tells of")

@@ -18,8 +18,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// hookTimeout is how long GitHub waits for an answer.
-const hookTimeout = 10 * time.Second
+// defaultHookTimeout is how long GitHub waits for an answer.
+const defaultHookTimeout = 10 * time.Second
 
 // Delivery is one attempt to deliver an event.
 type Delivery struct {
@@ -62,7 +62,7 @@ func (h *hooks) init(s *Server) {
 	h.changed = sync.NewCond(&h.mu)
 	h.ids = 5000
 	h.client = &http.Client{
-		Timeout:       hookTimeout,
+		Timeout:       h.server.cfg.HookTimeout,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -159,7 +159,7 @@ func (h *hooks) send(ctx context.Context, d *Delivery, target Webhook) {
 		d.Status = "no webhook"
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.server.cfg.HookTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.URL, bytes.NewReader(d.Payload))
 	if err != nil {

@@ -44,8 +44,10 @@ type Config struct {
 	// FirstID is where ids start, default 1000: the same run gives the same ids. Tests whose names at a shared
 	// database server come from installation and repository ids choose different ones.
 	FirstID int64
-	Clock   func() time.Time
-	Logger  *slog.Logger
+	// HookTimeout is how long a delivery waits for its answer; default 10 s, as at GitHub.
+	HookTimeout time.Duration
+	Clock       func() time.Time
+	Logger      *slog.Logger
 }
 
 // Server is the stand-in. All methods are safe for concurrent use.
@@ -95,6 +97,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.FirstID == 0 {
 		cfg.FirstID = 1000
+	}
+	if cfg.HookTimeout == 0 {
+		cfg.HookTimeout = defaultHookTimeout
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
