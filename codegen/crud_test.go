@@ -19,9 +19,6 @@ import (
 	"github.com/flaresmith/flaresmith/codegen"
 )
 
-// crudPackages are what a generated project with a database needs, and what judges it.
-var crudPackages = append([]string{"drizzle-kit@0.31.11", "@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/server@2.4.0"}, appPackages...)
-
 const crudSpecs = golden + "/crud/in"
 
 // TestProjectRuns goes all the way from specs alone: both compilers take the project, drizzle-kit's migrations make a
@@ -30,7 +27,7 @@ const crudSpecs = golden + "/crud/in"
 // compile.
 func TestProjectRuns(t *testing.T) {
 	t.Parallel()
-	dir := install(t, crudPackages)
+	dir := install(t)
 	files, err := codegen.Generate(t.Context(), os.DirFS(crudSpecs), codegen.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +43,7 @@ func TestProjectRuns(t *testing.T) {
 			"noUnusedParameters": true, "noImplicitReturns": true, "noEmit": true, "skipLibCheck": true, "target": "es2022", "lib": ["es2022", "webworker"], "module": "esnext", "moduleResolution": "bundler", "types": []},
 			"include": ["project"]}`))
 		for _, compiler := range []string{"typescript", "typescript-5"} {
-			if out, err := run(t, dir, "node", filepath.Join("node_modules", compiler, "bin", "tsc"), "-p", "."); err != nil {
+			if out, err := run(t.Context(), dir, "node", filepath.Join("node_modules", compiler, "bin", "tsc"), "-p", "."); err != nil {
 				t.Errorf("%s: %v\n%.6000s", compiler, err, out)
 			}
 		}
@@ -254,7 +251,7 @@ func tools(t *testing.T, dir string, p project) {
 	for name, want := range map[string]int{"001-shop": 14, "002-coupons": 5} {
 		file := filepath.Join(p.folder, "mcp", name+".json")
 		for _, script := range []string{"tools.mjs", "client.mjs"} {
-			out, err := run(t, dir, "node", script, file)
+			out, err := run(t.Context(), dir, "node", script, file)
 			if got, _ := strconv.Atoi(strings.TrimSpace(out)); err != nil || got != want {
 				t.Errorf("%s: %s lists %q, want %d: %v", name, script, out, want, err)
 			}

@@ -17,15 +17,12 @@ import (
 	"github.com/flaresmith/flaresmith/codegen"
 )
 
-// drizzlePackages are what this lane runs.
-var drizzlePackages = []string{"drizzle-orm@0.45.4", "drizzle-kit@0.31.11", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3"}
-
 // TestDrizzle takes tables from specs to a database: both compilers accept them strictly, drizzle-kit makes
 // migrations that Postgres applies, and finds nothing to change afterwards. FLARESMITH_TEST_CHECKOUTS names a folder
 // with more checkouts that have specs.
 func TestDrizzle(t *testing.T) {
 	t.Parallel()
-	dir := install(t, drizzlePackages)
+	dir := install(t)
 	cases := map[string]fs.FS{"tables": os.DirFS(golden + "/tables/in"), "conflicts": os.DirFS(golden + "/table-conflicts/in")}
 	if _, err := os.Stat(sharedSpecs); err == nil {
 		cases["shared"] = os.DirFS(filepath.Dir(sharedSpecs))
@@ -50,7 +47,7 @@ func TestDrizzle(t *testing.T) {
 	t.Run("compilers", func(t *testing.T) {
 		t.Parallel()
 		for _, compiler := range []string{"typescript", "typescript-5"} {
-			if out, err := run(t, dir, "node", append(strictly(compiler), sources...)...); err != nil {
+			if out, err := run(t.Context(), dir, "node", append(strictly(compiler), sources...)...); err != nil {
 				t.Errorf("%s: %v\n%.4000s", compiler, err, out)
 			}
 		}
@@ -103,7 +100,7 @@ func connect(t *testing.T) *pgx.Conn {
 // migrate runs drizzle-kit and applies the migrations that are new. It returns their names.
 func migrate(t *testing.T, dir, name string, database *pgx.Conn, done []string) []string {
 	t.Helper()
-	out, err := run(t, dir, "node", "node_modules/drizzle-kit/bin.cjs", "generate", "--dialect", "postgresql", "--schema", name+"/schema.ts", "--out", name+"/migrations")
+	out, err := run(t.Context(), dir, "node", "node_modules/drizzle-kit/bin.cjs", "generate", "--dialect", "postgresql", "--schema", name+"/schema.ts", "--out", name+"/migrations")
 	if err != nil {
 		t.Fatalf("%v\n%.4000s", err, out)
 	}

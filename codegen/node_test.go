@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -20,13 +21,42 @@ import (
 	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
-// packages are what the Node lane runs; npm keeps them in its cache.
-var packages = []string{"zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1", "typescript@7.0.2", "typescript-5@npm:typescript@5.9.3", "@neondatabase/api-client@2.7.3"}
+// packages are what generated projects need, and what judges them.
+var packages = []string{"zod@4.6.7", "drizzle-orm@0.45.4", "drizzle-kit@0.31.11", "postgres@3.4.9", "hono@4.13.19", "@hono/zod-openapi@1.6.3", "newman@6.2.2", "ajv@8.20.0", "ajv-formats@3.0.1",
+	"typescript@7.0.2", "typescript-5@npm:typescript@5.9.3", "@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/server@2.4.0", "@neondatabase/api-client@2.7.3"}
 
 const sharedSpecs = "../../shared/specs" // real feature folders, beside the repository on some machines
 
-// install puts packages into a folder, or skips with the reason; in CI it fails.
-func install(t testing.TB, packages []string) string {
+// modules are the packages in one folder for all tests of the process: npm takes longer to unpack them than some of the tests
+// need.
+var modules lane
+
+type lane struct {
+	once   sync.Once
+	folder string
+	err    error
+}
+
+func (l *lane) install() {
+	if l.folder, l.err = os.MkdirTemp("", "flaresmith-codegen-"); l.err != nil {
+		return
+	}
+	args := append([]string{"install", "--prefix", l.folder, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}, packages...)
+	if out, err := run(context.Background(), l.folder, "npm", args...); err != nil {
+		l.err = fmt.Errorf("%w\n%s", err, out)
+	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if modules.folder != "" {
+		_ = os.RemoveAll(modules.folder)
+	}
+	os.Exit(code)
+}
+
+// install gives a folder that has the packages, or skips with the reason; in CI it fails.
+func install(t testing.TB) string {
 	t.Helper()
 	missing := func(reason string) {
 		if os.Getenv("CI") == "true" {
@@ -42,17 +72,19 @@ func install(t testing.TB, packages []string) string {
 			missing("there is no " + tool + " on this machine")
 		}
 	}
+	modules.once.Do(modules.install)
+	if modules.err != nil {
+		missing("the packages can't be installed: " + modules.err.Error())
+	}
 	dir := t.TempDir()
-	args := append([]string{"install", "--prefix", dir, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}, packages...)
-	if out, err := run(t, dir, "npm", args...); err != nil {
-		missing("the packages can't be installed: " + err.Error() + "\n" + out)
+	if err := os.Symlink(filepath.Join(modules.folder, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
 
-func run(t testing.TB, dir, name string, args ...string) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+func run(ctx context.Context, dir, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -110,7 +142,7 @@ func descriptions(t *testing.T, modules string) []description {
 // schema with ajv: the same values are valid, and parsing keeps them.
 func TestInNode(t *testing.T) {
 	t.Parallel()
-	dir := install(t, packages)
+	dir := install(t)
 	all := descriptions(t, dir)
 	var sources []string
 	for _, d := range all {
@@ -137,7 +169,7 @@ func TestInNode(t *testing.T) {
 	}
 	for _, compiler := range []string{"typescript", "typescript-5"} {
 		t.Run(compiler, func(t *testing.T) {
-			if out, err := run(t, dir, "node", append(strictly(compiler), sources...)...); err != nil {
+			if out, err := run(t.Context(), dir, "node", append(strictly(compiler), sources...)...); err != nil {
 				t.Errorf("%v\n%.4000s", err, out)
 			}
 		})
@@ -146,7 +178,7 @@ func TestInNode(t *testing.T) {
 		tools := d.name + ".mcp.json"
 		if _, err := os.Stat(filepath.Join(dir, tools)); err == nil {
 			t.Run(tools, func(t *testing.T) {
-				out, err := run(t, dir, "node", "tools.mjs", tools)
+				out, err := run(t.Context(), dir, "node", "tools.mjs", tools)
 				t.Logf("tools: %.2000s", out)
 				if err != nil {
 					t.Error(err)
@@ -225,7 +257,7 @@ type agreement struct {
 func agree(t testing.TB, dir, document, name string, values int) (agreement, error) {
 	t.Helper()
 	var got agreement
-	out, err := run(t, dir, "node", "--max-old-space-size=8192", "compare.mjs", document+".json", name+".mjs", strconv.Itoa(values))
+	out, err := run(t.Context(), dir, "node", "--max-old-space-size=8192", "compare.mjs", document+".json", name+".mjs", strconv.Itoa(values))
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &got)
 	}

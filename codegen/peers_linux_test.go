@@ -109,7 +109,7 @@ func BenchmarkPeers(b *testing.B) {
 	if folder == "" || len(documents) == 0 {
 		b.Skip("FLARESMITH_BENCH_PEERS and FLARESMITH_BENCH_OPENAPI name the peers' folder and documents")
 	}
-	lane := install(b, packages)
+	lane := install(b)
 	program := filepath.Join(lane, "spec-apply")
 	if said, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../action").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, said)
@@ -214,7 +214,7 @@ func judge(b *testing.B, lane, document string, all []*versus) {
 	}
 	write(b, filepath.Join(lane, "compare.mjs"), script)
 	out := filepath.Join(lane, "out-"+strconv.Itoa(len(data)))
-	if said, err := run(b, lane, filepath.Join(lane, "spec-apply"), "spec-apply", "--openapi", document, "--out", out, "--target", "zod"); err != nil {
+	if said, err := run(b.Context(), lane, filepath.Join(lane, "spec-apply"), "spec-apply", "--openapi", document, "--out", out, "--target", "zod"); err != nil {
 		b.Fatalf("%v\n%s", err, said)
 	}
 	all = append(slices.Clone(all), &versus{peer: peer{name: "spec-apply", target: "zod", schemas: "*.ts"}, theirs: []measured{{}}, output: out})
@@ -261,7 +261,7 @@ func compiled(b *testing.B, lane, folder string) string {
 	}
 	list := filepath.Join(folder, "tsconfig.json")
 	write(b, list, fmt.Appendf(nil, `{ "compilerOptions": { "strict": true, "noEmit": true, "skipLibCheck": true, "target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": [] }, "files": ["%s"] }`, strings.Join(modules, `", "`)))
-	said, err := run(b, folder, "node", "--max-old-space-size=8192", filepath.Join(lane, "node_modules/typescript/bin/tsc"), "-p", list)
+	said, err := run(b.Context(), folder, "node", "--max-old-space-size=8192", filepath.Join(lane, "node_modules/typescript/bin/tsc"), "-p", list)
 	if err == nil {
 		return "clean"
 	}
