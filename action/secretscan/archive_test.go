@@ -14,6 +14,7 @@ import (
 // TestArchives finds what is in archives, and in archives within them, or tells that it was not looked at.
 func TestArchives(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	secret := "TOKEN=" + githubToken(1) + "\n"
 	nested := func(levels int) string {
 		text := zipped(t, "a.env", secret)
@@ -135,6 +136,7 @@ func TestArchives(t *testing.T) {
 // Names in archives may be of any length, and are repeated with each finding.
 func TestLongNamesInArchives(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	long, secret := strings.Repeat("n", 60_000), "TOKEN="+githubToken(1)+"\n"
 	for name, text := range map[string]string{
 		"x!#1":                zipped(t, long, secret),
@@ -154,6 +156,7 @@ func TestLongNamesInArchives(t *testing.T) {
 // What an archive holds beyond the bounds is told of, wherever it is.
 func TestArchivesAreCut(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	var b strings.Builder
 	archive := zip.NewWriter(&b)
 	for i := range maxEntries + 1 {

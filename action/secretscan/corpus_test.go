@@ -157,6 +157,7 @@ func decoys(m maker) map[string]string {
 // what was found and what else. FLARESMITH_CORPUS_SEED repeats a run.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("FLARESMITH_CORPUS_SEED"); text != "" {
 		var err error

@@ -87,9 +87,7 @@ func TestManyCopies(t *testing.T) {
 // TestWindowsMeet compares what is found in windows around literals with what the expressions find in all of the text,
 // where literals are so near to one another, or to the ends of windows, that these meet.
 func TestWindowsMeet(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
-	}
+	oneGoroutine(t)
 	t.Parallel()
 	m := newMatcher(ruleTable(), everywhere())
 	pieces := []string{" ", "\n", "-", "=", "'", "a", strings.Repeat(" word", 20), strings.Repeat("x", 150), strings.Repeat("\n", 12), "-u bob:pass1word9 ", " -H 'Authorization: Bearer ", "'"}

@@ -200,6 +200,7 @@ func TestLarge(t *testing.T) {
 // windows meet.
 func TestLargeBelowLongLine(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	s := newSearcher(defaultMatcher())
 	long := strings.Repeat("x y z, ", 2*maxAround/7)
 	for before, after := range map[string]string{
@@ -220,6 +221,7 @@ func TestLargeBelowLongLine(t *testing.T) {
 // TestUTF16InPieces reads a text whose characters are cut anywhere.
 func TestUTF16InPieces(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for _, text := range []string{"", "a", "a😀b😀", strings.Repeat("😀", 20_000)} {
 		raw := []byte(utf16Text(text))
 		for _, raw := range [][]byte{raw, append(raw, 0x3d, 0xd8), append(raw, 'x')} {

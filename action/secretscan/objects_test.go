@@ -84,9 +84,7 @@ func TestOwnObjects(t *testing.T) {
 // TestPickedObjects compares what is picked out of packs with what Git reads, for each object of packs of every kind;
 // of a form that is not read here, or damaged, nothing is given.
 func TestPickedObjects(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
-	}
+	oneGoroutine(t)
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -111,7 +109,7 @@ func TestPickedObjects(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRepository(t)
-			grow(r, 5) // fast-import writes a pack
+			grow(r, 5, 40) // fast-import writes a pack
 			r.write("new.txt", "new\n")
 			r.commit("new")
 			r.git(test.repack...)

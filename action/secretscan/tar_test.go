@@ -29,6 +29,7 @@ func tarred(t *testing.T, name, text string, format tar.Format) string {
 // TestNestedArchives packs a file in every way in every other one, three deep, and a fourth.
 func TestNestedArchives(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	secret := "TOKEN=" + githubToken(1) + "\n"
 	ways := []struct {
 		name, path string // of what is in it

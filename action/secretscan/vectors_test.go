@@ -19,9 +19,7 @@ type vector struct {
 // TestVectors holds every rule that comes from gitleaks to gitleaks' own examples: what it finds is found,
 // what it does not find is not. The file is compressed, in a form that the scanner does not read, because its examples look like what scanners look for.
 func TestVectors(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
-	}
+	oneGoroutine(t)
 	t.Parallel()
 	searchers := map[string]*searcher{}
 	for _, r := range ruleTable() {
