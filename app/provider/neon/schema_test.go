@@ -302,6 +302,7 @@ DO $$ BEGIN LOOP PERFORM pg_stat_clear_snapshot(), pg_terminate_backend(pid) FRO
 // Migrations that make the database grow too much end, and nothing of them stays.
 func growth(t *testing.T, s *sim.Server) {
 	t.Helper()
+	providertest.OneAfterTheOther(t) // the time limit has the watch beside a migration, too
 	p := limited(t, s, neon.Migrations{GrowthMB: 1, Timeout: 10 * time.Minute})
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL.Reveal()
@@ -347,6 +348,9 @@ func schemaFaults(t *testing.T, s *sim.Server) {
 	} {
 		for name, f := range faults {
 			t.Run(route+" "+name, func(t *testing.T) {
+				if !strings.Contains(name, "dropped") {
+					providertest.OneAfterTheOther(t)
+				}
 				schema := schemaOf(r, "1")
 				eventually(t, "delete", func() error { return p.Schema().Delete(t.Context(), schema) })
 				p := provider(t, s)
