@@ -31,7 +31,7 @@ func (p *project) wait(timeout time.Duration, permissions *gh.InstallationPermis
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return step.WaitForPreview(p.t.Context(), "flaresmith", timeout, 20*time.Millisecond)
+	return step.WaitForPreview(p.t.Context(), "flaresmith", timeout, 100*time.Millisecond)
 }
 
 // checkRun is what the App writes on the pull request's head.

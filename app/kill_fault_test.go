@@ -377,6 +377,9 @@ func (w *killWorld) leftFiles(name string) (files []string) {
 // request to where it would have been, and leave nothing behind.
 func TestKill(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: who is killed is a process of its own, and tells nobody of races")
+	}
 	child := func(w *killWorld, word string) bool {
 		return slices.ContainsFunc(w.children(), func(arguments []string) bool { return slices.Contains(arguments, word) })
 	}
@@ -458,7 +461,7 @@ func (w *killWorld) unpause() {
 func TestKillWhilePublishing(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short: TestKill kills servers, too")
+		t.Skip("-short: who is killed is a process of its own, and tells nobody of races")
 	}
 	tests := map[string]string{
 		"check run":         "POST /repos/{owner}/{repo}/check-runs",

@@ -31,7 +31,7 @@ func killedToken() string {
 func TestKillWhileScanning(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("-short: TestKill kills servers, too")
+		t.Skip("-short: who is killed is a process of its own, and tells nobody of races")
 	}
 	w := newKillWorld(t)
 	commit := func(files map[string]string, message string) string {

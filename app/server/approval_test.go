@@ -52,6 +52,7 @@ func hasButton(check github.CheckRun, verb preview.Verb) bool {
 // an approval, on every wrong way first.
 func TestApproval(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, approvalFiles(), nil)
 	pr, good := w.open("feature/a")
 	w.wantCheck(good, "success")

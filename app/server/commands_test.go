@@ -15,6 +15,7 @@ import (
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -156,6 +157,7 @@ func lastPayloadOf(t *testing.T, w *world, event, text string) []byte {
 
 func TestButtonsAndReruns(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	check := w.wantCheck(sha, "success")

@@ -70,6 +70,7 @@ func visitor(t testing.TB, jar http.CookieJar) func(address string) (status int,
 // The check leads to the page, whose address carries no token; the operator's link opens it.
 func TestStatusPage(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), map[string]string{"FLARESMITH_LINK_KEY": strings.Repeat("k", 40)})
 	_, sha := w.open("feature/a")
 	check := w.wantCheck(sha, "success")
@@ -130,6 +131,7 @@ func TestStatusPage(t *testing.T) {
 // From the check to the page, by signing in: the way of somebody who was given no link.
 func TestSignInFromTheCheck(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	if err := w.github.SetPrivate(testRepo, true, "octo-lead"); err != nil {
 		t.Fatal(err)

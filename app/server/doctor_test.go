@@ -106,6 +106,7 @@ func TestDoctorOfClouds(t *testing.T) {
 // TestDoctorHere looks at what makes previews on this machine.
 func TestDoctorHere(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	const parent = "postgres" // a database that is there
 	set := map[string]string{"FLARESMITH_WORKERD": embeddedtest.Workerd(t), "FLARESMITH_PARENTS": "main=" + parent, "FLARESMITH_URL": w.server.URL()}

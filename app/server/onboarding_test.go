@@ -235,6 +235,7 @@ func TestOnboardingLimited(t *testing.T) {
 
 func TestOnboardingOff(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), map[string]string{"FLARESMITH_ONBOARDING": "false"})
 	w.settle()
 	if got := w.proposals(testRepo); len(got) != 0 {

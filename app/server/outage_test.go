@@ -58,6 +58,7 @@ func TestOutageOfFacts(t *testing.T) {
 // TestPullRequestNotYetThere: GitHub tells of a pull request a moment before it serves it.
 func TestPullRequestNotYetThere(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.github.SetFaults(fault.Nth(1, 2, fault.OnRoute("GET /repos/{owner}/{repo}/pulls/{pull_number}", fault.Fault{Status: 404})))
 	_, sha := w.open("feature/a")
@@ -115,6 +116,7 @@ func TestFailingPreviewExpires(t *testing.T) {
 // TestReopenedIntoQueue: a pull request that is reopened while every place is taken gets the next one.
 func TestReopenedIntoQueue(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"].Data = []byte("preview: {max_active: 1}\n")
 	w := newWorld(t, files, nil)

@@ -130,6 +130,7 @@ func TestNothingWithoutConfiguration(t *testing.T) {
 
 func TestNotEligible(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	tests := []struct {
 		name      string
 		config    string
@@ -306,6 +307,7 @@ func TestBrokenConfiguration(t *testing.T) {
 
 func TestUserFaultAndOutage(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -359,6 +361,7 @@ func mustRuns(t *testing.T, w *world) []github.CheckRun {
 
 func TestQueueAndExpiry(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte(`preview: {max_active: 1}`)}
 	w := newWorld(t, files, nil)
@@ -391,6 +394,7 @@ func TestQueueAndExpiry(t *testing.T) {
 
 func TestMergeGroup(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, _ := w.open("feature/a")
 	sha, err := w.github.RequestMergeGroup(testRepo, pr, "octo-lead")
@@ -404,6 +408,7 @@ func TestMergeGroup(t *testing.T) {
 
 func TestCoreEnvironments(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("environments:\n  dev: {branch: 'feature/*'}\n  prod: {branch: main}\n")}
 	w := newWorld(t, files, nil)
@@ -490,6 +495,7 @@ func TestStorm(t *testing.T) {
 
 func TestInstallationGone(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	_, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -532,6 +538,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 // TestOutOfReachAndBack: what can't be written to is torn down, and comes back when it can.
 func TestOutOfReachAndBack(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	tests := []struct {
 		name       string
 		away, back func(w *world) error

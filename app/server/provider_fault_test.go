@@ -55,6 +55,9 @@ func TestProviderFaults(t *testing.T) {
 	for name, set := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.HasPrefix(name, "fails") || strings.HasPrefix(name, "conflict") {
+				oneAfterTheOther(t)
+			}
 			w := newWorld(t, sampleFiles(), nil)
 			set(w.cloud)
 			pr, sha := w.open("feature/a")
@@ -179,7 +182,7 @@ func TestCloseInOutage(t *testing.T) {
 		{"Workers whose key is not valid", worker, refused, append(databases, worker...)},
 		{"collections whose key is not valid", collection, refused, collection},
 	}
-	for _, tt := range tests {
+	for _, tt := range someOf(tests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			files := sampleFiles()

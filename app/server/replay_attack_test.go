@@ -53,6 +53,7 @@ func (w *world) nextSecond() {
 // fresh delivery id, which the signature does not cover: forward, backward, and each alone.
 func TestReplayChangesNothing(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	must := func(err error) {
 		t.Helper()

@@ -136,6 +136,7 @@ func annotated(run github.CheckRun, path string) bool {
 // text, in a message, and in nothing but a merge. What was there before is not.
 func TestScanOfPullRequests(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	old := plantedToken()
 	s := newScanWorld(t, map[string]string{"config/old.env": "TOKEN=" + old + "\n"})
 	s.planted = append(s.planted, old)

@@ -48,6 +48,7 @@ func workerProcess(t *testing.T, name string) (password string, pid int) {
 // looks for it, and for the server's own secrets, in everything that is kept or shown.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w, _ := newLocalWorld(t, sampleFiles(), `CREATE TABLE items (id int PRIMARY KEY)`)
 	commit := func(files map[string]string) string {
 		t.Helper()

@@ -53,6 +53,7 @@ const (
 	leaseTTL      = 15 * time.Second
 	leastStep     = 11 * time.Minute // of a step without migrations; a copy of a parent may take ten minutes
 	drainTimeout  = 20 * time.Second
+	startTries    = 5
 	exportTimeout = 3 * time.Second // of the last spans and metrics, at the end
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -231,6 +232,18 @@ func (s *Server) previewURL() (*url.URL, int, error) {
 // URL is where the API listens.
 func (s *Server) URL() string { return "http://" + s.api.Addr().String() }
 
+// startJobs begins to work. A database that is busy, as when a whole machine starts, may take longer for a subscription
+// than River waits, which is five seconds: it is asked again.
+func (s *Server) startJobs(ctx context.Context) error {
+	for tries := 1; ; tries++ {
+		err := s.jobs.Start(context.WithoutCancel(ctx))
+		if err == nil || tries == startTries || ctx.Err() != nil {
+			return err
+		}
+		s.logger.WarnContext(ctx, "jobs can't be started yet", slog.Any("error", err))
+	}
+}
+
 // Run serves until ctx ends, then drains: it accepts nothing more, finishes running jobs, stops
 // the Workers and closes the pools.
 func (s *Server) Run(ctx context.Context) error {
@@ -242,7 +255,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	// Jobs outlive ctx until they are drained.
-	if err := s.jobs.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := s.startJobs(ctx); err != nil {
 		return fmt.Errorf("start jobs: %w", err)
 	}
 	api := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,

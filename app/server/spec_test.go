@@ -187,6 +187,7 @@ func (w *world) fileAt(sha, path string) string {
 
 func TestSpecIsQuietWhereNothingTouchesIt(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	_, sha := w.open("feature/other")
 	w.wantCheck(sha, "success")

