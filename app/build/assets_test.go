@@ -62,6 +62,7 @@ func TestBundleStaticAssets(t *testing.T) {
 
 func TestBundleWorkerWithAssets(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	assets := `{"directory": "../public", "binding": "ASSETS", "html_handling": "drop-trailing-slash",
 		"not_found_handling": "single-page-application", "run_worker_first": ["/api/*", "!/api/docs/*"]}`
 	files := site(assets, true, map[string]string{"public/index.html": "home"})
@@ -85,6 +86,7 @@ func TestBundleWorkerWithAssets(t *testing.T) {
 
 func TestStaticAssetsProblems(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	page := map[string]string{"public/index.html": "home"}
 	tests := []struct {
 		name, assets string

@@ -96,6 +96,7 @@ func problemsOf(t *testing.T, err error) []preview.Problem {
 
 func TestBundleProblems(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	tests := []struct {
 		name  string
 		files map[string]string
@@ -146,6 +147,7 @@ func TestBundleProblems(t *testing.T) {
 
 func TestBundleManyProblems(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	var text strings.Builder
 	for i := range 80 {
 		fmt.Fprintf(&text, "import './missing%d';\n", i)

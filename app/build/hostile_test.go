@@ -18,6 +18,7 @@ const canary = "canary-8d1f0c"
 // folder with the canary's name stand outside; nothing of them may be in the result.
 func TestBundleSeesOnlyTheRepository(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	outside := t.TempDir()
 	for name, text := range map[string]string{
 		canary + ".json": `{"secret": "` + canary + `"}`, canary + ".js": `export default "` + canary + `"`,
@@ -104,6 +105,7 @@ func TestBundleSeesOnlyTheRepository(t *testing.T) {
 // TestPackageSeesOnlyTheTree is the same for what a package says.
 func TestPackageSeesOnlyTheTree(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	up := strings.Repeat("../", 30) + "etc/"
 	for name, files := range map[string]map[string]string{
 		"exports": {"package.json": `{"name": "a", "exports": "./../../../../../../../etc/passwd"}`},
@@ -128,6 +130,7 @@ func TestPackageSeesOnlyTheTree(t *testing.T) {
 // TestBundleSymlink puts a link into a folder that os.DirFS would follow.
 func TestBundleSymlink(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	outside := filepath.Join(t.TempDir(), "secret.json")
 	if err := os.WriteFile(outside, []byte(`{"k": "`+canary+`"}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -154,6 +157,7 @@ func TestBundleSymlink(t *testing.T) {
 
 func TestMayCompute(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	for text, want := range map[string]bool{
 		"import x from './x'; import('./y'); import.meta.url": false,
 		"import ( /* c */ \"./y\" /* d */ )":                  false,

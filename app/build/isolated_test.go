@@ -87,6 +87,7 @@ func TestIsolated(t *testing.T) {
 
 func TestIsolatedProblems(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	for name, text := range map[string]string{
 		"syntax":            "export default (",
 		"stack overflow":    "const x=" + strings.Repeat("a=>", 200_000) + "1",

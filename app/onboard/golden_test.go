@@ -86,6 +86,7 @@ func detect(t *testing.T, files map[string]string) onboard.Found {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	cases := repositories()
 	for name, files := range cases {
 		t.Run(name, func(t *testing.T) {

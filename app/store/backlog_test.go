@@ -13,6 +13,7 @@ import (
 // What waits is counted with its age, by queue; a queue that is empty is there, too.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	none := store.Backlog{Jobs: map[string]store.JobBacklog{store.QueueInbox: {}, store.QueueReconcile: {}, store.QueueSweep: {}, store.QueueOnboard: {}}}
 	got, err := s.Backlog(t.Context())

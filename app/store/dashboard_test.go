@@ -31,6 +31,7 @@ func must(t *testing.T, err error) {
 
 func TestShownEnvironments(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p, other := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	want(t, s, previewWish(other, 1))
@@ -63,6 +64,7 @@ func TestShownEnvironments(t *testing.T) {
 
 func TestLastPassesAndOutputs(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	first, second, idle := want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3))
@@ -113,6 +115,7 @@ func TestLastPassesAndOutputs(t *testing.T) {
 
 func TestQueueAndProjectByFullName(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	ids := []string{want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3))}

@@ -85,6 +85,7 @@ func TestInsertDeliveries(t *testing.T) {
 
 func TestPendingDeliveriesPage(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	large := delivery("large", 1, 1)
 	large.Payload = make([]byte, 33<<20)
@@ -265,6 +266,7 @@ func TestNoLostWakeUp(t *testing.T) {
 // The narrowest moment: a delivery that is stored after the last look and before the job's end.
 func TestDeliveryBetweenPassAndEnd(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	w := &deliverWorker{store: s, handled: map[string]int{}, busy: map[store.DeliverArgs]bool{}}
 	var late int
@@ -292,6 +294,7 @@ func TestDeliveryBetweenPassAndEnd(t *testing.T) {
 
 func TestRearmStaleWork(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	if _, err := s.InsertDeliveries(t.Context(), []store.Delivery{delivery("a", 1, 1), delivery("b", 1, 2)}); err != nil {
 		t.Fatal(err)
@@ -328,6 +331,7 @@ func TestRearmStaleWork(t *testing.T) {
 // A job that the sweep replaced must not answer for the new one.
 func TestFinishWorkOfReplacedJob(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	if _, err := s.InsertDeliveries(t.Context(), []store.Delivery{delivery("a", 1, 1)}); err != nil {
 		t.Fatal(err)

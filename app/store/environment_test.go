@@ -140,6 +140,7 @@ func TestWantInAnyOrder(t *testing.T) {
 
 func TestWantNewCheck(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	w := previewWish(storetest.Project(t, s, 1), 7)
 	id := want(t, s, w)
@@ -159,6 +160,7 @@ func TestWantNewCheck(t *testing.T) {
 
 func TestWantManyAndRearm(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p, q := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	a, b, gone, other := want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3)), want(t, s, previewWish(q, 1))

@@ -62,6 +62,7 @@ func TestMigrateConcurrentlyAndTwice(t *testing.T) {
 // repository with one Worker is the same, entry by entry.
 func TestMigrateKeepsTheLedger(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	url := embeddedtest.Database(t)
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -114,6 +115,7 @@ func TestMigrateKeepsTheLedger(t *testing.T) {
 
 func TestOpenDoesNotTellThePassword(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	for name, url := range map[string]preview.Secret{
 		"unparsable": "postgres://user:hunter2@host:notaport/db",
 		"refused":    "postgres://user:hunter2@127.0.0.1:1/db",

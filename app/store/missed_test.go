@@ -26,6 +26,7 @@ func missedNow(t *testing.T, s *store.Store) []string {
 
 func TestSweep(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	start, err := s.Sweep(t.Context())
 	if err != nil {
@@ -97,6 +98,7 @@ func TestSweep(t *testing.T) {
 
 func TestPruneDeliveries(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	var list []store.Delivery
 	for _, guid := range []string{"a", "b", "c", "kept", "waiting"} {

@@ -15,6 +15,7 @@ import (
 
 func TestOnboarding(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	want := func(step string, want preview.Onboarding) {
@@ -57,6 +58,7 @@ func TestOnboarding(t *testing.T) {
 
 func TestWantInstallationOnboarding(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	var ids []string
 	for repo := range int64(4) {

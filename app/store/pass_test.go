@@ -14,6 +14,7 @@ import (
 
 func TestPassHistoryIsBounded(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	id, other := want(t, s, previewWish(p, 7)), want(t, s, previewWish(p, 8))
@@ -51,6 +52,7 @@ func TestPassHistoryIsBounded(t *testing.T) {
 // A person who asks for a new check run while a pass is writing its report must get one.
 func TestPublishedExchange(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	w := previewWish(storetest.Project(t, s, 1), 7)
 	id := want(t, s, w)

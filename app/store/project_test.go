@@ -15,6 +15,7 @@ import (
 
 func TestEnsureProject(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	steps := []struct {
 		name, repo, branch string
@@ -58,6 +59,7 @@ func TestEnsureProject(t *testing.T) {
 
 func TestArchiveProject(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, step := range []struct {
@@ -85,6 +87,7 @@ func TestArchiveProject(t *testing.T) {
 
 func TestGoodConfig(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, data := range [][]byte{nil, []byte("ttl: 24h\n"), {}, nil} {
@@ -100,6 +103,7 @@ func TestGoodConfig(t *testing.T) {
 
 func TestEntitlement(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	listed, special := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	if _, err := s.Entitlement(t.Context(), listed); !errors.Is(err, preview.ErrNotFound) {
@@ -125,6 +129,7 @@ func TestEntitlement(t *testing.T) {
 
 func TestRecordInstallation(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	for _, step := range []struct {
 		name string
@@ -157,6 +162,7 @@ func TestRecordInstallation(t *testing.T) {
 
 func TestRecordPush(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	push := func(before, sha string, at int, deleted bool) preview.Push {
@@ -209,6 +215,7 @@ func TestRecordPush(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	command := func(key string, at int) preview.Command {
@@ -281,6 +288,7 @@ func TestCommands(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, e := range []preview.AuditEntry{
@@ -299,6 +307,7 @@ func TestAudit(t *testing.T) {
 
 func TestReplayedRenameBringsNoOldLoginBack(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	at := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
 	r := preview.Repository{InstallationID: 1, RepoID: 2, Owner: "old", Name: "shop", DefaultBranch: "main", FactsAt: at}

@@ -20,6 +20,7 @@ func scanJobs(t *testing.T, s *store.Store) (n int) {
 
 func TestScans(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	p, err := s.EnsureProject(t.Context(), preview.Repository{InstallationID: 1, RepoID: 2, Owner: "acme", Name: "shop"})
 	if err != nil {

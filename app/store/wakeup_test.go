@@ -13,6 +13,7 @@ import (
 // came back: a pass has asked for a place and has not yet saved its end.
 func TestLeaveWakesReopened(t *testing.T) {
 	t.Parallel()
+	oneAfterTheOther(t)
 	s := storetest.New(t)
 	q := queue{t, s, storetest.Project(t, s, 1)}
 	q.leave(2) // closed long ago
