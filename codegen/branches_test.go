@@ -78,7 +78,7 @@ func TestBranches(t *testing.T) {
 				if size > 6<<20 {
 					t.Errorf("%d bytes are generated", size)
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(3 * time.Minute):
 				t.Fatal("this takes forever")
 			}
 		})

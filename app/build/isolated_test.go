@@ -50,7 +50,7 @@ func isolated(t testing.TB, cache string) *Isolated {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Isolated{Command: func(ctx context.Context) *exec.Cmd {
+	return &Isolated{Timeout: 5 * time.Minute, Command: func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, self)
 		cmd.Env = append(os.Environ(), childVariable+"="+cache)
 		return cmd

@@ -131,7 +131,7 @@ func (c *club) visitor() *visitor {
 	c.t.Helper()
 	jar, err := cookiejar.New(nil)
 	c.check(err)
-	return &visitor{c, &http.Client{Jar: jar, Timeout: 10 * time.Second, Transport: proxy{c}}, jar}
+	return &visitor{c, &http.Client{Jar: jar, Timeout: time.Minute, Transport: proxy{c}}, jar}
 }
 
 // proxy stands before the site and takes requests for its public address.

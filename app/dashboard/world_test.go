@@ -205,7 +205,7 @@ func newSite(t *testing.T, clock func() time.Time) *site {
 }
 
 func noRedirect() *http.Client {
-	return &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func encoded(t *testing.T, v any) string {

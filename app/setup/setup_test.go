@@ -101,7 +101,7 @@ func (b *bench) browser() *http.Client {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 type page struct {
@@ -333,7 +333,7 @@ func TestSetupElsewhere(t *testing.T) {
 	if got := b.get(me, back); got.status != http.StatusConflict {
 		t.Errorf("%d\n%s", got.status, got.text)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	app, err := b.Wait(ctx)
 	if diff := cmp.Diff(first, app); err != nil || diff != "" {

@@ -39,8 +39,8 @@ func TestManyLargeAnswers(t *testing.T) {
 			t.Error(problems)
 		}
 		t.Log(time.Since(began))
-	case <-time.After(30 * time.Second):
-		t.Error("the model takes longer than half a minute")
+	case <-time.After(3 * time.Minute):
+		t.Error("the model takes longer than three minutes")
 	}
 }
 

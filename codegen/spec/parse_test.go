@@ -204,7 +204,7 @@ func TestLongAnchor(t *testing.T) {
 		t.Fatal(problems)
 	}
 	start := time.Now()
-	if pointer, why := NewDocument("a.json", root).Anchor("x"); pointer != "" || !strings.Contains(why, "very long") || time.Since(start) > 10*time.Second {
+	if pointer, why := NewDocument("a.json", root).Anchor("x"); pointer != "" || !strings.Contains(why, "very long") || time.Since(start) > time.Minute {
 		t.Errorf("got %d bytes, %s, after %s", len(pointer), why, time.Since(start))
 	}
 }

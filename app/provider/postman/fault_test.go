@@ -83,7 +83,7 @@ func TestLookIsConcurrent(t *testing.T) {
 		for _, other := range asked {
 			select {
 			case <-other:
-			case <-time.After(30 * time.Second):
+			case <-time.After(3 * time.Minute):
 				t.Errorf("%s is asked for alone", route)
 			}
 		}

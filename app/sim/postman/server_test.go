@@ -208,7 +208,7 @@ func TestAsynchronousUpdate(t *testing.T) {
 	task, _ := body["taskId"].(string)
 	look := time.NewTicker(takes / 4)
 	defer look.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-look.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-look.C {
 		_, body := call(t, s, http.MethodGet, "/collection-updates-tasks/"+task, nil)
 		if body["status"] == "successful" {
 			break

@@ -141,7 +141,7 @@ func (r *Receiver) HasMetric(name string) bool {
 // Until waits until the receiver has what done looks for.
 func (r *Receiver) Until(tb testing.TB, what string, done func() bool) {
 	tb.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
