@@ -63,7 +63,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func overPipes(t *testing.T, handler http.HandlerFunc) http.RoundTripper {
 	t.Helper()
 	p := &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: handler} //nolint:gosec // of this process
+	server := &http.Server{Handler: handler}
 	transport := &http.Transport{DialContext: p.dial}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(p) })

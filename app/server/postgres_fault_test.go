@@ -159,7 +159,7 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 
 	stop := make(chan struct{})
 	var mu sync.Mutex
-	acknowledged, refused := map[string]bool{}, 0
+	acknowledged, refused, enough := map[string]bool{}, 0, 0 // enough is where senders wait: a busy machine has to handle all of it
 	var senders sync.WaitGroup
 	for range 8 {
 		senders.Go(func() {
@@ -168,6 +168,13 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 				case <-stop:
 					return
 				default:
+				}
+				mu.Lock()
+				full := len(acknowledged) >= enough
+				mu.Unlock()
+				if full {
+					<-time.After(time.Millisecond)
+					continue
 				}
 				guid := uuid.NewString()
 				response, err := w.post(guid, "pull_request", body)
@@ -193,15 +200,22 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 		defer mu.Unlock()
 		return len(acknowledged), refused
 	}
+	more := func(n int) (before int) {
+		mu.Lock()
+		defer mu.Unlock()
+		enough = len(acknowledged) + n
+		return len(acknowledged)
+	}
 	for range 3 {
-		before, _ := count()
+		before := more(300)
 		w.until("deliveries are acknowledged", func() bool { now, _ := count(); return now > before+200 })
+		more(300)
 		_, before = count()
 		db.stop()
 		w.until("deliveries are refused", func() bool { _, now := count(); return now > before+20 })
 		db.start()
 	}
-	before, _ := count()
+	before := more(50)
 	w.until("deliveries are acknowledged again", func() bool { now, _ := count(); return now > before })
 	close(stop)
 	senders.Wait()

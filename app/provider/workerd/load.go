@@ -58,6 +58,9 @@ func (l *load) due(now time.Time) bool { return !now.Before(l.next) }
 
 // look says why the process must end, and nothing as long as it need not; busy asks for a sign of life.
 func (l *load) look(e effort, now time.Time) (reason string, busy bool) {
+	if now.Sub(l.next) > l.busyLimit/2 { // this process stood still, too, and has not read what it was answered
+		l.answered(e, now)
+	}
 	l.next = now.Add(l.busyLimit / looksPerLimit)
 	without := l.without.lasted(e.computed+e.waited, now)
 	computing := l.computing.lasted(e.computed, now)

@@ -251,6 +251,22 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestLateLook: who stood still itself judges nobody by what it did not hear meanwhile, and begins anew.
+func TestLateLook(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(0, 0)
+	l := newLoad(start, 30*time.Second, time.Hour)
+	for _, look := range []struct {
+		at   int // seconds
+		ends bool
+	}{{5, false}, {10, false}, {60, false}, {65, false}, {75, false}, {85, false}, {90, true}} {
+		spent := time.Duration(look.at) * time.Second
+		if reason, _ := l.look(effort{computed: spent}, start.Add(spent)); (reason != "") != look.ends {
+			t.Errorf("at %d s: %q", look.at, reason)
+		}
+	}
+}
+
 // TestBusyButAnswering: a Worker that computes without a pause is left alone as long as it answers, which no code of it
 // has to do; its neighbour that does not is ended.
 func TestBusyButAnswering(t *testing.T) {
