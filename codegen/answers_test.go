@@ -63,6 +63,9 @@ func TestLargeAnswers(t *testing.T) {
 // TestManyAnswers has a small document whose answers, or bodies, would make hundreds of megabytes all together.
 func TestManyAnswers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
+	}
 	const components, operations = 900, 1500
 	var schemas, paths strings.Builder
 	for i := range components {

@@ -55,6 +55,9 @@ func TestNumbersOfFeatures(t *testing.T) {
 // TestContractsWithLateKeys has contracts whose members are sorted, so that what tells them from other files is far behind their start.
 func TestContractsWithLateKeys(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: one goroutine: the race detector takes its time and sees nothing")
+	}
 	var schemas strings.Builder
 	for i := range 3000 {
 		fmt.Fprintf(&schemas, `, "S%d": {"type": "string", "maxLength": %d}`, i, i+1)
