@@ -237,8 +237,15 @@ func (p *pass) apply(ctx context.Context, r preview.Resource, m *materials) erro
 	if err != nil {
 		return err
 	}
-	out, err := p.set.Kinds[r.Kind].Apply(ctx, r, in)
+	provider := p.set.Kinds[r.Kind]
+	out, err := provider.Apply(ctx, r, in)
 	if err != nil {
+		if counting, ok := provider.(Headroom); ok && errors.Is(err, preview.ErrNoRoom) {
+			_, known := counting.Headroom(p.project.ID)
+			m.mu.Lock()
+			p.full = p.full || known
+			m.mu.Unlock()
+		}
 		return ofWorker(r, err)
 	}
 	out = named(r, out)

@@ -95,28 +95,37 @@ func (l *left) Leave(context.Context, preview.Lease) error {
 
 func (l *left) Admit(context.Context, preview.Lease, int) (int, error) { return 0, nil }
 
-// room is a provider that knows how many environments there can be.
-type room struct{ Provider }
+// crowded is a provider whose account has no room.
+type crowded struct{ Provider }
 
-func (room) Headroom(string) (environments int, known bool) { return 3, true }
+func (crowded) Apply(context.Context, preview.Resource, preview.Inputs) (preview.Outputs, error) {
+	return preview.Outputs{}, preview.Transient(fmt.Errorf("one too many: %w", preview.ErrNoRoom))
+}
+
+// counted is one that knows how many environments there can be.
+type counted struct{ crowded }
+
+func (counted) Headroom(string) (environments int, known bool) { return 3, true }
 
 // A place is given back where it is known how many there are: else the same preview would take it again at once, and wake all that wait.
 func TestQueueAgain(t *testing.T) {
 	t.Parallel()
-	full := preview.Transient(fmt.Errorf("one too many: %w", preview.ErrNoRoom))
 	for _, tt := range []struct {
 		name  string
 		kinds map[preview.Kind]Provider
+		full  preview.Kind
 		want  int
 	}{
-		{"nobody knows", nil, 0},
-		{"the databases' account tells", map[preview.Kind]Provider{preview.KindDatabase: room{}}, 1},
+		{"nobody knows", map[preview.Kind]Provider{preview.KindCollection: crowded{}}, preview.KindCollection, 0},
+		{"the databases' account tells", map[preview.Kind]Provider{preview.KindDatabase: counted{}}, preview.KindDatabase, 1},
+		{"the databases' account tells, and another one is full", map[preview.Kind]Provider{preview.KindDatabase: counted{}, preview.KindCollection: crowded{}}, preview.KindCollection, 0},
 	} {
 		e, store := active(), &left{}
 		e.GoodSHA = ""
 		p := passOver(e)
 		p.Store, p.set.Kinds, p.facts.Entitlement = store, tt.kinds, &preview.Entitlement{MaxPreviews: 15}
 		want := desired.Desired{Verdict: desired.Verdict{Outcome: desired.Wanted}}
+		full := p.apply(t.Context(), preview.Resource{Kind: tt.full}, &materials{})
 		if err := p.queueAgain(t.Context(), &want, full); !errors.Is(err, preview.ErrNoRoom) || store.times != tt.want {
 			t.Errorf("%s: %v, given back %d times, want %d", tt.name, err, store.times, tt.want)
 		}

@@ -48,6 +48,9 @@ func (p *pass) checkPlaces(want desired.Desired) error {
 	return nil
 }
 
+// errUnnamed is why what is at a place of before can't be reached.
+var errUnnamed = errors.New("the operator's configuration no longer names that place")
+
 // isOver reports whether nothing of a preview is wanted any more. One in the queue comes back.
 func isOver(v desired.Verdict) bool {
 	return v.Outcome != desired.Wanted && v.Outcome != desired.Queued
@@ -56,7 +59,7 @@ func isOver(v desired.Verdict) bool {
 // leavePlaces deletes what is elsewhere once it is at its new place, or not wanted any more: users before what they use, which stays where
 // a user does. What can't be deleted now is tried again; while a preview serves at its new place, that is no failure of it. Where the new
 // places could not be reached, which is not nil then, all of it stays, unless its preview ends. A core environment that has nothing at its
-// new place stays where it is.
+// new place stays where it is. A preview of which nothing is left but at places that nobody names takes no other's place in the queue.
 func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error) error {
 	if reached != nil {
 		p.keepMoved()
@@ -65,7 +68,7 @@ func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error
 		return reached
 	}
 	errs := []error{reached}
-	used := false
+	used, unnamed := false, reached == nil
 	for _, kind := range slices.Backward(preview.Kinds()) {
 		for _, entry := range p.moved {
 			if entry.Kind != kind || used && (kind == preview.KindDatabase || kind == preview.KindSchema) {
@@ -80,6 +83,7 @@ func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error
 				return errors.Join(errs...)
 			}
 			p.remains = true
+			unnamed = unnamed && errors.Is(err, errUnnamed)
 			p.log().WarnContext(ctx, "what was made at another place is still there", slog.String("kind", string(entry.Kind)),
 				slog.String("place", entry.Place), slog.Any("error", err))
 			used = used || kind == preview.KindWorker
@@ -87,6 +91,9 @@ func (p *pass) leavePlaces(ctx context.Context, v desired.Verdict, reached error
 	}
 	if v.Outcome == desired.Wanted {
 		return nil
+	}
+	if p.remains && unnamed && isOver(v) {
+		errs = append(errs, storeError("leave", p.Store.Leave(ctx, p.lease)))
 	}
 	return errors.Join(errs...)
 }
@@ -101,7 +108,7 @@ func (p *pass) keepMoved() {
 func (p *pass) leavePlace(ctx context.Context, entry preview.LedgerEntry) error {
 	provider, ok := p.Providers.At(entry.Place, entry.Kind)
 	if !ok {
-		return errors.New("the operator's configuration no longer names that place")
+		return errUnnamed
 	}
 	if err := p.fence(ctx); err != nil {
 		return err

@@ -21,6 +21,12 @@ type elsewhere struct {
 	refuses map[preview.Kind]bool
 	unnamed preview.Kind // the operator names no account for it any more
 	deleted []preview.Kind
+	left    int // times that a preview gave its place back
+}
+
+func (e *elsewhere) Leave(context.Context, preview.Lease) error {
+	e.left++
+	return nil
 }
 
 func (e *elsewhere) Renew(context.Context, preview.Lease, time.Duration) (int64, error) {
@@ -100,20 +106,24 @@ func TestLeavePlaces(t *testing.T) {
 }
 
 // Where the operator names an old place no longer, a preview that goes on is told so before anything is done, and one that ends goes from
-// everywhere else.
+// everywhere else, and takes no other's place among the project's previews.
 func TestUnnamedPlace(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		kind    preview.EnvironmentKind
 		outcome desired.Outcome
+		refuses preview.Kind
 		refused bool
+		want    []preview.Kind // deleted
+		left    int
 	}{
-		{preview.EnvironmentPreview, desired.Wanted, true},
-		{preview.EnvironmentPreview, desired.Queued, true},
-		{preview.EnvironmentPreview, desired.Closed, false},
-		{preview.EnvironmentDev, desired.Skipped, true},
+		{preview.EnvironmentPreview, desired.Wanted, "", true, nil, 0},
+		{preview.EnvironmentPreview, desired.Queued, "", true, nil, 0},
+		{preview.EnvironmentPreview, desired.Closed, "", false, []preview.Kind{preview.KindWorker}, 1},
+		{preview.EnvironmentPreview, desired.Closed, preview.KindWorker, false, nil, 0}, // it may be gone the next time
+		{preview.EnvironmentDev, desired.Skipped, "", true, nil, 0},
 	} {
-		at := &elsewhere{unnamed: preview.KindCollection}
+		at := &elsewhere{unnamed: preview.KindCollection, refuses: map[preview.Kind]bool{tt.refuses: true}}
 		e, v := active(), desired.Verdict{Outcome: tt.outcome}
 		e.Kind = tt.kind
 		p := passOver(e)
@@ -125,8 +135,8 @@ func TestUnnamedPlace(t *testing.T) {
 		if tt.refused {
 			continue
 		}
-		if err := p.leavePlaces(t.Context(), v, nil); err == nil || !slices.Equal(at.deleted, []preview.Kind{preview.KindWorker}) {
-			t.Errorf("%s, %s: %v, and deleted was %v", tt.kind, tt.outcome, err, at.deleted)
+		if err := p.leavePlaces(t.Context(), v, nil); err == nil || !slices.Equal(at.deleted, tt.want) || at.left != tt.left {
+			t.Errorf("%s, %s: %v, deleted was %v, and its place was given back %d times", tt.kind, tt.outcome, err, at.deleted, at.left)
 		}
 	}
 }

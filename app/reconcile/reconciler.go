@@ -80,6 +80,8 @@ type pass struct {
 	unseen        map[preview.Key]error // why what stands alone could not be looked at
 	// remains is set where something at another place could not be deleted.
 	remains bool
+	// full is set where a provider that knows how many environments there can be had no room for this one.
+	full bool
 	// migrated is set where what the outputs tell of the migrations is of the pass's own commit.
 	migrated bool
 	// gone: GitHub no longer lets us see the repository; tear down from the ledger, tell nobody.
@@ -309,7 +311,7 @@ func (p *pass) queueAgain(ctx context.Context, want *desired.Desired, err error)
 	if !errors.Is(err, preview.ErrNoRoom) || len(invalidErrors(err)) > 0 || p.env.Kind.Core() || p.env.GoodSHA != "" {
 		return err
 	}
-	if _, known := p.headroom(); !known { // nobody knows how many there can be: it tries again by itself
+	if !p.full { // nobody knows how many there can be: it tries again by itself
 		return err
 	}
 	if err := p.Store.Leave(ctx, p.lease); err != nil {

@@ -256,6 +256,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	// Jobs outlive ctx until they are drained.
 	if err := s.startJobs(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("start jobs: %w", err)
 	}
 	api := &http.Server{Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
