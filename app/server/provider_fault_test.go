@@ -146,21 +146,22 @@ func TestProviderFailsAlways(t *testing.T) {
 	w.valid()
 }
 
-// wantToldBefore looks whether GitHub was told one state of a commit's check before another one. Who polls may come too late for
-// one that passes.
+// wantToldBefore waits until GitHub was told one state of a commit's check after another one. Who looks at the check may come too late
+// for one that passes, and sees the last one a moment before its request is listed.
 func (w *world) wantToldBefore(sha, first, then string) {
 	w.t.Helper()
 	check, _ := w.check(testRepo, sha)
-	var told []string
-	for _, r := range w.github.Writes() {
-		var body struct{ Status, Conclusion string }
-		if strings.Contains(r.Path, "/check-runs") && json.Unmarshal([]byte(r.Body), &body) == nil && (strings.Contains(r.Body, sha) || strings.HasSuffix(r.Path, fmt.Sprint("/", check.ID))) {
-			told = append(told, stdcmp.Or(body.Conclusion, body.Status))
+	w.until(fmt.Sprintf("GitHub was told %s and then %s", first, then), func() bool {
+		var told []string
+		for _, r := range w.github.Writes() {
+			var body struct{ Status, Conclusion string }
+			if strings.Contains(r.Path, "/check-runs") && json.Unmarshal([]byte(r.Body), &body) == nil && (strings.Contains(r.Body, sha) || strings.HasSuffix(r.Path, fmt.Sprint("/", check.ID))) {
+				told = append(told, stdcmp.Or(body.Conclusion, body.Status))
+			}
 		}
-	}
-	if i := slices.Index(told, first); i < 0 || !slices.Contains(told[i:], then) {
-		w.t.Errorf("told of the check: %v, want %s and then %s", told, first, then)
-	}
+		i := slices.Index(told, first)
+		return i >= 0 && slices.Contains(told[i:], then)
+	})
 }
 
 // TestCloseInOutage: while one provider is away, or refuses to answer, what does not depend on its answer goes all the same, and the rest when it is back. A
