@@ -396,12 +396,14 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestPointers has a file that Git LFS keeps elsewhere: each mode says that it was not scanned.
+// TestPointers has a file that Git LFS keeps elsewhere: each mode says that it was not scanned. A message or a stream with the
+// same text is no file.
 func TestPointers(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t)
 	base := r.commit("one")
-	r.write("a.data", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0a", 32)+"\nsize 12345\n")
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("0a", 32) + "\nsize 12345\n"
+	r.write("a.data", pointer)
 	r.git("add", ".")
 	cache := t.TempDir()
 	try := func(request Request) {
@@ -415,8 +417,12 @@ func TestPointers(t *testing.T) {
 	}
 	try(Request{Mode: Staged})
 	try(Request{Mode: Tree})
-	r.commit("two")
+	r.commit(pointer)
 	try(Request{Mode: Range, Range: base + "..HEAD"})
 	try(Request{Mode: History, Cache: cache})
 	try(Request{Mode: History, Cache: cache})
+	found, err := Scan(t.Context(), Request{Mode: Stdin, Input: strings.NewReader(pointer), Note: func(text string) { t.Errorf("a stream: %s", text) }})
+	if len(found) > 0 || err != nil {
+		t.Errorf("a stream: found %d, %v", len(found), err)
+	}
 }

@@ -51,7 +51,7 @@ func (s *searcher) file(name string, raw []byte, paths []string) ([]Finding, err
 func (s *searcher) part(name string, raw []byte, regions []span, paths []string) (found []Finding, err error) {
 	s.again, s.kept, s.called = false, 0, name
 	defer s.recovered(&found, &err)
-	if isPointer(raw) && s.more != nil {
+	if isPointer(raw) && s.more != nil && !slices.Contains(paths, "") { // a message is no file
 		s.more.pointers.Add(1)
 	}
 	left := eachPiece(raw, func(p piece) {

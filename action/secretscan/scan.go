@@ -89,7 +89,9 @@ func Scan(ctx context.Context, request Request) ([]Finding, error) {
 	default:
 		err = fmt.Errorf("mode %q: want %s", request.Mode, Modes())
 	}
-	request.notePointers()
+	if request.Mode != Stdin {
+		request.notePointers()
+	}
 	found = request.more.keep(found, request.more.inScan)
 	if cut := request.more.error(); err == nil {
 		err = cut
