@@ -34,8 +34,11 @@ func NewContents(trust Trust, now time.Time) (*Contents, error) {
 	return &Contents{searcher: s, ignores: ignores}, nil
 }
 
+// Apart is the same search, for the same goroutine, with room of its own for findings.
+func (c *Contents) Apart() *Contents { return &Contents{searcher: c.searcher, ignores: c.ignores} }
+
 // Scan finds the secrets of a text. name is what errors call it and must hold nothing of it; path is where
-// findings are and what rules for certain paths go by. Of all texts together so many findings are kept as of a scan: a
+// findings are and what rules for certain paths go by, "" of what is no file. Of all texts together so many findings are kept as of a scan: a
 // CutError says how many are not. What the ignore file allows is among the findings: see Unallowed. left says what was not
 // searched, as of an archive beyond the bounds, or is not kept.
 func (c *Contents) Scan(name, path string, text []byte) (found []Finding, left []string, err error) {

@@ -235,20 +235,28 @@ func (r *changes) blob(ctx context.Context, file preview.ChangedFile, key [32]by
 	if err := r.spent(); err != nil {
 		return c, err
 	}
-	text, err := r.read(ctx, file.Blob)
-	switch {
-	case errors.Is(err, preview.ErrTooLarge):
-		c.left = []string{fmt.Sprintf("%s is larger than %d MiB and was not scanned", r.contents.Shown(file.Path), maxBlob>>20)}
-	case err != nil:
+	if c, err = r.searched(ctx, r.contents, file); err != nil {
 		return c, err
-	default:
-		if c, err = contentOf(r.contents, file.Path, file.Path, text); err != nil {
-			return c, notScanned("object %.12s could not be searched", file.Blob)
-		}
 	}
 	r.seen[key] = c
 	if len(c.found) == 0 && len(c.left) == 0 {
 		r.clean = append(r.clean, key)
+	}
+	return c, nil
+}
+
+// searched is blob without what is known of it.
+func (r *changes) searched(ctx context.Context, by *secretscan.Contents, file preview.ChangedFile) (c content, err error) {
+	text, err := r.read(ctx, file.Blob)
+	switch {
+	case errors.Is(err, preview.ErrTooLarge):
+		c.left = []string{fmt.Sprintf("%s is larger than %d MiB and was not scanned", by.Shown(file.Path), maxBlob>>20)}
+	case err != nil:
+		return c, err
+	default:
+		if c, err = contentOf(by, file.Path, file.Path, text); err != nil {
+			return c, notScanned("object %.12s could not be searched", file.Blob)
+		}
 	}
 	return c, nil
 }
@@ -313,13 +321,17 @@ func (r *changes) fresh(ctx context.Context, commit preview.Commit, files []prev
 	return true, nil
 }
 
-// held is what a content from before the range holds.
+// held is what a content from before the range holds. It leaves no less room for what is new, and has room whatever else was
+// there before.
 func (r *changes) held(ctx context.Context, blob, path string) (map[string]bool, error) {
 	if held, ok := r.old[blob+path]; ok {
 		return held, nil
 	}
+	if err := r.spent(); err != nil {
+		return nil, err
+	}
 	held := map[string]bool{}
-	content, err := r.blob(ctx, preview.ChangedFile{Path: path, Blob: blob}, r.contents.Key(blob, path))
+	content, err := r.searched(ctx, r.contents.Apart(), preview.ChangedFile{Path: path, Blob: blob})
 	if err != nil && !absent(err) {
 		return nil, err
 	}
@@ -335,19 +347,21 @@ func (r *changes) held(ctx context.Context, blob, path string) (map[string]bool,
 
 // text searches what is in no file.
 func (l *look) text(c *secretscan.Contents, what, text string) error {
-	list, err := l.search(c, what, text)
+	list, over, err := l.search(c, what, text)
+	l.result.over = l.result.over || over
 	l.result.take(c, list)
 	return err
 }
 
-func (l *look) search(c *secretscan.Contents, what, text string) (list []found, err error) {
-	content, err := contentOf(c, what, "text", []byte(text))
+// search is text without what follows from it. over says that something that is not listed reaches the bar.
+func (l *look) search(c *secretscan.Contents, what, text string) (list []found, over bool, err error) {
+	content, err := contentOf(c, what, "", []byte(text))
 	if err != nil {
-		return nil, notScanned("%s could not be searched", what)
+		return nil, false, notScanned("%s could not be searched", what)
 	}
 	l.result.leave(content.left...)
 	for _, f := range content.found {
 		list = append(list, found{Finding: f, text: what})
 	}
-	return list, nil
+	return list, content.over, nil
 }

@@ -233,7 +233,7 @@ func (l *look) pull(ctx context.Context, head preview.Head) error {
 }
 
 // comments looks at what is written below a pull request and in its reviews. Anybody may write there, so that only who
-// belongs to the repository, or opened the pull request, can fail its check.
+// belongs to the repository, or opened the pull request, can fail its check. What others write takes no room of that in the list.
 func (l *look) comments(ctx context.Context, c *secretscan.Contents, head preview.Head) error {
 	list, whole, err := l.GitHub.Comments(ctx, l.project, head.Number)
 	if err != nil {
@@ -242,14 +242,20 @@ func (l *look) comments(ctx context.Context, c *secretscan.Contents, head previe
 	if !whole {
 		l.result.note(fmt.Sprintf("pull request #%d has more comments and reviews than the %d that were scanned", head.Number, len(list)))
 	}
+	apart := c.Apart()
 	for _, comment := range list {
-		some, err := l.search(c, fmt.Sprintf("%s %d on pull request #%d", comment.What, comment.ID, head.Number), comment.Body)
+		aside, by := !comment.Member && comment.Author != head.Author, c
+		if aside {
+			by = apart
+		}
+		some, over, err := l.search(by, fmt.Sprintf("%s %d on pull request #%d", comment.What, comment.ID, head.Number), comment.Body)
 		if err != nil {
 			return err
 		}
 		for i := range some {
-			some[i].aside = !comment.Member && comment.Author != head.Author
+			some[i].aside = aside
 		}
+		l.result.over = l.result.over || over && !aside
 		l.result.take(c, some)
 	}
 	return nil

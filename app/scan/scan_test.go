@@ -49,6 +49,7 @@ type world struct {
 	shown     []report.Check
 	reads     int
 	tags      map[string]preview.Tag
+	comments  []preview.Comment
 	clean     map[[32]byte]bool
 	taken     bool
 }
@@ -134,7 +135,7 @@ func (w *world) Answered(context.Context, preview.Project, report.Check) (conclu
 }
 
 func (w *world) Comments(context.Context, preview.Project, int) ([]preview.Comment, bool, error) {
-	return nil, true, nil
+	return w.comments, true, nil
 }
 
 func (w *world) ShowCheck(_ context.Context, _ preview.Project, c report.Check) error {
@@ -193,6 +194,7 @@ func TestConclusions(t *testing.T) {
 	t.Parallel()
 	secret := "t = '" + token() + "'\n"
 	doubtful := fmt.Sprintf("api_key = '%x'\n", sha256.Sum256([]byte("doubtful")))
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("0a", 32) + "\nsize 12345\n"
 	const broken = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff"
 	short := func() string { return "URL=postgres" + "://app:" + token()[10:22] + "@db.acme.dev/shop\n" }
 	old := short()
@@ -219,6 +221,8 @@ func TestConclusions(t *testing.T) {
 			change: func(w *world) { w.commits[1].Whole, w.partly = false, true }, conclusion: "failure", title: "Not scanned: commit 0000000 has more files"},
 		{name: "a large file", world: pushed(2, strings.Repeat("x", maxBlob+1)), conclusion: "neutral", title: "Not everything was scanned"},
 		{name: "a file that is not what it says", world: pushed(2, broken), conclusion: "neutral", title: "Not everything was scanned"},
+		{name: "a file that is kept elsewhere", world: pushed(2, pointer), conclusion: "neutral", title: "Not everything was scanned"},
+		{name: "a message like such a file", reason: "it is no file", world: pushed(2), change: func(w *world) { w.commits[1].Message = pointer }, conclusion: "success", title: "No secrets found"},
 		{name: "a doubtful value", world: pushed(2, doubtful), conclusion: "success", title: "No secrets at or over the bar"},
 		{name: "a doubtful value in place of a large file", reason: "what was before the push is not asked about", world: pushed(2, doubtful),
 			change: inPlaceOf(strings.Repeat("x", maxBlob+1)), conclusion: "success", title: "No secrets at or over the bar"},
@@ -278,11 +282,7 @@ func TestMoreThanIsListed(t *testing.T) {
 	if err != nil || few.over || len(few.found) != 1 {
 		t.Errorf("one: %d found, over %t, %v", len(few.found), few.over, err)
 	}
-	var many strings.Builder
-	for range 10_010 {
-		many.WriteString("t = '" + token() + "'\n")
-	}
-	cut, err := contentOf(c, "many", "many.txt", []byte(many.String()))
+	cut, err := contentOf(c, "many", "many.txt", []byte(tokens(10_010)))
 	if err != nil || !cut.over || len(cut.found) != 10_000 || len(cut.left) != 1 {
 		t.Errorf("many: %d found, over %t, %q, %v", len(cut.found), cut.over, cut.left, err)
 	}
@@ -290,6 +290,77 @@ func TestMoreThanIsListed(t *testing.T) {
 	l := &look{Scanner: w.scanner(0), wanted: w.wanted(), result: result{left: cut.left, over: cut.over}}
 	if check := l.render(); check.Conclusion != "failure" || !strings.Contains(check.Summary, cut.left[0]) {
 		t.Errorf("%s: %s\n%s", check.Conclusion, check.Title, check.Summary)
+	}
+}
+
+// tokens is a text of so many secrets.
+func tokens(n int) string {
+	var b strings.Builder
+	for range n {
+		b.WriteString("t = '" + token() + "'\n")
+	}
+	return b.String()
+}
+
+// TestMoreInTextsThanIsListed has more secrets in what is in no file than are listed: they fail the check as those in files do,
+// but for what a stranger wrote, which takes no room of anything else, either.
+func TestMoreInTextsThanIsListed(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("80,000 secrets take some seconds")
+	}
+	many := tokens(10_010)
+	w := pushed(1)
+	head := preview.Head{PullRequest: preview.PullRequest{Number: 7, Author: "ann"}}
+	try := func(name string, over bool, listed int, do func(*look, *secretscan.Contents) error) {
+		t.Helper()
+		c, err := secretscan.NewContents(secretscan.Trust{}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &look{Scanner: w.scanner(0), wanted: w.wanted()}
+		if err := do(l, c); err != nil || l.result.over != over || len(l.result.findings) != listed {
+			t.Errorf("%s: over %t, %d listed, %v", name, l.result.over, len(l.result.findings), err)
+		}
+	}
+	try("a commit's message", true, 10_000, func(l *look, c *secretscan.Contents) error { return l.text(c, "the message of commit 0123456", many) })
+	comments := func(list ...preview.Comment) func(*look, *secretscan.Contents) error {
+		return func(l *look, c *secretscan.Contents) error {
+			w.comments = list
+			return l.comments(t.Context(), c, head)
+		}
+	}
+	stranger := preview.Comment{What: "comment", Author: "eve", Body: many}
+	try("a member's comment", true, 10_000, comments(preview.Comment{What: "comment", Author: "bob", Member: true, Body: many}))
+	try("a stranger's comment", false, 10_000, comments(stranger))
+	all := make([]preview.Comment, 6)
+	for i := range all[:5] {
+		all[i], all[i].ID = stranger, int64(i)
+	}
+	all[5] = preview.Comment{What: "comment", ID: 9, Author: "ann", Body: tokens(1)}
+	try("the author's comment behind a stranger's", false, 50_001, comments(all...))
+}
+
+// TestOldFindingsAreNoNewOnes has 60,000 findings in what was there before a push that adds a line to each of six files.
+func TestOldFindingsAreNoNewOnes(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("60,000 secrets take some seconds")
+	}
+	w := pushed(1)
+	w.commits[0].Files = nil
+	for i := range 6 {
+		kept := tokens(1)
+		path := fmt.Sprintf("%d.txt", i)
+		w.blobs[id(2000+i)], w.blobs[id(3000+i)] = kept+tokens(9_999), kept+"more\n"
+		w.before = append(w.before, preview.TreeFile{Path: path, Blob: id(2000 + i)})
+		w.commits[0].Files = append(w.commits[0].Files, preview.ChangedFile{Path: path, Blob: id(3000 + i)})
+	}
+	if _, err := w.scanner(0).Scan(t.Context(), w.wanted()); err != nil || len(w.shown) != 1 {
+		t.Fatalf("%d checks, %v", len(w.shown), err)
+	}
+	if c := w.shown[0]; c.Conclusion != "success" || c.Title != "No secrets found" {
+		t.Errorf("%s: %s\n%s", c.Conclusion, c.Title, c.Summary)
 	}
 }
 
