@@ -14,8 +14,8 @@ const (
 	// maxKept is of a scan: a report of so many is small enough to be the next scan's baseline, and GitHub takes half of
 	// them in a SARIF file.
 	maxKept = 50_000
-	// maxMatches is how many matches of one text are held until it is known which of them count. Those after them are
-	// counted as they are: of one value that several rules match, each.
+	// maxMatches is how many matches of one text are held until it is known which of them count, and as many of what is decoded
+	// from it. Those after them are counted as they are: of one value that several rules match, each.
 	maxMatches = 3 * maxFound
 )
 

@@ -2,6 +2,7 @@ package secretscan
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,6 +78,24 @@ func TestSurestAreKept(t *testing.T) {
 	}
 	if made := NewReport(found[1:], err); made.Reaches(Likely) || !made.Reaches(Generic) || made.Complete {
 		t.Errorf("reaches %t and %t, complete %t", made.Reaches(Likely), made.Reaches(Generic), made.Complete)
+	}
+}
+
+// TestTooManyDecoded has more secrets in the encoded parts of a text than are held of it, as few in each part.
+func TestTooManyDecoded(t *testing.T) {
+	t.Parallel()
+	const held, parts, each = 20, 5, 10
+	var once strings.Builder
+	for i := range parts {
+		tokens := strings.ReplaceAll(many(i, each), "TOKEN=", "") // which other rules match, too
+		once.WriteString(base64.StdEncoding.EncodeToString([]byte(tokens)) + "\n" + strings.Repeat("\n", margin))
+	}
+	for name, text := range map[string]string{"once": once.String(), "twice": base64.StdEncoding.EncodeToString([]byte(once.String()))} {
+		found, err := Scan(t.Context(), Request{Mode: Stdin, Input: strings.NewReader(text), more: &more{inText: held, inFile: maxFound, inScan: maxKept}})
+		counted, alone := Cut(err)
+		if diff := cmp.Diff(map[Tier]int{Certain: parts*each - held}, counted); diff != "" || !alone || len(found) != held {
+			t.Errorf("%s: found %d, %v: %s", name, len(found), err, diff)
+		}
 	}
 }
 

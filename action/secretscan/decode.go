@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"sort"
 	"strconv"
 )
 
@@ -202,7 +203,13 @@ func (s *searcher) searchDecoded(text []byte, regions []span, paths []string, de
 			for n < len(parts) && parts[n].from-parts[n-1].to < margin {
 				n++
 			}
-			found = append(found, s.searchPlain(text, parts[:n], paths, depth)...)
+			for _, m := range s.searchPlain(text, parts[:n], paths, depth) {
+				if s.more.fullText(len(found)) {
+					s.more.count(m.grade())
+				} else {
+					found = append(found, m)
+				}
+			}
 			parts = parts[n:]
 		}
 	}
@@ -228,16 +235,9 @@ func (s *searcher) searchPlain(text []byte, parts []encoded, paths []string, dep
 	}
 	var found []match
 	for _, m := range matches {
-		first, last := -1, -1
-		for i, p := range places {
-			if m.start < p.to && p.from < m.stop {
-				last = i
-				if first < 0 {
-					first = i
-				}
-			}
-		}
-		if first < 0 {
+		first := sort.Search(len(places), func(i int) bool { return places[i].to > m.start })
+		last := sort.Search(len(places), func(i int) bool { return places[i].from >= m.stop }) - 1
+		if last < first {
 			continue // it is in the text as it stands, and was found there
 		}
 		m.line = lineAround(plain, m.from, m.to, maxBeside)
