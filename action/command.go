@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -27,6 +28,14 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) 
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// quoted is where JSON is printed. "##[" would be the beginning of a command to GitHub's runner, whatever it is in.
+type quoted struct{ io.Writer }
+
+func (q quoted) Write(text []byte) (int, error) {
+	_, err := q.Writer.Write(bytes.ReplaceAll(text, []byte("##["), []byte(`##\u005b`)))
+	return len(text), err
 }
 
 // onlyFlags refuses arguments: a folder or file is given by a flag.

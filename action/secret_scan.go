@@ -111,11 +111,11 @@ const stagedAdvice = `Not committed: take the secrets out of the files, git add 
 
 // report prints what was found and writes the files that were asked for.
 func (a *secretScan) report(out io.Writer, made secretscan.Report) error {
-	write := made.WriteText
 	if a.format == "json" {
-		write = made.WriteJSON
-	}
-	if err := write(out); err != nil {
+		if err := made.WriteJSON(quoted{out}); err != nil {
+			return err
+		}
+	} else if err := made.WriteText(out); err != nil {
 		return err
 	}
 	for name, write := range map[string]func(io.Writer) error{a.sarif: made.WriteSARIF, a.json: made.WriteJSON} {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/action/secretscan"
+	"github.com/flaresmith/flaresmith/codegen/drift"
+	"github.com/flaresmith/flaresmith/codegen/spec"
 )
 
 // TestSecretScan runs the command as main does, and looks at its exit code and what it wrote.
@@ -105,25 +109,57 @@ func TestStepTellsOfCutLists(t *testing.T) {
 	}
 }
 
-// TestNamesSteerNothing has files whose names hold commands to a terminal and to a workflow's runner, one that is found, one
-// of which a note tells, and a folder that can't be read.
+// TestNamesSteerNothing has files whose names hold commands to a terminal and to a workflow's runner, some that are found, some
+// of which a note tells, and a folder that can't be read; and operations with such names. GitHub's runner takes "::" where a
+// line begins, after blanks, and "##[" anywhere.
 func TestNamesSteerNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const command = "\n::error::\x1b[2J"
-	for name, text := range map[string]string{"::warning::a": "KEY=" + stripeKey + "\n", "a" + command + ".xz": "\xfd7zXZ\x00"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	const command, old = "\n::error::\x1b[2J", "##[stop-commands]x"
+	key := "KEY=" + stripeKey + "\n"
+	for name, text := range map[string]string{"::warning::a": key, " ::stop-commands::x": key, old + "/.env": key, "a" + command + old + ".xz": "\xfd7zXZ\x00"} {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
 			t.Skip(err)
 		}
 	}
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "secret-scan", "--dir", dir); code != exitFound {
-		t.Errorf("exit code %d", code)
+	specs := t.TempDir()
+	document := filepath.Join(specs, "openapi.yaml")
+	const operations = `openapi: 3.1.0
+info: {title: Shop, version: "1"}
+paths:
+  /a:
+    get: {operationId: "a\n::error::x##[stop-commands]x", responses: {"204": {description: gone}}}
+    put: {operationId: "a\n::error::x##[stop-commands]x", responses: {"204": {description: gone}}}
+`
+	if err := os.WriteFile(document, []byte(operations), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "secret-scan", "--dir", filepath.Join(dir, "gone"+command))
-	run(t.Context(), streams{nil, &out, &errs}, os.Getenv, "spec-apply", "--dir", filepath.Join(dir, "gone"+command))
+	var out, errs bytes.Buffer
+	try := func(want int, args ...string) {
+		t.Helper()
+		if code := run(t.Context(), streams{nil, &out, &errs}, os.Getenv, args...); code != want {
+			t.Errorf("%s: exit code %d\n%s", args, code, errs.String())
+		}
+	}
+	try(exitFound, "secret-scan", "--dir", dir)
+	try(exitFailed, "secret-scan", "--dir", filepath.Join(dir, "gone"+command+old))
+	try(exitFailed, "spec-apply", "--dir", filepath.Join(dir, "gone"+command+old))
+	try(exitOK, "spec-apply", "--openapi", document, "--out", filepath.Join(specs, "out"))
+	try(exitOK, "spec-apply", "--openapi", document, "--out", filepath.Join(specs, "again"), "--json")
+	var report drift.Report
+	name := func(note spec.Problem) bool { return strings.Contains(note.Message, "called a\n::error::x"+old+":") }
+	if at := strings.Index(out.String(), "\n{"); at < 0 || json.Unmarshal(out.Bytes()[at:], &report) != nil || !slices.ContainsFunc(report.Notes, name) {
+		t.Errorf("the JSON report is not whole: %+v", report)
+	}
+	try(exitFound, "secret-scan", "--dir", dir, "--format", "json")
 	printed := out.String() + errs.String()
-	if strings.Contains(printed, "\n::") || strings.HasPrefix(printed, "::") || strings.Contains(printed, "\x1b") || strings.Count(errs.String(), "gone") != 2 || !strings.Contains(printed, "note:") {
+	for line := range strings.SplitSeq(printed, "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "\x1b") {
+			t.Errorf("printed %q", line)
+		}
+	}
+	if strings.Count(errs.String(), "gone") != 2 || strings.Count(printed, "note:") != 2 || !strings.Contains(printed, "note      ") {
 		t.Errorf("printed %q", printed)
 	}
 }

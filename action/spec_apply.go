@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flaresmith/flaresmith/action/secretscan"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/codegen"
 	"github.com/flaresmith/flaresmith/codegen/drift"
@@ -210,29 +211,34 @@ func write(base string, report drift.Report, manifest drift.Manifest) error {
 
 func (o *specApply) print(w io.Writer, report drift.Report) error {
 	if o.json {
-		encoder := json.NewEncoder(w)
+		encoder := json.NewEncoder(quoted{w})
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
+	say := func(format string, values ...any) { // names may hold line ends, and commands to a terminal or a workflow's runner
+		fmt.Fprintln(w, secretscan.Printable(fmt.Sprintf(format, values...)))
+	}
 	for _, c := range report.ChangedFiles {
-		fmt.Fprintf(w, "%-8s  %s  +%d -%d\n", c.ChangeType, c.Path, c.LinesAdded, c.LinesRemoved)
+		say("%-8s  %s  +%d -%d", c.ChangeType, c.Path, c.LinesAdded, c.LinesRemoved)
 	}
 	for _, c := range report.Conflicts {
 		place := c.Path
 		if c.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", c.Path, c.Line, c.Column)
 		}
-		fmt.Fprintf(w, "conflict  %s  %s\n          %s\n", place, c.Reason, c.Resolution)
+		say("conflict  %s  %s", place, c.Reason)
+		say("          %s", c.Resolution)
 	}
 	for _, b := range report.BreakingChanges {
-		fmt.Fprintf(w, "breaking  %s %s\n          %s\n", b.Kind, b.Name, b.Note)
+		say("breaking  %s %s", b.Kind, b.Name)
+		say("          %s", b.Note)
 	}
 	if o.check {
 		return nil
 	}
 	for _, note := range report.Notes {
-		fmt.Fprintf(w, "note      %s\n", note)
+		say("note      %s", note)
 	}
 	s := report.Summary
 	_, err := fmt.Fprintf(w, "%s: %d files, %d created, %d modified, %d deleted\n", s.Status, s.TotalFiles, s.FilesCreated, s.FilesModified, s.FilesDeleted)

@@ -40,7 +40,7 @@ func (r Report) Reaches(bar Tier) bool {
 func (r Report) WriteText(w io.Writer) error {
 	for _, f := range r.Findings {
 		at := f.where()
-		if strings.HasPrefix(at, "::") {
+		if strings.HasPrefix(strings.TrimLeft(at, " "), "::") {
 			at = "./" + at // no command to a workflow's runner
 		}
 		where := fmt.Sprintf("%s:%d:%d: %s (%s): %s", at, f.Line, f.Column, f.Rule, f.Tier, f.Description)
@@ -74,11 +74,13 @@ func (r Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// Printable is a text on one line that steers no terminal.
+// Printable is a text on one line that steers no terminal, and behind a word of ours no workflow's runner.
 func Printable(text string) string { return printable(text) }
 
-// printable keeps what a file or a person is called from steering a terminal.
+// printable keeps what a file or a person is called from steering a terminal, or a workflow's runner: GitHub's takes "##[" for
+// the beginning of a command wherever it is in a line, and "::" where a line begins.
 func printable(name string) string {
+	name = strings.ReplaceAll(name, "##[", "## [")
 	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return name
 	}

@@ -88,14 +88,16 @@ func (s *Step) tokenOfItsOwn() bool {
 // TempDir is a folder that lasts as long as the job, or "".
 func (s *Step) TempDir() string { return s.getenv("RUNNER_TEMP") }
 
-// Logf prints a line. It begins with a word of ours, so that no text can be a command to the runner.
+// Logf prints a line. It begins with a word of ours, so that no text can be a command to the runner: see plain, too.
 func (s *Step) Logf(format string, values ...any) {
 	s.action.Infof("flaresmith: %s", plain(fmt.Sprintf(format, values...)))
 }
 
-// plain is text on one line without control characters.
+// plain is text on one line without control characters, and without "##[", with which an older form of commands to the runner
+// begins, anywhere in a line.
 func plain(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }), " ")
+	line := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }), " ")
+	return strings.ReplaceAll(line, "##[", "## [")
 }
 
 func clip(text string, characters int) string {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sethvargo/go-githubactions"
 )
 
 func newStep(t *testing.T, payload string, environment map[string]string) *Step {
@@ -90,6 +91,23 @@ func TestSummaryStaysSmall(t *testing.T) {
 		if len(text) > limit || !strings.Contains(text, " more are not in this table.") || !strings.Contains(text, "Do this.") {
 			t.Errorf("%d bytes, at most %d", len(text), limit)
 		}
+	}
+}
+
+// TestLogSteersNothing has names with commands to the runner, in its two forms: "::" where a line begins, "##[" anywhere.
+func TestLogSteersNothing(t *testing.T) {
+	t.Parallel()
+	s := newStep(t, "{}", nil)
+	var log bytes.Buffer
+	s.action = githubactions.New(githubactions.WithWriter(&log))
+	s.Logf("%s is not scanned", "a\n ::stop-commands::x/##\x00[stop-commands]x")
+	if want := "flaresmith: a  ::stop-commands::x/## [stop-commands]x is not scanned\n"; log.String() != want {
+		t.Errorf("got %q, want %q", log.String(), want)
+	}
+	log.Reset()
+	s.Logf("%s is not scanned", "###[stop-commands]x")
+	if want := "flaresmith: ### [stop-commands]x is not scanned\n"; log.String() != want {
+		t.Errorf("got %q, want %q", log.String(), want)
 	}
 }
 
