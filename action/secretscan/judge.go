@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/maphash"
@@ -305,13 +306,21 @@ func (s *searcher) byPath(paths []string) []Finding {
 // finding of the same text.
 func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Finding) {
 	// One would go back and forth where many are in one place, decoded from a long part.
+	if len(list) == 0 {
+		return nil
+	}
 	start, end := &cursor{text: p.text}, &cursor{text: p.text}
 	if s.more.fullFile(len(list)) { // the surest are kept
 		slices.SortStableFunc(list, func(a, b placed) int { return cmp.Or(b.grade().weight()-a.grade().weight(), a.from-b.from) })
 	}
+	names := make([]string, len(paths))
+	for place, path := range paths {
+		names[place] = inside(path, p.name)
+	}
+	hidden := inNames(list, names)
 	var made []Finding // by match, as far as any are kept
-	for place := range paths {
-		path, shown := inside(paths[place], p.name), false
+	for place, path := range names {
+		shown := false
 		for i := range list {
 			m := &list[i]
 			if len(m.places) == 0 || m.places[0] != place {
@@ -323,9 +332,9 @@ func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Findi
 			}
 			s.kept++
 			m.places = m.places[1:]
-			if !shown { // which takes as long as there are matches
-				for _, other := range list {
-					path = veil(path, other.secret)
+			if !shown {
+				for _, secret := range hidden {
+					path = veil(path, secret)
 				}
 				path, shown = s.shown(path), true
 			}
@@ -338,6 +347,49 @@ func (s *searcher) sealed(list []placed, p piece, paths []string) (found []Findi
 		}
 	}
 	return found
+}
+
+// fewVeils are done as they are, and maxPieces is how many places in names are kept.
+const fewVeils, maxPieces = 1 << 12, 1 << 24
+
+// inNames gives the secrets of a text that veil may hide in the names of its files, in order. It is mostly none, and a text with
+// thousands may be in thousands of files.
+func inNames(list []placed, names []string) (secrets [][]byte) {
+	all := []byte(strings.Join(names, "\n"))
+	if len(list)*len(names) < fewVeils || len(all) > maxPieces {
+		for i := range list {
+			secrets = append(secrets, list[i].secret)
+		}
+		return secrets
+	}
+	var pieces []uint64
+	for from := 0; from+pieceSize <= len(all); from++ {
+		pieces = append(pieces, binary.LittleEndian.Uint64(all[from:]))
+	}
+	slices.Sort(pieces)
+	pieces = slices.Compact(pieces)
+	begins := func(text []byte) bool { // whether what begins so may be in a name
+		if len(text) < pieceSize {
+			return bytes.Contains(all, text)
+		}
+		_, ok := slices.BinarySearch(pieces, binary.LittleEndian.Uint64(text))
+		return ok
+	}
+	for i := range list {
+		secret := list[i].secret
+		hexDigits := hex.AppendEncode(nil, secret[:min(len(secret), pieceSize/2)])
+		in := bytes.IndexByte(secret, '*') >= 0 || // of which a part may be there when others are hidden
+			begins(secret) || begins(hexDigits) || begins(bytes.ToUpper(hexDigits)) ||
+			begins(base64.RawURLEncoding.AppendEncode(nil, secret[:min(len(secret), pieceSize/4*3)])) ||
+			begins(base64.RawStdEncoding.AppendEncode(nil, secret[:min(len(secret), pieceSize/4*3)]))
+		for from := 1; !in && from+pieceSize <= len(secret); from++ {
+			in = begins(secret[from:]) && isRandom(secret)
+		}
+		if in {
+			secrets = append(secrets, secret)
+		}
+	}
+	return secrets
 }
 
 // valueSeed is the key of Finding.value, which nobody learns.
@@ -395,6 +447,9 @@ func (c *cursor) move(to int) (line, column int) {
 	return c.line + 1, c.column + 1
 }
 
+// pieceSize is how much of a value is hidden.
+const pieceSize = 8
+
 // veil hides a value in a path that holds it, as it is or encoded, or a piece of a value that looks random. Mostly it does
 // not, for each of the secrets of a text.
 func veil(path string, secret []byte) string {
@@ -409,9 +464,8 @@ func veil(path string, secret []byte) string {
 		path = strings.ReplaceAll(path, encoded, "***")
 		path = strings.ReplaceAll(path, base64.RawStdEncoding.EncodeToString(secret), "***")
 	}
-	const piece = 8
-	for from := 0; from+piece <= len(path); from++ {
-		to := from + piece
+	for from := 0; from+pieceSize <= len(path); from++ {
+		to := from + pieceSize
 		if !strings.Contains(value, path[from:to]) {
 			continue
 		}

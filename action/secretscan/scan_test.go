@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -327,5 +328,67 @@ func TestPrintable(t *testing.T) {
 		if got := printable(name); got != want {
 			t.Errorf("%q is %s, want %s", name, got, want)
 		}
+	}
+}
+
+// TestHiddenInNames hides the secrets of a text in the names of its files with those alone that may be in one, and with all.
+func TestHiddenInNames(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	some := 0
+	for round := range 60 {
+		var list []placed
+		for range 90 {
+			secret := randomText(random.Uint64(), alnum+"*~?>", 1+random.IntN(60))
+			switch random.IntN(6) {
+			case 0:
+				secret = strings.Repeat(secret[:1], len(secret)) // not random
+			case 1:
+				secret = secret[:len(secret)/2] + "***" + secret[len(secret)/2:]
+			}
+			if round%2 == 0 {
+				secret = "0123456789" + secret // longer than what a name holds by chance
+			}
+			list = append(list, placed{match: match{secret: []byte(secret)}})
+		}
+		names := make([]string, 90)
+		for i := range names {
+			names[i] = fmt.Sprintf("folder/%d.txt", i)
+			for range random.IntN(3) {
+				secret := list[random.IntN(len(list))].secret
+				from := random.IntN(len(secret))
+				part := secret[from : from+random.IntN(len(secret)-from+1)]
+				names[i] += []string{string(secret), string(part), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
+					base64.RawURLEncoding.EncodeToString(secret), base64.StdEncoding.EncodeToString(secret)}[random.IntN(6)]
+			}
+		}
+		few := inNames(list, names)
+		if len(few) > 0 && len(few) < len(list) {
+			some++
+		}
+		for _, name := range names {
+			want, got := name, name
+			for i := range list {
+				want = veil(want, list[i].secret)
+			}
+			for _, secret := range few {
+				got = veil(got, secret)
+			}
+			if got != want {
+				t.Fatalf("%q: %q, want %q", name, got, want)
+			}
+		}
+	}
+	if some == 0 {
+		t.Error("in each round all of the secrets or none may be in names")
+	}
+	var list []placed
+	var names []string
+	for i := range 1000 {
+		list = append(list, placed{match: match{secret: []byte(githubToken(uint64(i)))}})
+		names = append(names, fmt.Sprintf("folder/%d.txt", i))
+	}
+	if few := inNames(list, names); len(few) > 0 {
+		t.Errorf("%d of the secrets may be in names that hold none", len(few))
 	}
 }
