@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"app/provider/postman":      {"app/outbound", "app/postmanfile", "app/preview"},
 	"app/provider/providertest": {"app/preview"},
 	"app/provider/workerd":      {"app/preview"},
+	"app/racetest":              {},
 	"app/reconcile":             {"app/preview", "app/repoconfig", "app/desired", "app/plan", "app/report", "app/telemetry"},
 	"app/replicas":              {"app/outbound"},
 	"app/repoconfig":            {"app/preview", "app/spelling"},

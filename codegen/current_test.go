@@ -49,14 +49,7 @@ func TestCurrent(t *testing.T) {
 		{"a file that is not listed", replace(drift.ManifestPath, `"files": {`, `"files": { "x.ts": { "target": "zod", "sha256": "0" },`), false},
 	}
 	specs := fstest.MapFS{contract: {Data: []byte(promisedContract)}, model: {Data: []byte(promisedModel)}}
-	files, err := codegen.Generate(t.Context(), specs, codegen.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, manifest, err := codegen.Plan(fstest.MapFS{}, files, drift.Manifest{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, manifest := generated(t, specs)
 	written := manifest.Bytes()
 	specs[drift.ManifestPath] = &fstest.MapFile{Data: written}
 	for _, f := range files.All {
@@ -88,14 +81,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	const contract = "specs/001-shop/contracts/openapi.yaml"
 	for _, changed := range []string{promisedContract + "# more\n", strings.Replace(promisedContract, "kind", "sort", 1)} {
 		specs := fstest.MapFS{contract: {Data: []byte(promisedContract)}}
-		files, err := codegen.Generate(t.Context(), specs, codegen.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, manifest, err := codegen.Plan(fstest.MapFS{}, files, drift.Manifest{}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, manifest := generated(t, specs)
 		in, err := codegen.Load(specs, codegen.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -108,4 +94,18 @@ func TestChangedMeanwhile(t *testing.T) {
 			t.Errorf("got %d files, %v", len(files.All), err)
 		}
 	}
+}
+
+// generated is what spec apply makes where there is nothing yet.
+func generated(t *testing.T, specs fstest.MapFS) (codegen.Files, drift.Manifest) {
+	t.Helper()
+	files, err := codegen.Generate(t.Context(), specs, codegen.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, err := codegen.Plan(fstest.MapFS{}, files, drift.Manifest{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, manifest
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // site is a repository with the given "assets", and a Worker when main is set.
@@ -62,7 +63,7 @@ func TestBundleStaticAssets(t *testing.T) {
 
 func TestBundleWorkerWithAssets(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	assets := `{"directory": "../public", "binding": "ASSETS", "html_handling": "drop-trailing-slash",
 		"not_found_handling": "single-page-application", "run_worker_first": ["/api/*", "!/api/docs/*"]}`
 	files := site(assets, true, map[string]string{"public/index.html": "home"})
@@ -86,7 +87,7 @@ func TestBundleWorkerWithAssets(t *testing.T) {
 
 func TestStaticAssetsProblems(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	page := map[string]string{"public/index.html": "home"}
 	tests := []struct {
 		name, assets string

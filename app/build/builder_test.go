@@ -20,6 +20,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // shelf is a registry in memory: tarballs by "name@version".
@@ -96,7 +97,7 @@ func problemsOf(t *testing.T, err error) []preview.Problem {
 
 func TestBundleProblems(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	tests := []struct {
 		name  string
 		files map[string]string
@@ -147,7 +148,7 @@ func TestBundleProblems(t *testing.T) {
 
 func TestBundleManyProblems(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	var text strings.Builder
 	for i := range 80 {
 		fmt.Fprintf(&text, "import './missing%d';\n", i)

@@ -10,6 +10,7 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 const canary = "canary-8d1f0c"
@@ -18,7 +19,7 @@ const canary = "canary-8d1f0c"
 // folder with the canary's name stand outside; nothing of them may be in the result.
 func TestBundleSeesOnlyTheRepository(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	outside := t.TempDir()
 	for name, text := range map[string]string{
 		canary + ".json": `{"secret": "` + canary + `"}`, canary + ".js": `export default "` + canary + `"`,
@@ -105,7 +106,7 @@ func TestBundleSeesOnlyTheRepository(t *testing.T) {
 // TestPackageSeesOnlyTheTree is the same for what a package says.
 func TestPackageSeesOnlyTheTree(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	up := strings.Repeat("../", 30) + "etc/"
 	for name, files := range map[string]map[string]string{
 		"exports": {"package.json": `{"name": "a", "exports": "./../../../../../../../etc/passwd"}`},
@@ -130,7 +131,7 @@ func TestPackageSeesOnlyTheTree(t *testing.T) {
 // TestBundleSymlink puts a link into a folder that os.DirFS would follow.
 func TestBundleSymlink(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	outside := filepath.Join(t.TempDir(), "secret.json")
 	if err := os.WriteFile(outside, []byte(`{"k": "`+canary+`"}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -157,7 +158,7 @@ func TestBundleSymlink(t *testing.T) {
 
 func TestMayCompute(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for text, want := range map[string]bool{
 		"import x from './x'; import('./y'); import.meta.url": false,
 		"import ( /* c */ \"./y\" /* d */ )":                  false,

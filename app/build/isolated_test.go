@@ -17,6 +17,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/npm"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // childVariable holds the npm cache of the process, or stuckCache for packages that never come.
@@ -87,7 +88,7 @@ func TestIsolated(t *testing.T) {
 
 func TestIsolatedProblems(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for name, text := range map[string]string{
 		"syntax":            "export default (",
 		"stack overflow":    "const x=" + strings.Repeat("a=>", 200_000) + "1",

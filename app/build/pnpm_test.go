@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // pnpmRepo is the Worker of testdata with pnpm's lock file in place of npm's.
@@ -42,7 +43,7 @@ func pnpmRepo(tb testing.TB) fstest.MapFS {
 // TestBundlePNPM compiles the same Worker with the lock files of npm and of pnpm: to the same bytes.
 func TestBundlePNPM(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	builder := New(Config{Packages: realPackages(t, "")})
 	want, err := builder.Bundle(t.Context(), os.DirFS("testdata/worker"), workerLayout(), "")
 	if err != nil {
@@ -107,7 +108,7 @@ packages:
 
 func TestBundlePNPMWorkspace(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for _, version := range []string{"6.0", "6.1", "9.0"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +132,7 @@ func TestBundlePNPMWorkspace(t *testing.T) {
 
 func TestBundlePNPMProblems(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	registry := func(key, extra string) string {
 		return "  " + key + ":\n    resolution: {integrity: " + someSRI + "}\n" + extra
 	}
@@ -189,7 +190,7 @@ func TestBundlePNPMProblems(t *testing.T) {
 // by the repository; the other one finds it.
 func TestPNPMIsStrict(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newShelf(t)
 	a := sri(s.put("", "a", "1.0.0", map[string]string{"package.json": `{"name": "a"}`, "index.js": "export * from 'b'"}))
 	b := sri(s.put("", "b", "1.0.0", map[string]string{"package.json": `{"name": "b"}`, "index.js": "export const b = 'found b'"}))
@@ -209,7 +210,7 @@ func TestPNPMIsStrict(t *testing.T) {
 // refused where it is reached.
 func TestPNPMOverrides(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newShelf(t)
 	a := sri(s.put("", "a", "1.0.0", map[string]string{"package.json": `{"name": "a"}`, "index.js": "export * from 'b'"}))
 	b := sri(s.put("", "b", "2.0.0", map[string]string{"package.json": `{"name": "b"}`, "index.js": "export const b = 'b2'"}))

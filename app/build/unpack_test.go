@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // tarball packs entries into a gzipped tar.
@@ -66,7 +67,7 @@ func tarballOf(tb testing.TB, files map[string]string, names []string) []byte {
 
 func TestUnpack(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	const sha = "0123456789012345678901234567890123456789"
 	data := tarball(t,
 		tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "pax_global_header", PAXRecords: map[string]string{"comment": sha}},
@@ -106,7 +107,7 @@ func TestUnpack(t *testing.T) {
 
 func TestUnpackRefuses(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	small := Limits{TotalBytes: 4096, FileBytes: 1000, Files: 4, Depth: 3, PathBytes: 60}
 	tests := []struct {
 		name    string
@@ -148,7 +149,7 @@ func TestUnpackRefuses(t *testing.T) {
 
 func TestUnpackBomb(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	data := tarball(t, file("top/zeros", strings.Repeat("\x00", 40<<20)))
 	_, err := Unpack(t.Context(), bytes.NewReader(data), filepath.Join(t.TempDir(), "s"), Limits{})
 	if preview.Classify(err) != preview.ClassInvalid || !strings.Contains(err.Error(), "times its size") {

@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/inbox"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/store"
@@ -139,7 +140,7 @@ func (s *sweep) calls(route string) int {
 // in order, and nothing is fetched twice.
 func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	lost := s.lose(250)
 	s.github.SetFaults(fault.Nth(2, 2, fault.OnRoute(listRoute, fault.Fault{Status: 502})))
@@ -184,7 +185,7 @@ func TestSweepGoesOn(t *testing.T) {
 // A stored delivery is as one that arrived: routed, readable, and of the time of its first attempt.
 func TestSweepStores(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	if _, err := s.github.CreateRepo("acme", "shop", nil, sim.RepoOptions{}); err != nil {
 		t.Fatal(err)
@@ -226,7 +227,7 @@ func TestSweepStores(t *testing.T) {
 // GitHub remembers, what has arrived, and, for some seconds, what may be about to.
 func TestSweepLeavesAlone(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	s.ago.Store(int64(73 * time.Hour))
 	s.lose(1)
@@ -274,7 +275,7 @@ func young0(s *sweep) time.Time { return s.github.Deliveries()[0].DeliveredAt }
 // A delivery that GitHub lists and does not give holds the others up for some time only, and is given up in the end.
 func TestSweepLoses(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	lost := s.lose(3)
 	first, second := s.github.Deliveries()[2].ID, s.github.Deliveries()[1].ID
@@ -311,7 +312,7 @@ func TestSweepLoses(t *testing.T) {
 // of its tries.
 func TestSweepFails(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	down := newGate()
 	close(down.open)
 	down.down = errors.New("no database")
@@ -364,7 +365,7 @@ func TestSweepFails(t *testing.T) {
 // A turn that is over leaves the rest to the next.
 func TestSweepTurns(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	lost := s.lose(110)
 	now := time.Now()
@@ -397,7 +398,7 @@ func TestSweepTurns(t *testing.T) {
 // going on.
 func TestSweepReadsWhenDue(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	lost := s.lose(2)
 	s.github.SetFaults(fault.OnRoute(payloadRoute, fault.Fault{Status: http.StatusBadGateway}))
@@ -420,7 +421,7 @@ func TestSweepReadsWhenDue(t *testing.T) {
 // A cursor that GitHub no longer takes is not asked for again and again.
 func TestSweepStaleCursor(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newSweep(t)
 	lost := s.lose(150)
 	s.github.SetFaults(fault.Nth(2, 2, fault.OnRoute(listRoute, fault.Fault{Status: 500})))

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/onboard"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
 
@@ -86,7 +87,7 @@ func detect(t *testing.T, files map[string]string) onboard.Found {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	cases := repositories()
 	for name, files := range cases {
 		t.Run(name, func(t *testing.T) {

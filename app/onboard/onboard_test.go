@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/onboard"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/github"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/store"
@@ -126,7 +127,7 @@ func (b *bench) proposed() sim.PullRequest {
 
 func TestProposal(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	b.check(b.look())
 	pr := b.proposed()
@@ -161,7 +162,7 @@ func TestProposal(t *testing.T) {
 
 func TestMerged(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	b.check(b.look())
 	_, err := b.sim.MergePR("acme/shop", b.proposed().Number, "octo-dev")
@@ -174,7 +175,7 @@ func TestMerged(t *testing.T) {
 
 func TestNothingToPropose(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	with := func(name, text string) map[string]string {
 		files := shop()
 		files[name] = text
@@ -226,7 +227,7 @@ func TestNothingToPropose(t *testing.T) {
 
 func TestFork(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	fork, err := b.sim.Fork("acme/shop", "octo-dev")
 	b.check(err)
@@ -247,7 +248,7 @@ func TestFork(t *testing.T) {
 // A permission that is missing is noted, and the next look after it was granted does the work.
 func TestNotPermitted(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	granted := map[string]string{"metadata": "read", "contents": "read", "pull_requests": "write", "issues": "read", "checks": "write", "deployments": "write"}
 	b.check(b.sim.AcceptPermissions("acme", granted, "octo-dev"))
@@ -300,7 +301,7 @@ func TestInterrupted(t *testing.T) {
 // The commit that was saved may be gone: GitHub collects those that no branch has.
 func TestLostCommit(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	_, err := b.store.SaveOnboardingCommit(t.Context(), b.project.ID, "", strings.Repeat("a", 40))
 	b.check(err)
@@ -315,7 +316,7 @@ func TestLostCommit(t *testing.T) {
 // then, and made from it.
 func TestOutdatedCommit(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/git/refs",
 		fault.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository rule violations found"}`})))
@@ -370,7 +371,7 @@ func TestAtOnce(t *testing.T) {
 // Somebody else's pull request from the branch is not ours to judge.
 func TestForeignPullRequest(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/pulls", fault.Fault{Drop: true})))
 	if err := b.look(); err == nil {
@@ -391,7 +392,7 @@ func TestForeignPullRequest(t *testing.T) {
 // While a repository waits for its moment, an event costs no look into its files.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	for repo := range int64(10) { // the others' moments
 		p, err := b.store.EnsureProject(t.Context(), preview.Repository{InstallationID: b.project.InstallationID, RepoID: b.project.RepoID + 1 + repo, Owner: "acme", Name: fmt.Sprint(repo)})
@@ -418,7 +419,7 @@ func TestWaiting(t *testing.T) {
 
 func TestRateLimited(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	b := setup(t, shop())
 	b.sim.SetFaults(fault.Nth(1, 1, fault.OnRoute("POST /repos/{owner}/{repo}/pulls", sim.RateLimited(http.StatusForbidden, 90*time.Second))))
 	var limited *preview.TransientError

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -52,7 +53,7 @@ func hasButton(check github.CheckRun, verb preview.Verb) bool {
 // an approval, on every wrong way first.
 func TestApproval(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, approvalFiles(), nil)
 	pr, good := w.open("feature/a")
 	w.wantCheck(good, "success")
@@ -141,7 +142,7 @@ func TestApproval(t *testing.T) {
 // TestDestructiveWarns is the default: named, and no more.
 func TestDestructiveWarns(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.cloud.mu.Lock()
 	w.cloud.destructive = []preview.Problem{{Path: "drizzle/0001_drop.sql", Line: 3, Message: "Drops the table items.", Hint: "Do it later."}}
@@ -181,7 +182,7 @@ func TestDestructiveWarns(t *testing.T) {
 // neither does a reset meanwhile.
 func TestLocalApproval(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w, _ := newLocalWorld(t, approvalFiles(), `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
 	commit := func(text string, changes map[string]string) string {
 		t.Helper()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 	"github.com/flaresmith/flaresmith/app/sim/cloudflare"
 )
@@ -15,7 +16,7 @@ import (
 // and a shorter list turns the check red.
 func TestCloudBindings(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	const head = `{"name": "shop", "main": "src/index.js", "compatibility_date": "2026-10-01",` + "\n"
 	files := sampleFiles()
 	files["wrangler.jsonc"] = &fstest.MapFile{Data: []byte(head + `"kv_namespaces": [{"binding": "CACHE", "id": "production"}]}`)}

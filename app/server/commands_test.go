@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -157,7 +158,7 @@ func lastPayloadOf(t *testing.T, w *world, event, text string) []byte {
 
 func TestButtonsAndReruns(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	check := w.wantCheck(sha, "success")

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -11,7 +12,7 @@ import (
 // change from the others, nor may an older file come back after it was deleted.
 func TestMergedConfiguration(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("preview: {base_branches: [none]}\n")}
 	w := newWorld(t, files, nil)
@@ -53,7 +54,7 @@ func TestMergedConfiguration(t *testing.T) {
 // one of its own.
 func TestOrganisationDefaultChanges(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/config"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 func TestPublicURL(t *testing.T) {
@@ -70,7 +71,7 @@ func visitor(t testing.TB, jar http.CookieJar) func(address string) (status int,
 // The check leads to the page, whose address carries no token; the operator's link opens it.
 func TestStatusPage(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), map[string]string{"FLARESMITH_LINK_KEY": strings.Repeat("k", 40)})
 	_, sha := w.open("feature/a")
 	check := w.wantCheck(sha, "success")
@@ -131,7 +132,7 @@ func TestStatusPage(t *testing.T) {
 // From the check to the page, by signing in: the way of somebody who was given no link.
 func TestSignInFromTheCheck(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	if err := w.github.SetPrivate(testRepo, true, "octo-lead"); err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func TestSignInFromTheCheck(t *testing.T) {
 // name of a preview that is gone says so.
 func TestStatusPageOfLocalProviders(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files["src/index.js"] = &fstest.MapFile{Data: []byte("export default { fetch() { console.log('asked <b>'); return new Response('one'); } };\n")}
 	files["postman/shop.postman_collection.json"] = &fstest.MapFile{Data: []byte(`{"info": {"name": "Shop",

@@ -13,13 +13,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/inbox"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestHostileDeliveries posts to a whole server what nobody of GitHub would: each is refused with a code
 // and a sentence, or does nothing; nothing of it is stored, nothing changes, and no secret is told.
 func TestHostileDeliveries(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/one")
 	w.wantCheck(sha, "success")

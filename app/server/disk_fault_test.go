@@ -13,13 +13,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestDiskFull takes all room on the disk of the server's data folder. Deliveries are still taken, what
 // serves goes on, what is closed goes, and people are told; when there is room again, all goes on by itself.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	disk := dataFolder(t)
 	switch err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=16m,mode=711"); {
 	case refused(err) && os.Getenv(ownMounts) == "":

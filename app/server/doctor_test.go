@@ -12,6 +12,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/config"
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // diagnose gives the lines that a person sees, after changes of the variables.
@@ -54,7 +55,7 @@ func (w *world) expectFindings(changes map[string]string, amiss int, want ...str
 // TestDoctorOfClouds looks at accounts at clouds that work, and at each one broken in turn.
 func TestDoctorOfClouds(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorld(t, sampleFiles(), `CREATE TABLE products (id int)`)
 	// The stand-in's App was not asked for merge queues.
 	const missing = "FAIL  GitHub permissions: lacks merge_queues: read\n      → grant them on the App's settings at GitHub, Permissions & events"
@@ -106,7 +107,7 @@ func TestDoctorOfClouds(t *testing.T) {
 // TestDoctorHere looks at what makes previews on this machine.
 func TestDoctorHere(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	const parent = "postgres" // a database that is there
 	set := map[string]string{"FLARESMITH_WORKERD": embeddedtest.Workerd(t), "FLARESMITH_PARENTS": "main=" + parent, "FLARESMITH_URL": w.server.URL()}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/outbound"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
@@ -48,7 +49,7 @@ func passRoutes() []string {
 // TestPassRoutes keeps the list above complete: an operation that is not on it would have no fault.
 func TestPassRoutes(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")

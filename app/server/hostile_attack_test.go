@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -90,7 +91,7 @@ func hostiles() []hostile {
 // preview beside it and the parent are untouched, nothing is left, and no secret is told.
 func TestHostilePullRequest(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w, parentURL := newLocalWorld(t, sampleFiles(), `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
 	registry := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("no tarball at all")) }))
 	t.Cleanup(registry.Close)

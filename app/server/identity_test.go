@@ -14,6 +14,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
 	"github.com/flaresmith/flaresmith/app/provider/workerd"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/reconcile"
 	"github.com/flaresmith/flaresmith/app/repoconfig"
 )
@@ -73,7 +74,7 @@ func (m *mistaken) wantAsked(t *testing.T, want int) {
 // anybody can open it. A pass that changes something asks once, any other not at all.
 func TestForeignDatabase(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parentURL := embeddedtest.Database(t)
 	query(t, parentURL, `CREATE TABLE items (id int PRIMARY KEY)`)
 	parent, err := url.Parse(parentURL)

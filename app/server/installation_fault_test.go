@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
@@ -179,7 +180,7 @@ func succeeded(list []github.Request) []github.Request {
 // installation. Nothing is torn down, the log says what it is, and nobody asks without end.
 func TestKeyRefused(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")

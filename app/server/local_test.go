@@ -18,6 +18,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // newLocalWorld is newWorld with the real local providers: Postgres, workerd and files. parent is
@@ -142,7 +143,7 @@ func drizzle(migrations ...[2]string) map[string]string {
 // applied, failing, changed after they were applied, and new ones in the parent.
 func TestLocalMigrations(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files["wrangler.jsonc"] = &fstest.MapFile{Data: []byte(`{"name": "shop", "main": "src/index.js", "compatibility_date": "2026-10-01", "vars": {"LIMITS": {"max": 3}}}`)}
 	w, parentURL := newLocalWorld(t, files, `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
@@ -262,7 +263,7 @@ func (w *world) wantNothingLeft(name string) {
 // TestLocalHostile opens pull requests that try to reach what is not theirs, before anything of them ever worked.
 func TestLocalHostile(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w, _ := newLocalWorld(t, sampleFiles(), `CREATE TABLE items (id int PRIMARY KEY)`)
 	tests := []struct {
 		name  string

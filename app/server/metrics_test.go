@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -38,7 +39,7 @@ func (w *world) scrape() []byte {
 // README, and as Prometheus wants them but where REQUIREMENTS.md names them otherwise.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.github.SetFaults(fault.Nth(1, 1, fault.OnRoute("GET /repos/{owner}/{repo}/contents/{path}", fault.Fault{Status: http.StatusBadGateway})))
 	_, good := w.open("feature/good")

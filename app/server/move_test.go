@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	provider "github.com/flaresmith/flaresmith/app/provider/cloudflare"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -61,7 +62,7 @@ func (w *cloudWorld) files(name string) []string {
 // not before.
 func TestPostmanIsAddedLater(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"POSTMAN_API_KEY": "", "POSTMAN_WORKSPACE_ID": ""}})
 	pr, name := w.made()
 	if len(w.files(name)) == 0 {
@@ -96,7 +97,7 @@ func TestPostmanIsAddedLater(t *testing.T) {
 // Who begins on one machine and names clouds later has the same previews there, and nothing is left on the machine.
 func TestLocalThenClouds(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parentURL := embeddedtest.Database(t)
 	query(t, parentURL, shopSQL(t))
 	u, err := url.Parse(parentURL)
@@ -153,7 +154,7 @@ func TestLocalThenClouds(t *testing.T) {
 // previews: with that driver, too, it is a script, and the same one as before.
 func TestCoreVersionsAtClouds(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := filesIn(t, shopMain)
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("environments:\n  dev: {branch: develop}\n")}
 	w := newCloudWorldWith(t, files, shopSQL(t), atClouds{branches: 5, variables: map[string]string{"NEON_BRANCH_DEV": "main", "NEON_REPOSITORY": testRepo}})

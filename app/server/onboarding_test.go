@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
@@ -70,7 +71,7 @@ func (w *world) again(event, action string) {
 
 func TestOnboarding(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), nil)
 	other, configured := unconfigured(), sampleFiles()
 	delete(other, "wrangler.jsonc")
@@ -128,7 +129,7 @@ func TestOnboarding(t *testing.T) {
 
 func TestOnboardingDeclined(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), nil)
 	first := w.proposal()
 	if err := w.github.ClosePR(testRepo, first.Number, "octo-lead"); err != nil {
@@ -161,7 +162,7 @@ func TestOnboardingDeclined(t *testing.T) {
 // TestOnboardingRestarted: the branch is there when the server stops, and the pull request is not.
 func TestOnboardingRestarted(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	files := map[string]string{}
@@ -188,7 +189,7 @@ func TestOnboardingRestarted(t *testing.T) {
 
 func TestOnboardingPermission(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	granted := map[string]string{"metadata": "read", "contents": "read", "issues": "read", "checks": "write", "deployments": "write", "pull_requests": "write"}
@@ -218,7 +219,7 @@ func TestOnboardingPermission(t *testing.T) {
 // TestOnboardingLimited: a limit of GitHub's puts the proposal off and loses nothing.
 func TestOnboardingLimited(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, fstest.MapFS{"README.md": &fstest.MapFile{Data: []byte("x")}}, nil)
 	w.settle()
 	w.github.SetFaults(fault.Nth(1, 3, fault.OnRoute("POST /repos/{owner}/{repo}/git/trees", github.RateLimited(http.StatusForbidden, time.Second))))
@@ -235,7 +236,7 @@ func TestOnboardingLimited(t *testing.T) {
 
 func TestOnboardingOff(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, unconfigured(), map[string]string{"FLARESMITH_ONBOARDING": "false"})
 	w.settle()
 	if got := w.proposals(testRepo); len(got) != 0 {

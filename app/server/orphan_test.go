@@ -19,6 +19,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 )
 
@@ -78,7 +79,7 @@ func (w *cloudWorld) inTable(variables map[string]string) map[string]string {
 // what another server may have made takes one more word.
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorld(t, filesIn(t, shopMain), shopSQL(t))
 	_, name := w.made()
 	database := w.config["DATABASE_URL"]

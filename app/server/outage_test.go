@@ -8,6 +8,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/outbound"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -58,7 +59,7 @@ func TestOutageOfFacts(t *testing.T) {
 // TestPullRequestNotYetThere: GitHub tells of a pull request a moment before it serves it.
 func TestPullRequestNotYetThere(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.github.SetFaults(fault.Nth(1, 2, fault.OnRoute("GET /repos/{owner}/{repo}/pulls/{pull_number}", fault.Fault{Status: 404})))
 	_, sha := w.open("feature/a")
@@ -70,7 +71,7 @@ func TestPullRequestNotYetThere(t *testing.T) {
 // TestRefusedReport: a report that GitHub refuses for good is not sent again and again.
 func TestRefusedReport(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.github.SetFaults(fault.OnRoute("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", fault.Fault{Status: 403, Body: `{"message":"Unable to create comment because issue is locked."}`}))
 	pr, sha := w.open("feature/a")
@@ -96,7 +97,7 @@ func TestRefusedReport(t *testing.T) {
 // TestFailingPreviewExpires: its time ends although its newest commit does not build.
 func TestFailingPreviewExpires(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -116,7 +117,7 @@ func TestFailingPreviewExpires(t *testing.T) {
 // TestReopenedIntoQueue: a pull request that is reopened while every place is taken gets the next one.
 func TestReopenedIntoQueue(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"].Data = []byte("preview: {max_active: 1}\n")
 	w := newWorld(t, files, nil)

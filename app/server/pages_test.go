@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/cloudflare"
 )
 
@@ -15,7 +16,7 @@ import (
 // reads alone while nothing changes, is never in production, and goes without a trace.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "pages"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 {

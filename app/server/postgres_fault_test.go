@@ -17,6 +17,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded"
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // ownPostgres is a Postgres that one test may stop and start: what it acknowledged is on disk.
@@ -238,7 +239,7 @@ func TestStoreStopsDuringIngest(t *testing.T) {
 // a reset opens it again; another preview does not notice.
 func TestOvergrownDatabase(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	db := newOwnPostgres(t) // a small limit would close others' databases
 	w, _ := newLocalWorld(t, sampleFiles(), "")
 	w.stop()

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -107,7 +108,7 @@ func TestCloseBeatsLateDeploy(t *testing.T) {
 
 func TestNothingWithoutConfiguration(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)
@@ -130,7 +131,7 @@ func TestNothingWithoutConfiguration(t *testing.T) {
 
 func TestNotEligible(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	tests := []struct {
 		name      string
 		config    string
@@ -191,7 +192,7 @@ func TestNotEligible(t *testing.T) {
 
 func TestRetargetRenameForcePush(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte(`preview: {base_branches: [main]}`)}
 	w := newWorld(t, files, nil)
@@ -231,7 +232,7 @@ func TestRetargetRenameForcePush(t *testing.T) {
 
 func TestNamesNeverCollide(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	if _, err := w.github.CreateRepo("acme", "other", sampleFiles(), github.RepoOptions{}); err != nil {
 		t.Fatal(err)
@@ -275,7 +276,7 @@ func TestNamesNeverCollide(t *testing.T) {
 
 func TestBrokenConfiguration(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	// A pull request that breaks the file gets it annotated; the good one stays in force.
 	sha, err := w.github.CommitAs("octo-dev", testRepo, "feature/config", map[string]string{".github/flaresmith.yml": "preview:\n  tll: 72h\n"}, "break it")
@@ -307,7 +308,7 @@ func TestBrokenConfiguration(t *testing.T) {
 
 func TestUserFaultAndOutage(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -361,7 +362,7 @@ func mustRuns(t *testing.T, w *world) []github.CheckRun {
 
 func TestQueueAndExpiry(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte(`preview: {max_active: 1}`)}
 	w := newWorld(t, files, nil)
@@ -394,7 +395,7 @@ func TestQueueAndExpiry(t *testing.T) {
 
 func TestMergeGroup(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, _ := w.open("feature/a")
 	sha, err := w.github.RequestMergeGroup(testRepo, pr, "octo-lead")
@@ -408,7 +409,7 @@ func TestMergeGroup(t *testing.T) {
 
 func TestCoreEnvironments(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	files[".github/flaresmith.yml"] = &fstest.MapFile{Data: []byte("environments:\n  dev: {branch: 'feature/*'}\n  prod: {branch: main}\n")}
 	w := newWorld(t, files, nil)
@@ -495,7 +496,7 @@ func TestStorm(t *testing.T) {
 
 func TestInstallationGone(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	_, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")
@@ -538,7 +539,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 // TestOutOfReachAndBack: what can't be written to is torn down, and comes back when it can.
 func TestOutOfReachAndBack(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	tests := []struct {
 		name       string
 		away, back func(w *world) error
@@ -574,7 +575,7 @@ func TestOutOfReachAndBack(t *testing.T) {
 // TestConfigurationArrivesLater: open pull requests get their previews when the file is merged.
 func TestConfigurationArrivesLater(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)
@@ -591,7 +592,7 @@ func TestConfigurationArrivesLater(t *testing.T) {
 // TestOrganisationDefault: a repository without a file of its own follows its organisation's.
 func TestOrganisationDefault(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := sampleFiles()
 	delete(files, ".github/flaresmith.yml")
 	w := newWorld(t, files, nil)

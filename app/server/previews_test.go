@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/cloudflare"
 )
 
@@ -19,7 +20,7 @@ import (
 // driver is another place: what was made before is deleted once the operator's table names it.
 func TestWorkerPreviews(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorldWith(t, filesIn(t, shopMain), shopSQL(t), atClouds{variables: map[string]string{"CLOUDFLARE_DRIVER": "worker-previews", "CLOUDFLARE_PARENT_WORKER": "shop-previews"}})
 	pr, name := w.made()
 	if calls := w.calls()["cloudflare"]; len(calls) > 8 { // those to the others are no driver's matter

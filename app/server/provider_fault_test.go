@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestProviderFaults lets each provider be slow, fail once, panic, and lose its answer after it did the
@@ -56,7 +57,7 @@ func TestProviderFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if strings.HasPrefix(name, "fails") || strings.HasPrefix(name, "conflict") {
-				oneAfterTheOther(t)
+				racetest.OneAfterTheOther(t)
 			}
 			w := newWorld(t, sampleFiles(), nil)
 			set(w.cloud)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -13,7 +14,7 @@ import (
 // else would tell that it still has yesterday's.
 func TestWorkerFollowsRenewedDatabase(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newCloudWorld(t, filesIn(t, shopMain), shopSQL(t))
 	pr, _ := w.made()
 	address := w.url()

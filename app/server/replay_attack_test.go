@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
 
@@ -53,7 +54,7 @@ func (w *world) nextSecond() {
 // fresh delivery id, which the signature does not cover: forward, backward, and each alone.
 func TestReplayChangesNothing(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	must := func(err error) {
 		t.Helper()
@@ -150,7 +151,7 @@ func TestReplayChangesNothing(t *testing.T) {
 // of another installation whose names look like ours.
 func TestForeignBodies(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	pr, sha := w.open("feature/one")
 	w.wantCheck(sha, "success")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/scan"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
@@ -136,7 +137,7 @@ func annotated(run github.CheckRun, path string) bool {
 // text, in a message, and in nothing but a merge. What was there before is not.
 func TestScanOfPullRequests(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	old := plantedToken()
 	s := newScanWorld(t, map[string]string{"config/old.env": "TOKEN=" + old + "\n"})
 	s.planted = append(s.planted, old)
@@ -233,7 +234,7 @@ func (s *scanWorld) merge(into, from string, files map[string]string) string {
 // Who has no write access does not decide what is allowed.
 func TestScanOfForks(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	fork, err := s.github.Fork(testRepo, "octo-stranger")
 	if err != nil {
@@ -302,7 +303,7 @@ func TestScanOfPushes(t *testing.T) {
 // GitHub's limits of lists are no reason to see less: beyond them trees are compared.
 func TestScanOfManyFiles(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	files := map[string]string{}
 	for i := range 3100 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 )
@@ -17,7 +18,7 @@ import (
 // told of, and can't hold up a merge.
 func TestScanOfComments(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	head := s.commit("feature/talk", map[string]string{"a.txt": "nothing\n"}, "talk")
 	number := s.openPR("Talk", "feature/talk")
@@ -54,7 +55,7 @@ func TestScanOfComments(t *testing.T) {
 // What reviews and the comments in them say is scanned as comments are.
 func TestScanOfReviews(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	head := s.commit("feature/review", map[string]string{"a.txt": "nothing\nmore\n"}, "review")
 	number := s.openPR("Review", "feature/review")
@@ -100,7 +101,7 @@ func TestScanOfReviews(t *testing.T) {
 // A tag can bring commits that no branch has.
 func TestScanOfTags(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	dir := filepath.Join(t.TempDir(), "clone")
@@ -154,7 +155,7 @@ func TestScanOfTags(t *testing.T) {
 // A re-run of what a push brought knows what that was, and makes green only what is.
 func TestScanOfPushesAgain(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	s.github.SetFaults(fault.Nth(1, 1, fault.OnRoute("GET /repos/{owner}/{repo}/git/blobs/{file_sha}", fault.Fault{Status: http.StatusForbidden})))
@@ -181,7 +182,7 @@ func TestScanOfPushesAgain(t *testing.T) {
 // A merge queue's commit is scanned from where the queue began it.
 func TestScanOfMergeGroups(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newScanWorld(t, nil)
 	s.settle()
 	for branch, want := range map[string]struct{ text, conclusion string }{

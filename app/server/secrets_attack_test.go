@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // workerPassword reads the password of the preview's database where alone it may be: in the
@@ -48,7 +49,7 @@ func workerProcess(t *testing.T, name string) (password string, pid int) {
 // looks for it, and for the server's own secrets, in everything that is kept or shown.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w, _ := newLocalWorld(t, sampleFiles(), `CREATE TABLE items (id int PRIMARY KEY)`)
 	commit := func(files map[string]string) string {
 		t.Helper()

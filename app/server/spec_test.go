@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/app/specsync"
@@ -187,7 +188,7 @@ func (w *world) fileAt(sha, path string) string {
 
 func TestSpecIsQuietWhereNothingTouchesIt(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	_, sha := w.open("feature/other")
 	w.wantCheck(sha, "success")
@@ -199,7 +200,7 @@ func TestSpecIsQuietWhereNothingTouchesIt(t *testing.T) {
 
 func TestSpecNeverOverwrites(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := specFiles(t)
 	w := newWorld(t, files, nil)
 	byHand := strings.Replace(string(files[schemaPath].Data), "export", "// mine\nexport", 1)
@@ -218,7 +219,7 @@ func TestSpecNeverOverwrites(t *testing.T) {
 
 func TestSpecOfHostileRequests(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	bomb := "openapi: 3.1.0\na: &a [x, x, x, x, x, x, x, x, x]\n"
 	for i := 'b'; i < 'k'; i++ {
 		bomb += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", i, i, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1)
@@ -253,7 +254,7 @@ func TestSpecOfHostileRequests(t *testing.T) {
 
 func TestSpecOfAFork(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	w.github.AddUser("octo-stranger")
 	fork, err := w.github.Fork(testRepo, "octo-stranger")
@@ -312,7 +313,7 @@ func TestSpecApplyWithLostAnswers(t *testing.T) {
 
 func TestSpecApplyWithoutPermission(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	pr, sha := w.openWith("feature/stock", map[string]string{modelPath: model("stock")})
 	w.wantSpecCheck(sha, "action_required")

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
 
@@ -171,7 +172,7 @@ func TestPostSpecsApply(t *testing.T) {
 // A session's cookie does as well as a token, and rights end when they are taken.
 func TestPostSpecsApplySignedIn(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, specFiles(t), nil)
 	sha, err := w.github.CommitAs("octo-dev", testRepo, "stock", map[string]string{modelPath: model("stock")}, "stock")
 	if err != nil {
@@ -196,7 +197,7 @@ func TestPostSpecsApplySignedIn(t *testing.T) {
 // Somebody who asks all the time is told when to come back, and others are answered meanwhile.
 func TestPostSpecsApplyTooOften(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), nil)
 	w.settle()
 	cookie := sessionOf(t, w, "octo-dev")

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestSlowSubscription: a server whose database takes its time for a subscription to jobs works all the same.
 func TestSlowSubscription(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	address, err := url.Parse(embeddedtest.Database(t))
 	if err != nil {
 		t.Fatal("the test database's URL does not parse")

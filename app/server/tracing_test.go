@@ -25,6 +25,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	"github.com/flaresmith/flaresmith/app/telemetry"
 	"github.com/flaresmith/flaresmith/app/telemetry/otlp"
@@ -149,7 +150,7 @@ func wantFailedStep(t *testing.T, w *world, spans []*tracepb.Span) {
 // to the collector or logged at any level.
 func TestTelemetryHoldsNoSecrets(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	const token, personal, jwt, bearer = "ghs_16C7e42F292c6912E7710c838347Ae178B4a", "github_pat_11ABCDEFG0abcdefghijkl_mnopqrst",
 		"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiI3In0.c2lnbmF0dXJl", "cGxhbnRlZC1iZWFyZXItdG9rZW4"
 	receiver := otlptest.New(t)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/github"
 	"github.com/flaresmith/flaresmith/migrations"
 )
@@ -103,7 +104,7 @@ func (w *world) wantAnswers(reason string, want map[string]string) {
 // TestLocalTwoWorkers drives a repository of two Workers through the real providers.
 func TestLocalTwoWorkers(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	files := twoWorkerFiles(t)
 	w, parentURL := newLocalWorld(t, files, `CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')`)
 	commit := func(branch, message string, changes map[string]string) string {
@@ -242,7 +243,7 @@ func (w *world) wantTold(pr int, check github.CheckRun, api, admin string) {
 // an open pull request, and a core environment, have exactly those.
 func TestWorkersFollowTheConfiguration(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	const core = "environments: {dev: {branch: develop}}\n"
 	worker := func(name string) string { return "{name: " + name + ", wrangler: " + name + ".jsonc}" }
 	files := sampleFiles()
@@ -298,7 +299,7 @@ func TestWorkersFollowTheConfiguration(t *testing.T) {
 // tells: a server that starts on it finds everything as it should be.
 func TestUpgradeDeploysNothing(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	w := newWorld(t, sampleFiles(), map[string]string{"FLARESMITH_URL": "https://flaresmith.example"}) // whose page reports lead to
 	pr, sha := w.open("feature/a")
 	w.wantCheck(sha, "success")

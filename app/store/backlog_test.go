@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -13,7 +14,7 @@ import (
 // What waits is counted with its age, by queue; a queue that is empty is there, too.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	none := store.Backlog{Jobs: map[string]store.JobBacklog{store.QueueInbox: {}, store.QueueReconcile: {}, store.QueueSweep: {}, store.QueueOnboard: {}}}
 	got, err := s.Backlog(t.Context())

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -31,7 +32,7 @@ func must(t *testing.T, err error) {
 
 func TestShownEnvironments(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p, other := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	want(t, s, previewWish(other, 1))
@@ -64,7 +65,7 @@ func TestShownEnvironments(t *testing.T) {
 
 func TestLastPassesAndOutputs(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	first, second, idle := want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3))
@@ -115,7 +116,7 @@ func TestLastPassesAndOutputs(t *testing.T) {
 
 func TestQueueAndProjectByFullName(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	ids := []string{want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3))}

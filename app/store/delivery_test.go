@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -85,7 +86,7 @@ func TestInsertDeliveries(t *testing.T) {
 
 func TestPendingDeliveriesPage(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	large := delivery("large", 1, 1)
 	large.Payload = make([]byte, 33<<20)
@@ -266,7 +267,7 @@ func TestNoLostWakeUp(t *testing.T) {
 // The narrowest moment: a delivery that is stored after the last look and before the job's end.
 func TestDeliveryBetweenPassAndEnd(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	w := &deliverWorker{store: s, handled: map[string]int{}, busy: map[store.DeliverArgs]bool{}}
 	var late int
@@ -294,7 +295,7 @@ func TestDeliveryBetweenPassAndEnd(t *testing.T) {
 
 func TestRearmStaleWork(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	if _, err := s.InsertDeliveries(t.Context(), []store.Delivery{delivery("a", 1, 1), delivery("b", 1, 2)}); err != nil {
 		t.Fatal(err)
@@ -331,7 +332,7 @@ func TestRearmStaleWork(t *testing.T) {
 // A job that the sweep replaced must not answer for the new one.
 func TestFinishWorkOfReplacedJob(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	if _, err := s.InsertDeliveries(t.Context(), []store.Delivery{delivery("a", 1, 1)}); err != nil {
 		t.Fatal(err)

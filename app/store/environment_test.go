@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -140,7 +141,7 @@ func TestWantInAnyOrder(t *testing.T) {
 
 func TestWantNewCheck(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	w := previewWish(storetest.Project(t, s, 1), 7)
 	id := want(t, s, w)
@@ -160,7 +161,7 @@ func TestWantNewCheck(t *testing.T) {
 
 func TestWantManyAndRearm(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p, q := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	a, b, gone, other := want(t, s, previewWish(p, 1)), want(t, s, previewWish(p, 2)), want(t, s, previewWish(p, 3)), want(t, s, previewWish(q, 1))

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -82,7 +83,7 @@ func TestLeaseIsExclusive(t *testing.T) {
 // first holder fails and changes nothing.
 func TestLostLeaseWritesNothing(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	id := want(t, s, previewWish(p, 7))
@@ -149,7 +150,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 // The fence: a pass learns of a newer wish when it renews.
 func TestRenewTellsTheNewestWish(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	w := previewWish(storetest.Project(t, s, 1), 7)
 	id := want(t, s, w)
@@ -166,7 +167,7 @@ func TestRenewTellsTheNewestWish(t *testing.T) {
 // What a pass saves must not undo what events said meanwhile.
 func TestSaveEnvironmentLeavesEventsAlone(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	w := preview.Wish{ProjectID: p.ID, Kind: preview.EnvironmentDev, Name: preview.CoreName(p.Hash, preview.EnvironmentDev),
@@ -248,7 +249,7 @@ func (q queue) behind(fn func()) []int {
 
 func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	q := queue{t, s, storetest.Project(t, s, 1)}
 	if got := q.admit(1); got != 0 {
@@ -377,7 +378,7 @@ func TestWantDue(t *testing.T) {
 // After a restart whatever should be up is looked at, and nothing else.
 func TestWantServing(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	states := []preview.State{preview.StateQueued, preview.StateProvisioning, preview.StateActive, preview.StateUpdating, preview.StateError, preview.StateArchived}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
 
@@ -96,7 +97,7 @@ func TestLedger(t *testing.T) {
 // A thing may be at two places for a while; what is told of it is of the one that was finished last.
 func TestLedgerOfTwoPlaces(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	id := want(t, s, previewWish(storetest.Project(t, s, 1), 7))
 	l, e := acquire(t, s, id)
@@ -143,7 +144,7 @@ func TestLedgerOfTwoPlaces(t *testing.T) {
 // Versions are listed by when they served last, each once, and only the holder of the lease writes them.
 func TestDeployments(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	id := want(t, s, previewWish(storetest.Project(t, s, 1), 7))
 	l, _ := acquire(t, s, id)

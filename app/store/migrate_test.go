@@ -14,6 +14,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/migrations"
 )
@@ -66,7 +67,7 @@ func TestMigrateConcurrentlyAndTwice(t *testing.T) {
 // repository with one Worker is the same, entry by entry.
 func TestMigrateKeepsTheLedger(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	url := embeddedtest.Database(t)
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -119,7 +120,7 @@ func TestMigrateKeepsTheLedger(t *testing.T) {
 
 func TestOpenDoesNotTellThePassword(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for name, url := range map[string]preview.Secret{
 		"unparsable": "postgres://user:hunter2@host:notaport/db",
 		"refused":    "postgres://user:hunter2@127.0.0.1:1/db",

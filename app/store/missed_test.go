@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -26,7 +27,7 @@ func missedNow(t *testing.T, s *store.Store) []string {
 
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	start, err := s.Sweep(t.Context())
 	if err != nil {
@@ -98,7 +99,7 @@ func TestSweep(t *testing.T) {
 
 func TestPruneDeliveries(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	var list []store.Delivery
 	for _, guid := range []string{"a", "b", "c", "kept", "waiting"} {

@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
 
 func TestOnboarding(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	want := func(step string, want preview.Onboarding) {
@@ -58,7 +59,7 @@ func TestOnboarding(t *testing.T) {
 
 func TestWantInstallationOnboarding(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	var ids []string
 	for repo := range int64(4) {

@@ -9,12 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
 
 func TestPassHistoryIsBounded(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	id, other := want(t, s, previewWish(p, 7)), want(t, s, previewWish(p, 8))
@@ -52,7 +53,7 @@ func TestPassHistoryIsBounded(t *testing.T) {
 // A person who asks for a new check run while a pass is writing its report must get one.
 func TestPublishedExchange(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	w := previewWish(storetest.Project(t, s, 1), 7)
 	id := want(t, s, w)

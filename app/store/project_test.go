@@ -10,12 +10,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
 
 func TestEnsureProject(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	steps := []struct {
 		name, repo, branch string
@@ -59,7 +60,7 @@ func TestEnsureProject(t *testing.T) {
 
 func TestArchiveProject(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, step := range []struct {
@@ -87,7 +88,7 @@ func TestArchiveProject(t *testing.T) {
 
 func TestGoodConfig(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, data := range [][]byte{nil, []byte("ttl: 24h\n"), {}, nil} {
@@ -103,7 +104,7 @@ func TestGoodConfig(t *testing.T) {
 
 func TestEntitlement(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	listed, special := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	if _, err := s.Entitlement(t.Context(), listed); !errors.Is(err, preview.ErrNotFound) {
@@ -129,7 +130,7 @@ func TestEntitlement(t *testing.T) {
 
 func TestRecordInstallation(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	for _, step := range []struct {
 		name string
@@ -162,7 +163,7 @@ func TestRecordInstallation(t *testing.T) {
 
 func TestRecordPush(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	push := func(before, sha string, at int, deleted bool) preview.Push {
@@ -215,7 +216,7 @@ func TestRecordPush(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	command := func(key string, at int) preview.Command {
@@ -288,7 +289,7 @@ func TestCommands(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	for _, e := range []preview.AuditEntry{
@@ -307,7 +308,7 @@ func TestAudit(t *testing.T) {
 
 func TestReplayedRenameBringsNoOldLoginBack(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	at := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
 	r := preview.Repository{InstallationID: 1, RepoID: 2, Owner: "old", Name: "shop", DefaultBranch: "main", FactsAt: at}

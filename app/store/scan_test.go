@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -20,7 +21,7 @@ func scanJobs(t *testing.T, s *store.Store) (n int) {
 
 func TestScans(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p, err := s.EnsureProject(t.Context(), preview.Repository{InstallationID: 1, RepoID: 2, Owner: "acme", Name: "shop"})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
@@ -24,7 +25,7 @@ func specJobs(t *testing.T, s *store.Store) (n int) {
 // A look is asked for by what is new at a pull request, and one that waits is enough.
 func TestWantSpecAt(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	want := func(step string, pr int, head string, touched bool, jobs int) {
@@ -96,7 +97,7 @@ func TestSpecLease(t *testing.T) {
 // A wish for a new check that comes in the middle of a look outlives what the look saves.
 func TestRenewSpecOnce(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	lease, _, err := s.AcquireSpec(t.Context(), p.ID, 7, time.Minute)
@@ -135,7 +136,7 @@ func TestRenewSpecOnce(t *testing.T) {
 
 func TestSpecCommands(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p := storetest.Project(t, s, 1)
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -178,7 +179,7 @@ func TestSpecCommands(t *testing.T) {
 // A commit is found for the branch and the base that it was made for, and for nothing else.
 func TestSpecCommit(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	p, other := storetest.Project(t, s, 1), storetest.Project(t, s, 2)
 	base, old, commit := strings.Repeat("1", 40), strings.Repeat("2", 40), strings.Repeat("3", 40)

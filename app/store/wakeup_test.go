@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/store/storetest"
 )
 
@@ -13,7 +14,7 @@ import (
 // came back: a pass has asked for a place and has not yet saved its end.
 func TestLeaveWakesReopened(t *testing.T) {
 	t.Parallel()
-	oneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := storetest.New(t)
 	q := queue{t, s, storetest.Project(t, s, 1)}
 	q.leave(2) // closed long ago

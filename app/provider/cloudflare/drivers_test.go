@@ -15,6 +15,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
 	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -175,7 +176,7 @@ func saying(status, code int) fault.Fault {
 // after its deletion.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	underEach(t, nil, func(t *testing.T, d under, s *sim.Server) {
 		reads, changes := d.faults()
 		try := func(routes []string, faults map[string]fault.Fault) {
@@ -230,7 +231,7 @@ func (d under) survives(t *testing.T, s *sim.Server, route string, f fault.Fault
 // A crash at any point of an Apply, and of a later update, leaves nothing that looks finished.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	underEach(t, nil, func(t *testing.T, d under, s *sim.Server) {
 		for route, digests := range d.crashes {
 			r := resource(t)
@@ -272,7 +273,7 @@ func TestCrashes(t *testing.T) {
 // there any more.
 func TestListedAndDeleted(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	underEach(t, nil, func(t *testing.T, d under, s *sim.Server) {
 		p := d.provider(t, s)
 		r, other := resource(t), resource(t)
@@ -296,7 +297,7 @@ func TestListedAndDeleted(t *testing.T) {
 // A new preview takes few of Cloudflare's requests, an unchanged one reads alone, and a teardown takes three.
 func TestRequests(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	underEach(t, nil, func(t *testing.T, d under, s *sim.Server) {
 		p := d.provider(t, s)
 		apply(t, p, resource(t), inputs(hello)) // the first of all makes more

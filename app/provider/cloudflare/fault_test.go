@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -56,7 +56,7 @@ func noSecret(t *testing.T, err error) {
 // What fails for good is said, and is no reason to try again at once.
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	wrong := configuration(s)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -43,7 +43,7 @@ func assetsOf(source fstest.MapFS) *preview.Assets {
 // Everything that a bundle has arrives in its own preview alone, the connection string as a secret, and of an earlier deployment nothing stays.
 func TestPagesWhatArrives(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	one, two := resource(t), resource(t)
@@ -93,7 +93,7 @@ func TestPagesWhatArrives(t *testing.T) {
 // Of what a long-lived environment served before Pages has nothing to go back to, so no version is told.
 func TestPagesKeepsNoVersions(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	r := resource(t)
@@ -116,7 +116,7 @@ func TestPagesKeepsNoVersions(t *testing.T) {
 // Static files are served as Workers serve them, although Pages leaves that to the code.
 func TestPagesAssets(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	source := fstest.MapFS{"public/index.html": {Data: []byte("home")}, "public/a b.css": {Data: []byte("a {}")}, "public/api/raw.txt": {Data: []byte("raw")}}
@@ -149,7 +149,7 @@ func TestPagesAssets(t *testing.T) {
 // What Pages can't do, and a Worker that does not start, are its author's to fix, and nothing of them is told.
 func TestPagesRefused(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	r := resource(t)
@@ -182,7 +182,7 @@ func TestPagesRefused(t *testing.T) {
 // An unproven deployment is unfinished; the proof is asked for at its own host, and the older ones are there until it is given.
 func TestPagesVerify(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, func(c *sim.Config) { c.Latency.Host = 100 * time.Millisecond })
 	p := onPages(t, s)
 	r := resource(t)
@@ -212,7 +212,7 @@ func TestPagesVerify(t *testing.T) {
 // A deployment that somebody removed or replaced is noticed, and a project with half a mark is not ours.
 func TestPagesDrift(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	r := resource(t)
@@ -240,7 +240,7 @@ func TestPagesDrift(t *testing.T) {
 // A project that Pages does not delete for its many deployments is emptied first, by force where an alias leads there.
 func TestPagesManyDeployments(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := onPages(t, s)
 	r := resource(t)

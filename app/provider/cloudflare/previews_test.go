@@ -14,7 +14,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -71,7 +71,7 @@ func remove(t *testing.T, s *sim.Server) {
 // A preview has what its bundle has and nothing of the Worker that it is a preview of, which goes on as it was.
 func TestPreviewInheritsNothing(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	plant(t, s, parent, `export default { fetch() { return new Response("production"); } };`)
 	call(t, s, http.MethodPatch, "/"+parent, map[string]any{"subdomain": map[string]bool{"previews_enabled": true},
@@ -115,7 +115,7 @@ func TestPreviewInheritsNothing(t *testing.T) {
 // A preview that answers where it should not is not deployed to, and goes with its pull request all the same.
 func TestPreviewElsewhere(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	c := configuration(s)
 	c.Driver, c.ParentWorker, c.HostsURL = cloudflare.DriverPreviews, parent, "http://elsewhere.example"
@@ -137,7 +137,7 @@ func TestPreviewElsewhere(t *testing.T) {
 // If Cloudflare gave a preview something of the Worker's although it was told not to, the preview would go.
 func TestPreviewThatInherits(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := previewer(t, s)
 	r := resource(t)
@@ -155,7 +155,7 @@ func TestPreviewThatInherits(t *testing.T) {
 // A preview without our mark is never written to.
 func TestPreviewsNotOurs(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := previewer(t, s)
 	for name, change := range map[string]func([]string) []string{
@@ -189,7 +189,7 @@ func TestPreviewsNotOurs(t *testing.T) {
 // What can't run or can't be a preview is its author's to fix, and what served before goes on and counts as finished.
 func TestPreviewsRefused(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := previewer(t, s)
 	r := resource(t)
@@ -225,7 +225,7 @@ func TestPreviewsRefused(t *testing.T) {
 // A Worker that does not prove who it is counts as unfinished, a host that is turned off, too, and an evicted preview is made again.
 func TestPreviewsUnfinished(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, func(c *sim.Config) { c.Previews = 1 })
 	p := previewer(t, s)
 	r := resource(t)

@@ -20,7 +20,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/cloudflare"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/cloudflare"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 )
@@ -63,7 +63,7 @@ func wantGet(t *testing.T, s *sim.Server, url, want string) {
 // Everything that a bundle has arrives, and of an earlier deployment nothing stays.
 func TestWhatArrives(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	r := resource(t)
@@ -109,7 +109,7 @@ export default { fetch(r, env) { return Response.json({ env, modules: [text, dat
 // A database that was made anew has another password, and its Worker gets it although the digest stays.
 func TestStaleConnectionString(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	in := inputs(`export default { fetch(r, env) { return new Response(env.DATABASE_URL); } };`)
@@ -133,7 +133,7 @@ func TestStaleConnectionString(t *testing.T) {
 // none.
 func TestVersionsAreKept(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	r := resource(t)
@@ -185,7 +185,7 @@ func TestVersionsAreKept(t *testing.T) {
 // going back to what was deployed before is no unchanged world.
 func TestReleaseInterrupted(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for _, route := range []string{"PATCH /accounts/{account_id}/workers/scripts/{script_name}/script-settings", "POST /accounts/{account_id}/workers/scripts/{script_name}/versions",
 		"POST /accounts/{account_id}/workers/scripts/{script_name}/deployments"} {
 		t.Run(route, func(t *testing.T) {
@@ -232,7 +232,7 @@ func sorted(t *testing.T, text string) string {
 // Static files are uploaded once, with a Worker or alone, and are served as the bundle says.
 func TestAssets(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	source := fstest.MapFS{"public/index.html": {Data: []byte("<h1>home</h1>")}, "public/css/a b.css": {Data: []byte("a {}")}, "public/404.html": {Data: []byte("none")}}
@@ -330,7 +330,7 @@ func TestBoundToEachOther(t *testing.T) {
 // A host that is seen late is waited for, but not for ever.
 func TestHostThatLags(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, func(c *sim.Config) { c.Latency.Host = 300 * time.Millisecond })
 	r := resource(t)
 	wantGet(t, s, apply(t, provider(t, s), r, inputs(hello)).URL, "hello")
@@ -348,7 +348,7 @@ func TestHostThatLags(t *testing.T) {
 // A Worker that can't run is its author's to fix, and what served before goes on.
 func TestRefusedWorker(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	r := resource(t)
@@ -399,7 +399,7 @@ func TestRefusedWorker(t *testing.T) {
 // A host that somebody turned off is noticed and turned on again.
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	r := resource(t)
@@ -415,7 +415,7 @@ func TestDrift(t *testing.T) {
 // A script whose tags say two things, or one thing of somebody else, is not ours.
 func TestNotOurs(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	for name, change := range map[string]func([]string) []string{

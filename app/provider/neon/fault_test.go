@@ -9,7 +9,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/neon"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/neon"
 )
@@ -45,7 +45,7 @@ func TestFaults(t *testing.T) {
 		for name, f := range faults {
 			t.Run(route+" "+name, func(t *testing.T) {
 				if !strings.Contains(name, "dropped") {
-					providertest.OneAfterTheOther(t)
+					racetest.OneAfterTheOther(t)
 				}
 				p := provider(t, s)
 				r := resource(t)
@@ -119,7 +119,7 @@ func eventually(t *testing.T, what string, try func() error) {
 // What fails for good is said, and is no reason to try again at once.
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	wrong, err := neon.New(neon.Config{APIURL: s.URL(), APIKey: "napi_wrong", ProjectID: s.ProjectID()})
@@ -138,7 +138,7 @@ func TestRefusedForGood(t *testing.T) {
 // What a preview's own code did to its branch, as making a second database, keeps it neither from being looked at, deleted or reset.
 func TestUnusableBranch(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	apply(t, provider(t, s), r)

@@ -18,7 +18,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/neon"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/neon"
 )
 
@@ -40,7 +40,7 @@ func refused(t *testing.T, s *sim.Server, uri string) bool {
 // The parent's password must not open the child, whether it is new, adopted or reset, nor the other way round.
 func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	execute(t, s, s.RootURI(), `COMMENT ON DATABASE neondb IS '{"mark": {"project": "a", "environment": "production"}}'`) // a copy has it, too, at first
 	p := provider(t, s)
@@ -115,7 +115,7 @@ func TestParentsPasswordDoesNotOpenTheChild(t *testing.T) {
 // Every role that can log in gets another password, one that can't, as those of Neon's Data API, needs none and can have none.
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p, r := provider(t, s), resource(t)
 	r.Parent = "develop"
@@ -159,7 +159,7 @@ func rewritten(t *testing.T, s *sim.Server, path, text, another string) *neon.Br
 // connects there would do so with the parent's.
 func TestOwnerWithoutPassword(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	for _, path := range []string{"/branches", "/roles"} { // at its creation, and when another try goes on with it
@@ -177,7 +177,7 @@ func TestOwnerWithoutPassword(t *testing.T) {
 // A finished branch stays, whatever state Neon says that it is in: it has been reset by somebody, and may be a long-lived environment's.
 func TestStateThatIsNotReady(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	r := resource(t)
@@ -229,7 +229,7 @@ func TestResetIsToldLate(t *testing.T) {
 // Somebody resets a branch at Neon's console after its passwords were renewed and before it has its name: they are the parent's again.
 func TestResetMeanwhile(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	r := resource(t)
 	var once sync.Once

@@ -13,14 +13,14 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/neon"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/neon"
 )
 
 // Nothing of production is ever taken for a preview, whatever it is called and marked with.
 func TestNeverProduction(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	tests := []struct {
 		name  string
 		trick func(*sim.Branch)
@@ -85,7 +85,7 @@ func TestNeverProduction(t *testing.T) {
 // Names move, and nobody gets production or somebody else's branch by that: not as a preview's branch, not as its parent.
 func TestRenamed(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	rename := func(from, to string) {
 		t.Helper()
@@ -150,7 +150,7 @@ func TestRenamed(t *testing.T) {
 // A parent that becomes protected is no parent any more: the next pass is refused before it writes.
 func TestParentBecomesProtected(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	apply(t, p, resource(t))
@@ -181,7 +181,7 @@ func TestParentBecomesProtected(t *testing.T) {
 // While the data of an anonymised branch is being masked, nothing is branched from it, and nothing reset to it: it is what it was copied from.
 func TestParentIsMasked(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	p := provider(t, s)
 	there := resource(t)
@@ -226,7 +226,7 @@ func TestParentIsMasked(t *testing.T) {
 // A connection string that leads to another branch's compute, production's here, is not bound to a preview, nor is anybody logged in with it.
 func TestConnectionStringOfProduction(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, nil)
 	execute(t, s, s.RootURI(), `COMMENT ON DATABASE neondb IS 'of production'`)
 	mistaken := func(path string) *neon.Branches {

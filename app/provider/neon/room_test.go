@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	sim "github.com/flaresmith/flaresmith/app/sim/neon"
 )
 
 // A project that is full refuses another branch without harm, and then it is known how many there can be of each of ours.
 func TestRoom(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := world(t, func(c *sim.Config) { c.Branches = 2 })
 	p := provider(t, s)
 	first := resource(t)

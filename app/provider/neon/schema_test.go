@@ -16,6 +16,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/neon"
 	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 	"github.com/flaresmith/flaresmith/app/sim/fault"
 	sim "github.com/flaresmith/flaresmith/app/sim/neon"
 )
@@ -302,7 +303,7 @@ DO $$ BEGIN LOOP PERFORM pg_stat_clear_snapshot(), pg_terminate_backend(pid) FRO
 // Migrations that make the database grow too much end, and nothing of them stays.
 func growth(t *testing.T, s *sim.Server) {
 	t.Helper()
-	providertest.OneAfterTheOther(t) // the time limit has the watch beside a migration, too
+	racetest.OneAfterTheOther(t) // the time limit has the watch beside a migration, too
 	p := limited(t, s, neon.Migrations{GrowthMB: 1, Timeout: 10 * time.Minute})
 	r := resource(t)
 	url := apply(t, p, r).DatabaseURL.Reveal()
@@ -349,7 +350,7 @@ func schemaFaults(t *testing.T, s *sim.Server) {
 		for name, f := range faults {
 			t.Run(route+" "+name, func(t *testing.T) {
 				if !strings.Contains(name, "dropped") {
-					providertest.OneAfterTheOther(t)
+					racetest.OneAfterTheOther(t)
 				}
 				schema := schemaOf(r, "1")
 				eventually(t, "delete", func() error { return p.Schema().Delete(t.Context(), schema) })

@@ -8,14 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestDestructiveMigrations: what is pending against the parent is named, and with the policy that
 // asks for an approval nothing runs before there is one.
 func TestDestructiveMigrations(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	branch(t, s, r)
@@ -73,7 +73,7 @@ func TestDestructiveMigrations(t *testing.T) {
 // TestMigrationsAreWarnedOf: what fails says what else is in the same migrations, and what is no migration is named.
 func TestMigrationsAreWarnedOf(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	branch(t, s, r)

@@ -16,7 +16,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // withDatabase is the URL of a branch's role with another database.
@@ -77,7 +77,7 @@ func TestBranchBelongsToItsRole(t *testing.T) {
 
 func TestRoleIsConfined(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parent := newParent(t, parentSQL)
 	s := newServer(t)
 	r, other := newBranch(parent), newBranch(parent)
@@ -123,7 +123,7 @@ func TestRoleIsConfined(t *testing.T) {
 // A role of the operator that owns the parent has no part in the branch.
 func TestParentsRoleStaysOut(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parent := newParent(t, parentSQL)
 	app := parent + "_app"
 	super := embeddedtest.Postgres(t)
@@ -156,7 +156,7 @@ func TestParentsRoleStaysOut(t *testing.T) {
 // An environment of ours as parent is never restored by the administrator: its functions are hostile.
 func TestHostileParentIsNotRestored(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	core := newBranch(newParent(t, parentSQL))
 	core.Name = "dev-" + strings.TrimPrefix(core.Name, "preview-")
@@ -245,7 +245,7 @@ func TestBusyParentIsLeftAlone(t *testing.T) {
 
 func TestResetKeepsURL(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	before := branch(t, s, r)
@@ -271,7 +271,7 @@ func TestResetKeepsURL(t *testing.T) {
 
 func TestRestartRotatesPassword(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	r := newBranch(newParent(t, parentSQL))
 	before := branch(t, newServer(t), r)
 	execute(t, before.DatabaseURL.Reveal(), `DELETE FROM notes`)
@@ -359,7 +359,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 
 func TestUnfinishedCopyIsReplaced(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	branch(t, s, r)
@@ -379,7 +379,7 @@ func TestUnfinishedCopyIsReplaced(t *testing.T) {
 // A parent's event trigger must not become a way from the branch's role into an administrator's session.
 func TestEventTriggerStaysTheAdministrators(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parent := newParent(t, `
 		CREATE FUNCTION hook() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fired for %', current_user; END $$;
 		CREATE TABLE notes (id int);
@@ -392,7 +392,7 @@ func TestEventTriggerStaysTheAdministrators(t *testing.T) {
 
 func TestErrorsAreClassed(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	if _, err := postgres.New(t.Context(), postgres.Config{AdminURL: "postgres://postgres:secret@127.0.0.1:1/postgres"}); preview.Classify(err) != preview.ClassTransient ||
 		strings.Contains(fmt.Sprint(err), "secret") {
 		t.Errorf("no server: %v, want a transient error without the password", err)
@@ -454,7 +454,7 @@ func TestSchemaOnlyBranchHoldsNoData(t *testing.T) {
 
 func TestKeptDataIsNotReplaced(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	own := branch(t, s, r).DatabaseURL.Reveal()
@@ -472,7 +472,7 @@ func TestKeptDataIsNotReplaced(t *testing.T) {
 // in an environment whose data is kept.
 func TestAnotherParentIsAnotherBranch(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	for _, keep := range []bool{false, true} {
 		old := newParent(t, `CREATE TABLE people (name text); INSERT INTO people VALUES ('real')`)
 		masked := newParent(t, `CREATE TABLE people (name text); INSERT INTO people VALUES ('masked')`)

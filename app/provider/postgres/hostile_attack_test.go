@@ -10,7 +10,7 @@ import (
 
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // trap fails when a superuser calls it, as code of a hostile parent would take over the server then.
@@ -21,7 +21,7 @@ const trap = `CREATE FUNCTION public.trap(n int) RETURNS boolean IMMUTABLE LANGU
 // the expressions of a table's indexes, statistics and constraints, in the reader's session.
 func TestReadingAParentRunsNothing(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	tests := []struct{ name, sql string }{
 		{"index predicate", `CREATE INDEX ON drizzle.__drizzle_migrations (id) WHERE public.trap(1)`},
 		{"index expression", `CREATE INDEX ON drizzle.__drizzle_migrations ((public.trap(1)), id)`},
@@ -85,7 +85,7 @@ func TestSessionsOfAKilledServerEnd(t *testing.T) {
 // What a role can grant or leave outside of its database goes with it.
 func TestRoleLeavesNothingElsewhere(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	parent := newParent(t, parentSQL)
 	r, other := newBranch(parent), newBranch(parent)

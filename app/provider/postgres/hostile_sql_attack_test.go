@@ -12,7 +12,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // TestHostileMigrationIsRefused runs SQL that reaches for the server, its files, its other databases
@@ -130,7 +130,7 @@ func TestMigrationLeavesNoSession(t *testing.T) {
 // TestMigrationsAddUp: what one push may add is not what each of many may.
 func TestMigrationsAddUp(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t, func(c *postgres.Config) { c.Limits = postgres.Limits{GrowthMB: 40} })
 	r := newBranch(newParent(t, parentSQL))
 	branch(t, s, r)

@@ -15,7 +15,7 @@ import (
 	"github.com/flaresmith/flaresmith/app/embedded/embeddedtest"
 	"github.com/flaresmith/flaresmith/app/preview"
 	"github.com/flaresmith/flaresmith/app/provider/postgres"
-	"github.com/flaresmith/flaresmith/app/provider/providertest"
+	"github.com/flaresmith/flaresmith/app/racetest"
 )
 
 // migrate applies the schema of a branch that exists.
@@ -203,7 +203,7 @@ func TestTimeLimitBeforeTheFirstMigration(t *testing.T) {
 
 func TestMigrationsGrowAndOutputsSaySo(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	parent := newParent(t, parentSQL+`CREATE SCHEMA flaresmith; CREATE TABLE flaresmith.migrations (name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
 		INSERT INTO flaresmith.migrations VALUES ('0001_init.sql', 'as it was then');`)
 	s := newServer(t)
@@ -281,7 +281,7 @@ func TestRewrittenMigrationResetsThePreview(t *testing.T) {
 
 func TestCoreEnvironmentIsNeverReset(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	r.Name = "dev-" + strings.TrimPrefix(r.Name, "preview-")
@@ -300,7 +300,7 @@ func TestCoreEnvironmentIsNeverReset(t *testing.T) {
 
 func TestSeedRunsOnceOnAFreshBranch(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	own := branch(t, s, r).DatabaseURL.Reveal()
@@ -327,7 +327,7 @@ func TestSeedRunsOnceOnAFreshBranch(t *testing.T) {
 // What a role does to itself or to its database must not reach the administrator, nor stop the next migration.
 func TestHostileRole(t *testing.T) {
 	t.Parallel()
-	providertest.OneAfterTheOther(t)
+	racetest.OneAfterTheOther(t)
 	s := newServer(t)
 	r := newBranch(newParent(t, parentSQL))
 	own := branch(t, s, r).DatabaseURL.Reveal()
